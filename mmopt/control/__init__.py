@@ -1,0 +1,1 @@
+"""Dynamic optimisation and closed-loop control."""

@@ -1,0 +1,53 @@
+"""The errors mmopt raises on purpose.
+
+Every message says what was asked, what was found, and what to do. The command line prints the message alone and ends
+with 2 where the input was bad (the `ValueError` family) or 1 where the work failed (the `RuntimeError` family).
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MmoptError(Exception):
+    """Everything mmopt raises on purpose."""
+
+
+class NetworkError(MmoptError, ValueError):
+    """A metabolic network cannot be read, or lacks what was asked of it."""
+
+
+class DomainError(MmoptError, ValueError):
+    """An input lies outside the box a surrogate or a table was made for."""
+
+
+class StudyError(MmoptError, ValueError):
+    """A study file or an argument of a study is wrong."""
+
+
+class SurrogateError(MmoptError, ValueError):
+    """A surrogate cannot be made, saved or loaded."""
+
+
+class InfeasibleError(MmoptError, RuntimeError):
+    """No answer keeps all the limits that were asked for."""
+
+
+class SolverError(MmoptError, RuntimeError):
+    """A solver ended without an answer."""
+
+
+def nearest(asked: str, known: Iterable[str], count: int = 3) -> str:
+    """Say which known names come closest to ``asked``, as the tail of an error message.
+
+    Examples
+    --------
+    >>> nearest("EX_glc_e", ["EX_glc__D_e", "EX_o2_e"])
+    'nearest known: EX_glc__D_e, EX_o2_e'
+    """
+    names = sorted(known)
+    by_lower = {name.lower(): name for name in names}
+    matches = get_close_matches(asked.lower(), list(by_lower), n=count, cutoff=0.5)
+    close = [by_lower[match] for match in matches]
+    if close:
+        return "nearest known: " + ", ".join(close)
+    return "known: " + ", ".join(names[:count]) + (", ..." if len(names) > count else "")

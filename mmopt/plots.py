@@ -1,0 +1,350 @@
+"""Figures of trajectories, closed loops and surrogates: one function a figure.
+
+Every function takes results and gives back a new `Figure` that belongs to nobody else: no window, no current figure, no
+changed setting. Any names are welcome; what a quantity is and its unit are read from the trajectory itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mmopt.errors import StudyError, nearest
+from mmopt.results import Trajectory, write_whole
+from mmopt.units import TIME
+
+Limits = Mapping[str, tuple[float | None, float | None]]
+
+# Okabe and Ito's palette, which people with any colour vision can tell apart; its yellow is too pale for a thin line.
+_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1f2933")
+# Lines that coincide stay visible: the first is broad and whole, those over it are thin and broken.
+_DASHES: Final = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
+_INK, _MUTED, _RULE, _ALARM = "#1f2933", "#5f6b7a", "#d9dee4", "#b3261e"
+_WIDTH: Final = 10.2  # inches: three panels side by side, readable on paper
+
+
+def plot_trajectories(
+    trajectories: Mapping[str, Trajectory], names: Sequence[str] | None = None, limits: Limits | None = None
+) -> Figure:
+    """Draw one small panel a quantity, one colour a trajectory.
+
+    Parameters
+    ----------
+    trajectories
+        What to compare, by its label in the legend. A variable ``measured_<name>`` becomes dots in the panel of a name.
+    names
+        Quantities to draw; by default all states, controls, ``growth`` and whatever has a limit.
+    limits
+        ``(lowest, highest)`` allowed value by quantity, in its unit; None is no limit. A dashed line with the forbidden
+        side shaded, or a note where the limit is far off the scale. Limits of other quantities are passed over.
+
+    Returns
+    -------
+    Figure
+        One axes a quantity, in the order of ``names``. A control is drawn as steps: its value holds until the next time.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing to draw, or no trajectory holds a name.
+
+    Examples
+    --------
+    >>> from mmopt.results import Status, trajectory
+    >>> run = trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.array([1.0, 2.0]))}, Status.SIMULATED)
+    >>> [axes.get_title("left") for axes in plot_trajectories({"fed": run}).axes]
+    ['volume']
+    """
+    figure, _ = _panels(trajectories, names, limits or {})
+    return figure
+
+
+def plot_feeds(trajectories: Mapping[str, Trajectory], control: str = "feed") -> Figure:
+    """Draw feed profiles as steps and, beside them, the biomass each ends with.
+
+    Parameters
+    ----------
+    trajectories
+        What to compare, by label.
+    control
+        The control to draw, in its own unit.
+
+    Returns
+    -------
+    Figure
+        The profiles; then bars of final ``biomass`` times ``volume`` [g], if any trajectory holds these two states.
+
+    Raises
+    ------
+    StudyError
+        If no trajectory holds the control.
+
+    Examples
+    --------
+    >>> from mmopt.results import Status, trajectory
+    >>> feed = {"feed": ("control", "L/h", np.zeros(2))}
+    >>> len(plot_feeds({"batch": trajectory(np.array([0.0, 1.0]), feed, Status.SIMULATED)}).axes)
+    1
+    """
+    _chosen(trajectories, [control], {})
+    final = {
+        label: run.final("biomass") * run.final("volume")
+        for label, run in trajectories.items()
+        if {"biomass", "volume"} <= set(run.data)
+    }
+    figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained", facecolor="white")
+    grid = figure.add_gridspec(1, 2 if final else 1, width_ratios=[2.4, 1.0] if final else [1.0])
+    panel = figure.add_subplot(grid[0], xlabel=f"time [{TIME}]")
+    _draw(panel, control, trajectories)
+    panel.set_ylim(bottom=min(0.0, panel.dataLim.y0))
+    _legend(figure, trajectories)
+    if final:
+        bars = _style(figure.add_subplot(grid[1]), "final biomass", "g")
+        colours = [_line(place)["color"] for place, label in enumerate(trajectories) if label in final]
+        drawn = bars.bar(range(len(final)), list(final.values()), width=0.62, color=colours)
+        bars.bar_label(drawn, fmt="{:.3g}", padding=2, fontsize=8.5, color=_INK)
+        bars.set_xticks([])
+        bars.margins(y=0.12)
+    return figure
+
+
+def plot_closed_loop(
+    closed_loop: Trajectory, reference: Trajectory | None = None, limits: Limits | None = None
+) -> Figure:
+    """Draw a closed loop, what was measured in it, and the time its controller took for each step.
+
+    Parameters
+    ----------
+    closed_loop
+        The plant under control; its steps are ``stats["steps"]``, dicts of ``time`` [h], ``seconds`` and ``fallback``
+        (empty where none was needed).
+    reference
+        What it is compared with, such as the plan without a disturbance.
+    limits
+        As for `plot_trajectories`.
+
+    Returns
+    -------
+    Figure
+        The panels of `plot_trajectories`; then, if there are steps, bars of milliseconds with the fallbacks marked.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing to draw.
+
+    Examples
+    --------
+    >>> from mmopt.results import Status, trajectory
+    >>> level = {"level": ("state", "m", np.ones(2))}
+    >>> steps = [{"time": 0.0, "status": "OPTIMAL", "iterations": 4, "seconds": 0.03, "fallback": ""}]
+    >>> run = trajectory(np.array([0.0, 1.0]), level, Status.CLOSED_LOOP, {"steps": steps})
+    >>> [axes.get_title("left") for axes in plot_closed_loop(run).axes]
+    ['level', 'controller']
+    """
+    trajectories = {"closed loop": closed_loop} | ({} if reference is None else {"reference": reference})
+    steps: Sequence[Mapping[str, Any]] = closed_loop.stats.get("steps") or []
+    figure, below = _panels(trajectories, None, limits or {}, row_below=bool(steps))
+    if below is not None:
+        _draw_steps(below, steps, closed_loop.time)
+    return figure
+
+
+def plot_parity(
+    true: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray], units: Mapping[str, str]
+) -> Figure:
+    """Draw a surrogate's predictions against the LP on points it was not trained on.
+
+    Parameters
+    ----------
+    true, predicted
+        Values by output, of equal shape; one square panel for each output of ``true``.
+    units
+        Unit by output.
+
+    Raises
+    ------
+    StudyError
+        If there is no output, or one is not predicted at the same points.
+
+    Examples
+    --------
+    >>> growth = {"growth": np.array([0.1, 0.8])}
+    >>> plot_parity(growth, growth, {"growth": "1/h"}).axes[0].texts[0].get_text()
+    'worst error 0 1/h, 0 % of range'
+    """
+    if not true:
+        raise StudyError("there is no output to compare; give at least one")
+    for name, values in true.items():
+        if not np.size(values) or np.shape(predicted.get(name)) != np.shape(values):
+            raise StudyError(f"'{name}' is not predicted at the points where it is known; give both at equal points")
+    columns = min(3, len(true))
+    rows = -(-len(true) // columns)
+    figure = Figure(figsize=(_WIDTH / 3 * columns, 3.6 * rows), layout="constrained", facecolor="white")
+    for place, name in enumerate(true, start=1):
+        unit = units.get(name, "")
+        panel = _style(figure.add_subplot(rows, columns, place, xlabel=f"LP [{unit}]"), name, f"surrogate [{unit}]")
+        _draw_parity(panel, np.ravel(true[name]), np.ravel(predicted[name]), unit)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG at 150 dots an inch; the file appears whole or not at all."""
+    return write_whole(path, lambda part: figure.savefig(part, format="png", dpi=150))
+
+
+def _chosen(trajectories: Mapping[str, Trajectory], names: Sequence[str] | None, limits: Limits) -> list[str]:
+    """Names to draw, in order, each held by some trajectory."""
+    runs = list(trajectories.values())
+    held = dict.fromkeys(str(name) for run in runs for name in run.data.data_vars)
+    if names is None:
+        usual = [name for kind in ("state", "control") for run in runs for name in run.names(kind)]
+        names = list(dict.fromkeys(usual + [name for name in held if name == "growth" or name in limits]))
+    for name in names:
+        if name not in held:
+            raise StudyError(f"no trajectory holds '{name}'; {nearest(name, held)}")
+    if not names:
+        raise StudyError("there is nothing to draw; give a trajectory with a state or a control, or name a quantity")
+    return list(names)
+
+
+def _panels(
+    trajectories: Mapping[str, Trajectory], names: Sequence[str] | None, limits: Limits, row_below: bool = False
+) -> tuple[Figure, Axes | None]:
+    """A grid of panels under one legend and, if asked for, an empty panel as wide as the grid below it."""
+    chosen = _chosen(trajectories, names, limits)
+    columns = 2 if len(chosen) in (2, 4) else min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    size = (_WIDTH / 3 * max(columns, 2), 2.1 * (rows + row_below) + 0.5)
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    grid = figure.add_gridspec(rows + row_below, columns)
+    for place, name in enumerate(chosen):
+        panel = figure.add_subplot(grid[place // columns, place % columns])
+        _draw(panel, name, trajectories)
+        _scale(panel, *limits.get(name, (None, None)))
+        if place + columns >= len(chosen):
+            panel.set_xlabel(f"time [{TIME}]")
+    _legend(figure, trajectories)
+    return figure, figure.add_subplot(grid[rows, :]) if row_below else None
+
+
+def _draw(panel: Axes, name: str, trajectories: Mapping[str, Trajectory]) -> None:
+    """One quantity of every trajectory that holds it, and its measurements."""
+    for place, run in enumerate(trajectories.values()):
+        if name in run.data:
+            facts = run.data[name].attrs
+            _style(panel, name, facts.get("units", ""))
+            held = facts.get("kind") == "control"
+            panel.plot(run.time, run[name], drawstyle="steps-post" if held else "default", **_line(place))
+        if f"measured_{name}" in run.data:
+            panel.plot(run.time, run[f"measured_{name}"], **_dots(place))
+    panel.margins(x=0.015)
+
+
+def _scale(panel: Axes, lowest: float | None, highest: float | None) -> None:
+    """Fit the scale to what is drawn and to the limits that are near or broken; note the others."""
+    bottom, top = panel.dataLim.intervaly
+    # Rounding errors are not zoomed in on: a value that hardly moves is drawn as a straight line.
+    span = max(top - bottom, 0.05 * max(abs(bottom), abs(top)), 1e-6)
+    limits = [(limit, side) for limit, side in ((lowest, -1), (highest, 1)) if limit is not None and np.isfinite(limit)]
+    near = [(limit, side) for limit, side in limits if side * limit - max(side * bottom, side * top) < 1.5 * span]
+    marks = [(bottom + top - span) / 2, (bottom + top + span) / 2, *(limit for limit, _ in near)]
+    margin = 0.07 * (max(marks) - min(marks))
+    panel.set_ylim(min(marks) - margin, max(marks) + margin)
+    for limit, side in near:
+        panel.axhline(limit, color=_ALARM, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1.5)
+        panel.axhspan(limit, panel.get_ylim()[side > 0], color=_ALARM, alpha=0.08, linewidth=0, zorder=0.5)
+    far = "  ".join(
+        f"limit {limit:g} {'↑' if side > 0 else '↓'}" for limit, side in limits if (limit, side) not in near
+    )
+    panel.set_title(far, loc="right", fontsize=7.5, color=_ALARM)
+
+
+def _draw_steps(panel: Axes, steps: Sequence[Mapping[str, Any]], time: np.ndarray) -> None:
+    """Bars of milliseconds a controller step; fallbacks hatched, arrowed and named."""
+    _style(panel, "controller", "ms a step")
+    starts = np.array([step["time"] for step in steps], dtype=float)
+    milliseconds = 1e3 * np.array([step["seconds"] for step in steps], dtype=float)
+    fallbacks = np.array([str(step.get("fallback") or "") for step in steps])
+    width = 0.8 * min(np.diff(np.unique(np.append(starts, time[-1]))), default=1.0)
+    for place, fallback in enumerate(dict.fromkeys(["", *sorted(fallbacks)])):
+        own, colour = fallbacks == fallback, _COLOURS[place % len(_COLOURS)]
+        label = _plain(f"fallback: {fallback}" if fallback else "solved") + f" ({own.sum()})"
+        hatch = "////" if fallback else ""
+        panel.bar(
+            starts[own], milliseconds[own], width, align="edge", fc=colour, ec="w", lw=0, hatch=hatch, label=label
+        )
+        if fallback:
+            panel.plot(starts[own] + width / 2, milliseconds[own], "v", color=colour, markersize=5, clip_on=False)
+    panel.axhline(np.median(milliseconds), color=_INK, lw=1.0, ls=":", label=f"median {np.median(milliseconds):.3g} ms")
+    panel.set_xlabel(f"time [{TIME}]")
+    panel.set_xlim(min(time[0], starts[0]), max(time[-1], starts[-1] + width))
+    panel.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, frameon=False, fontsize=8.5, labelcolor=_INK)
+
+
+def _draw_parity(panel: Axes, true: np.ndarray, predicted: np.ndarray, unit: str) -> None:
+    """Points about the diagonal, the worst one ringed."""
+    error = np.abs(predicted - true)
+    worst, share = int(np.argmax(error)), 100.0 * error.max() / (np.ptp(true) or 1.0)
+    panel.plot(true, predicted, "o", color=_COLOURS[0], markersize=3, alpha=0.45, markeredgewidth=0)
+    panel.plot(
+        true[worst], predicted[worst], "o", color=_COLOURS[1], markersize=9, fillstyle="none", markeredgewidth=1.6
+    )
+    panel.axline((true[worst], true[worst]), slope=1.0, color=_MUTED, linewidth=0.8, zorder=1.5)
+    ends = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    margin = 0.05 * (ends[1] - ends[0]) or 1.0
+    panel.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - margin, ends[1] + margin), box_aspect=1.0)
+    note = f"worst error {error[worst]:.2g} {unit}, {share:.2g} % of range"
+    panel.text(0.04, 0.96, note, transform=panel.transAxes, va="top", fontsize=8.5, color=_INK)
+
+
+def _style(panel: Axes, title: str, unit: str) -> Axes:
+    """A quiet panel: its name above, its unit on the axis, faint lines across."""
+    panel.set_title(_plain(title), loc="left", fontsize=9.5, fontweight="bold", color=_INK)
+    panel.set_ylabel(_plain(unit), fontsize=8.5, color=_MUTED)
+    panel.xaxis.label.set(fontsize=8.5, color=_MUTED)
+    panel.tick_params(labelsize=8, colors=_MUTED, color=_RULE)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(_RULE)
+    panel.grid(axis="y", color=_RULE, linewidth=0.6, alpha=0.7)
+    panel.set_axisbelow(True)
+    return panel
+
+
+def _line(place: int) -> dict[str, Any]:
+    """The look of the line that comes at this place."""
+    dashes = _DASHES[place % len(_DASHES)]
+    return {"color": _COLOURS[place % len(_COLOURS)], "linestyle": dashes, "linewidth": 1.7 if place else 2.6}
+
+
+def _dots(place: int) -> dict[str, Any]:
+    """The look of measurements on the line that comes at this place."""
+    colour = _COLOURS[place % len(_COLOURS)]
+    return {"linestyle": "", "marker": "o", "markersize": 3.6, "color": "white", "markeredgecolor": colour, "zorder": 3}
+
+
+def _legend(figure: Figure, trajectories: Mapping[str, Trajectory]) -> None:
+    """One legend for all panels, above them."""
+    entries = {_plain(label): Line2D([], [], **_line(place)) for place, label in enumerate(trajectories)}
+    for place, run in enumerate(trajectories.values()):
+        if any(str(name).startswith("measured_") for name in run.data.data_vars):
+            entries["measured"] = Line2D([], [], **_dots(place))
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside upper left",
+        ncols=4,
+        frameon=False,
+        fontsize=9.5,
+        labelcolor=_INK,
+        handlelength=2.6,
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that is shown as it stands: a dollar sign does not begin a formula."""
+    return text.replace("$", r"\$")

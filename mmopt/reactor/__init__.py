@@ -1,0 +1,1 @@
+"""Bioreactors as systems of named states, and their simulation."""

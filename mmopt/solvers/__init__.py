@@ -1,0 +1,1 @@
+"""The only doors to solvers; their endings become our words here."""
