@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from mmopt.errors import StudyError, nearest
@@ -45,7 +46,7 @@ def plot_trajectories(
     Returns
     -------
     Figure
-        One axes a quantity, in the order of ``names``. A control is drawn as steps: its value holds until the next time.
+        One axes a quantity, in the order of ``names``. Controls are steps: a value holds until the next time.
 
     Raises
     ------
@@ -64,19 +65,14 @@ def plot_trajectories(
 
 
 def plot_feeds(trajectories: Mapping[str, Trajectory], control: str = "feed") -> Figure:
-    """Draw feed profiles as steps and, beside them, the biomass each ends with.
+    """Draw feed profiles as steps and, beside them, bars of the final ``biomass`` times ``volume`` [g].
 
     Parameters
     ----------
     trajectories
-        What to compare, by label.
+        What to compare, by label; the bars are those of trajectories that hold these two states.
     control
         The control to draw, in its own unit.
-
-    Returns
-    -------
-    Figure
-        The profiles; then bars of final ``biomass`` times ``volume`` [g], if any trajectory holds these two states.
 
     Raises
     ------
@@ -96,7 +92,7 @@ def plot_feeds(trajectories: Mapping[str, Trajectory], control: str = "feed") ->
         for label, run in trajectories.items()
         if {"biomass", "volume"} <= set(run.data)
     }
-    figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained", facecolor="white")
+    figure = _figure(_WIDTH, 3.6)
     grid = figure.add_gridspec(1, 2 if final else 1, width_ratios=[2.4, 1.0] if final else [1.0])
     panel = figure.add_subplot(grid[0], xlabel=f"time [{TIME}]")
     _draw(panel, control, trajectories)
@@ -107,7 +103,7 @@ def plot_feeds(trajectories: Mapping[str, Trajectory], control: str = "feed") ->
         colours = [_line(place)["color"] for place, label in enumerate(trajectories) if label in final]
         drawn = bars.bar(range(len(final)), list(final.values()), width=0.62, color=colours)
         bars.bar_label(drawn, fmt="{:.3g}", padding=2, fontsize=8.5, color=_INK)
-        bars.set_xticks([])
+        bars.set_xticks(range(len(final)), [_plain(label).replace(" ", "\n") for label in final])
         bars.margins(y=0.12)
     return figure
 
@@ -157,7 +153,7 @@ def plot_closed_loop(
 def plot_parity(
     true: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray], units: Mapping[str, str]
 ) -> Figure:
-    """Draw a surrogate's predictions against the LP on points it was not trained on.
+    r"""Draw a surrogate's predictions against the LP on points it was not trained on.
 
     Parameters
     ----------
@@ -175,16 +171,15 @@ def plot_parity(
     --------
     >>> growth = {"growth": np.array([0.1, 0.8])}
     >>> plot_parity(growth, growth, {"growth": "1/h"}).axes[0].texts[0].get_text()
-    'worst error 0 1/h, 0 % of range'
+    'worst error 0 1/h\n0 % of range'
     """
     if not true:
         raise StudyError("there is no output to compare; give at least one")
     for name, values in true.items():
-        if not np.size(values) or np.shape(predicted.get(name)) != np.shape(values):
+        if not np.size(values) or np.shape(predicted.get(name, ())) != np.shape(values):
             raise StudyError(f"'{name}' is not predicted at the points where it is known; give both at equal points")
-    columns = min(3, len(true))
-    rows = -(-len(true) // columns)
-    figure = Figure(figsize=(_WIDTH / 3 * columns, 3.6 * rows), layout="constrained", facecolor="white")
+    rows, columns = _shape(len(true))
+    figure = _figure(_WIDTH / 3 * columns, 3.6 * rows)
     for place, name in enumerate(true, start=1):
         unit = units.get(name, "")
         panel = _style(figure.add_subplot(rows, columns, place, xlabel=f"LP [{unit}]"), name, f"surrogate [{unit}]")
@@ -217,16 +212,14 @@ def _panels(
 ) -> tuple[Figure, Axes | None]:
     """A grid of panels under one legend and, if asked for, an empty panel as wide as the grid below it."""
     chosen = _chosen(trajectories, names, limits)
-    columns = 2 if len(chosen) in (2, 4) else min(3, len(chosen))
-    rows = -(-len(chosen) // columns)
-    size = (_WIDTH / 3 * max(columns, 2), 2.1 * (rows + row_below) + 0.5)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    rows, columns = _shape(len(chosen))
+    figure = _figure(_WIDTH / 3 * max(columns, 2), 2.15 * (rows + row_below) + 0.5)
     grid = figure.add_gridspec(rows + row_below, columns)
     for place, name in enumerate(chosen):
         panel = figure.add_subplot(grid[place // columns, place % columns])
         _draw(panel, name, trajectories)
         _scale(panel, *limits.get(name, (None, None)))
-        if place + columns >= len(chosen):
+        if place // columns == rows - 1:
             panel.set_xlabel(f"time [{TIME}]")
     _legend(figure, trajectories)
     return figure, figure.add_subplot(grid[rows, :]) if row_below else None
@@ -238,8 +231,10 @@ def _draw(panel: Axes, name: str, trajectories: Mapping[str, Trajectory]) -> Non
         if name in run.data:
             facts = run.data[name].attrs
             _style(panel, name, facts.get("units", ""))
-            held = facts.get("kind") == "control"
-            panel.plot(run.time, run[name], drawstyle="steps-post" if held else "default", **_line(place))
+            values, drawstyle = run[name], "default"
+            if facts.get("kind") == "control":  # the value at the last time holds for no time, so it draws no jump
+                values, drawstyle = np.append(values[:-1], values[-2:][:1]), "steps-post"
+            panel.plot(run.time, values, drawstyle=drawstyle, **_line(place))
         if f"measured_{name}" in run.data:
             panel.plot(run.time, run[f"measured_{name}"], **_dots(place))
     panel.margins(x=0.015)
@@ -247,7 +242,7 @@ def _draw(panel: Axes, name: str, trajectories: Mapping[str, Trajectory]) -> Non
 
 def _scale(panel: Axes, lowest: float | None, highest: float | None) -> None:
     """Fit the scale to what is drawn and to the limits that are near or broken; note the others."""
-    bottom, top = panel.dataLim.intervaly
+    bottom, top = panel.dataLim.intervaly if np.isfinite(panel.dataLim.intervaly).all() else (0.0, 1.0)
     # Rounding errors are not zoomed in on: a value that hardly moves is drawn as a straight line.
     span = max(top - bottom, 0.05 * max(abs(bottom), abs(top)), 1e-6)
     limits = [(limit, side) for limit, side in ((lowest, -1), (highest, 1)) if limit is not None and np.isfinite(limit)]
@@ -261,7 +256,7 @@ def _scale(panel: Axes, lowest: float | None, highest: float | None) -> None:
     far = "  ".join(
         f"limit {limit:g} {'↑' if side > 0 else '↓'}" for limit, side in limits if (limit, side) not in near
     )
-    panel.set_title(far, loc="right", fontsize=7.5, color=_ALARM)
+    panel.set_title(far, loc="right", fontsize=7.5, color=_MUTED)
 
 
 def _draw_steps(panel: Axes, steps: Sequence[Mapping[str, Any]], time: np.ndarray) -> None:
@@ -275,11 +270,9 @@ def _draw_steps(panel: Axes, steps: Sequence[Mapping[str, Any]], time: np.ndarra
         own, colour = fallbacks == fallback, _COLOURS[place % len(_COLOURS)]
         label = _plain(f"fallback: {fallback}" if fallback else "solved") + f" ({own.sum()})"
         hatch = "////" if fallback else ""
-        panel.bar(
-            starts[own], milliseconds[own], width, align="edge", fc=colour, ec="w", lw=0, hatch=hatch, label=label
-        )
-        if fallback:
-            panel.plot(starts[own] + width / 2, milliseconds[own], "v", color=colour, markersize=5, clip_on=False)
+        at, heights = starts[own], milliseconds[own]
+        bars = panel.bar(at, heights, width, align="edge", fc=colour, ec="w", lw=0, hatch=hatch, label=label)
+        panel.bar_label(bars, ["▼" if fallback else ""] * len(at), color=colour, fontsize=8, padding=1)
     panel.axhline(np.median(milliseconds), color=_INK, lw=1.0, ls=":", label=f"median {np.median(milliseconds):.3g} ms")
     panel.set_xlabel(f"time [{TIME}]")
     panel.set_xlim(min(time[0], starts[0]), max(time[-1], starts[-1] + width))
@@ -298,8 +291,20 @@ def _draw_parity(panel: Axes, true: np.ndarray, predicted: np.ndarray, unit: str
     ends = min(true.min(), predicted.min()), max(true.max(), predicted.max())
     margin = 0.05 * (ends[1] - ends[0]) or 1.0
     panel.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - margin, ends[1] + margin), box_aspect=1.0)
-    note = f"worst error {error[worst]:.2g} {unit}, {share:.2g} % of range"
+    note = f"worst error {error[worst]:.2g} {unit}\n{share:.2g} % of range"
     panel.text(0.04, 0.96, note, transform=panel.transAxes, va="top", fontsize=8.5, color=_INK)
+
+
+def _shape(count: int) -> tuple[int, int]:
+    """Rows and columns of a grid for this many panels, at most three side by side."""
+    columns = 2 if count == 4 else min(3, count)
+    return -(-count // columns), columns
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of this size [inch] that makes room for its own labels."""
+    layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.08, compress=True)
+    return Figure(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def _style(panel: Axes, title: str, unit: str) -> Axes:

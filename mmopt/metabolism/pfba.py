@@ -21,7 +21,7 @@ from mmopt.solvers.highs import LexicographicProgram
 GROWTH = "growth"
 SHORTFALL = "shortfall"
 
-_WEIGHTS = (1.0e7, 1.0e5, 1.0, 1.0e-4)
+_WEIGHTS = (1.0e6, 1.0e4, 0.1, 1.0e-5)
 """Weights of one combined objective that usually lands on the strict optimum at once; `LexicographicProgram` proves each
 answer and passes through the aims one by one where it did not."""
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import highspy
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
 
 from mmopt.results import Status
 
@@ -65,6 +64,7 @@ class LexicographicProgram:
         self._returned = np.array([position.get(id(variable), -1) for variable in columns], dtype=np.int32)
         self._changing = np.array([position[id(variable)] for variable in changing], dtype=np.int32)
         self._matrix = sp.csc_array(form.A)
+        self._transposed = sp.csr_array(self._matrix.T)
         self._aims = np.asarray(form.c.todense(), dtype=float)
         self._combined = np.asarray(weights, dtype=float) @ self._aims
         self._lower = np.array([-np.inf if v.lb is None else v.lb for v in form.columns], dtype=float)
@@ -91,7 +91,10 @@ class LexicographicProgram:
         self._lower[self._changing], self._upper[self._changing] = lower, upper
         self._highs.changeColsBounds(len(self._changing), self._changing, lower, upper)
         status = self._run()
-        if status.solved and not self._is_strict_optimum():
+        if status is Status.NUMERICAL_TROUBLE:  # large weights can be too much for a cold start; single aims are not
+            self._highs.clearSolver()
+            status = self._pass_through_aims()
+        elif status.solved and not self._is_strict_optimum():
             status = self._pass_through_aims()
         values = np.append(self._values(), 0.0)  # a variable in no constraint and no aim stays at zero
         return values[self._returned], status
@@ -126,12 +129,7 @@ class LexicographicProgram:
 
     def _run(self) -> Status:
         self._highs.run()
-        status = _STATUS.get(self._highs.getModelStatus(), Status.NUMERICAL_TROUBLE)
-        if status is Status.NUMERICAL_TROUBLE:  # a stale basis can spoil a warm start: once more from nothing
-            self._highs.clearSolver()
-            self._highs.run()
-            status = _STATUS.get(self._highs.getModelStatus(), Status.NUMERICAL_TROUBLE)
-        return status
+        return _STATUS.get(self._highs.getModelStatus(), Status.NUMERICAL_TROUBLE)
 
     def _values(self) -> np.ndarray:
         return np.array(self._highs.getSolution().col_value)
@@ -140,17 +138,17 @@ class LexicographicProgram:
         """Whether the present basis is optimal aim by aim, whatever the weights were."""
         basic = self._basic()
         at_lower, at_upper = self._resting()
-        key = basic.tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
+        key = np.sort(basic).tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
         if key not in self._proved:
             reduced, zero = self._reduced_costs(basic, self._aims)
             self._proved[key] = bool(_lexicographically_optimal(reduced, zero, basic, at_lower, at_upper))
         return self._proved[key]
 
     def _basic(self) -> np.ndarray:
-        """Positions of the basic variables: columns first, then rows."""
+        """Positions of the basic variables in the order of HiGHS: columns first, then rows."""
         _, basic = self._highs.getBasicVariables()
         basic = np.asarray(basic)
-        return np.sort(np.where(basic < 0, self._matrix.shape[1] - basic - 1, basic))
+        return np.where(basic < 0, self._matrix.shape[1] - basic - 1, basic)
 
     def _resting(self) -> tuple[np.ndarray, np.ndarray]:
         """Which of the columns and rows stand at their lower and at their upper bound; fixed ones do both."""
@@ -162,12 +160,11 @@ class LexicographicProgram:
 
     def _reduced_costs(self, basic: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reduced costs of each aim over columns and rows, and how small of them counts as zero."""
-        rows, columns = self._matrix.shape
-        whole = sp.hstack([self._matrix, -sp.eye_array(rows)], format="csc")
-        costs = np.hstack([aims, np.zeros((len(aims), rows))])
-        prices = splu(whole[:, basic]).solve(costs[:, basic].T.copy(), trans="T")
-        scale = np.maximum(1.0, np.abs(prices).max(axis=0))
-        return costs - (whole.T @ prices).T, _REDUCED_COST_ZERO * scale
+        costs = np.hstack([aims, np.zeros((len(aims), self._matrix.shape[0]))])
+        prices = np.array([self._highs.getBasisTransposeSolve(cost[basic])[1] for cost in costs])
+        reduced = np.hstack([aims - (self._transposed @ prices.T).T, prices])
+        scale = np.maximum(1.0, np.abs(prices).max(axis=1))
+        return reduced, _REDUCED_COST_ZERO * scale
 
     def _pass_through_aims(self) -> Status:
         """Take the aims one by one, each on the optimal face of those before; the strict order by definition."""

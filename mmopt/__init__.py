@@ -1,0 +1,1 @@
+"""Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks."""
