@@ -178,7 +178,8 @@ def plot_parity(
     for name, values in true.items():
         if not np.size(values) or np.shape(predicted.get(name, ())) != np.shape(values):
             raise StudyError(f"'{name}' is not predicted at the points where it is known; give both at equal points")
-    rows, columns = _shape(len(true))
+    columns = 2 if len(true) == 4 else min(3, len(true))
+    rows = -(-len(true) // columns)
     figure = _figure(_WIDTH / 3 * columns, 3.6 * rows)
     for place, name in enumerate(true, start=1):
         unit = units.get(name, "")
@@ -210,10 +211,11 @@ def _chosen(trajectories: Mapping[str, Trajectory], names: Sequence[str] | None,
 def _panels(
     trajectories: Mapping[str, Trajectory], names: Sequence[str] | None, limits: Limits, row_below: bool = False
 ) -> tuple[Figure, Axes | None]:
-    """A grid of panels under one legend and, if asked for, an empty panel as wide as the grid below it."""
+    """Lay out panels under one legend and, if asked for, an empty panel as wide as all of them below."""
     chosen = _chosen(trajectories, names, limits)
-    rows, columns = _shape(len(chosen))
-    figure = _figure(_WIDTH / 3 * max(columns, 2), 2.15 * (rows + row_below) + 0.5)
+    columns = 4 if len(chosen) in (4, 7, 8) else min(3, len(chosen))  # as few empty places as can be
+    rows = -(-len(chosen) // columns)
+    figure = _figure(_WIDTH if columns > 2 else _WIDTH * 2 / 3, 2.15 * (rows + row_below) + 0.5)
     grid = figure.add_gridspec(rows + row_below, columns)
     for place, name in enumerate(chosen):
         panel = figure.add_subplot(grid[place // columns, place % columns])
@@ -253,9 +255,7 @@ def _scale(panel: Axes, lowest: float | None, highest: float | None) -> None:
     for limit, side in near:
         panel.axhline(limit, color=_ALARM, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1.5)
         panel.axhspan(limit, panel.get_ylim()[side > 0], color=_ALARM, alpha=0.08, linewidth=0, zorder=0.5)
-    far = "  ".join(
-        f"limit {limit:g} {'↑' if side > 0 else '↓'}" for limit, side in limits if (limit, side) not in near
-    )
+    far = "  ".join(f"{'≤' if side > 0 else '≥'} {limit:g}" for limit, side in limits if (limit, side) not in near)
     panel.set_title(far, loc="right", fontsize=7.5, color=_MUTED)
 
 
@@ -295,20 +295,14 @@ def _draw_parity(panel: Axes, true: np.ndarray, predicted: np.ndarray, unit: str
     panel.text(0.04, 0.96, note, transform=panel.transAxes, va="top", fontsize=8.5, color=_INK)
 
 
-def _shape(count: int) -> tuple[int, int]:
-    """Rows and columns of a grid for this many panels, at most three side by side."""
-    columns = 2 if count == 4 else min(3, count)
-    return -(-count // columns), columns
-
-
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure of this size [inch] that makes room for its own labels."""
+    """Make an empty figure of this size [inch] that leaves room for its own labels."""
     layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.08, compress=True)
     return Figure(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def _style(panel: Axes, title: str, unit: str) -> Axes:
-    """A quiet panel: its name above, its unit on the axis, faint lines across."""
+    """Make a panel quiet: its name above, its unit on the axis, faint lines across."""
     panel.set_title(_plain(title), loc="left", fontsize=9.5, fontweight="bold", color=_INK)
     panel.set_ylabel(_plain(unit), fontsize=8.5, color=_MUTED)
     panel.xaxis.label.set(fontsize=8.5, color=_MUTED)
@@ -321,13 +315,13 @@ def _style(panel: Axes, title: str, unit: str) -> Axes:
 
 
 def _line(place: int) -> dict[str, Any]:
-    """The look of the line that comes at this place."""
+    """Give the look of the line that comes at this place."""
     dashes = _DASHES[place % len(_DASHES)]
     return {"color": _COLOURS[place % len(_COLOURS)], "linestyle": dashes, "linewidth": 1.7 if place else 2.6}
 
 
 def _dots(place: int) -> dict[str, Any]:
-    """The look of measurements on the line that comes at this place."""
+    """Give the look of measurements on the line that comes at this place."""
     colour = _COLOURS[place % len(_COLOURS)]
     return {"linestyle": "", "marker": "o", "markersize": 3.6, "color": "white", "markeredgecolor": colour, "zorder": 3}
 

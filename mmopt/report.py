@@ -58,21 +58,22 @@ nav{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:1rem 0 1.6rem;font-size:
 a{color:var(--blue);text-decoration:none}a:hover{text-decoration:underline}
 section,.card{background:var(--sheet);border:1px solid var(--rule);border-radius:12px}
 section{padding:1.4rem 1.5rem;margin:1.25rem 0}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:.9rem}.card{padding:1rem 1.1rem}
-.card b{display:block;font-size:1.75rem;line-height:1.25;color:var(--blue);font-variant-numeric:tabular-nums}
-.card span{display:block;font-size:.85rem;color:var(--soft);line-height:1.35}.card span:first-child{color:var(--ink)}
-figure{margin:1rem 0}figcaption{font-size:.9rem;margin-top:.5rem;max-width:85ch}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.9rem}.card{padding:1rem 1.1rem}
+.card b{display:block;font-size:1.75rem;line-height:1.3;color:var(--blue);font-variant-numeric:tabular-nums}
+.card{line-height:1.3}.card span{display:block;font-size:.85rem;color:var(--soft);margin-top:.25rem}
+figure{margin:1rem 0}figure:last-child{margin-bottom:0}figcaption{font-size:.9rem;margin-top:.5rem;max-width:85ch}
 img{display:block;width:100%;height:auto;background:#fff;border-radius:8px}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem;min-width:50%}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
-th{font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
+th{font-weight:600}td:last-child{min-width:8rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
 dt{font-size:.82rem}dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .bar{display:block;height:.7rem;margin-top:.4rem;background:var(--blue);border-radius:3px;min-width:2px}
 .alarm{color:var(--alarm);font-weight:600}
 @media print{:root{--ink:#111;--soft:#555;--page:#fff;--sheet:#fff;--rule:#ccc;--blue:#0072b2;--alarm:#b3261e}
 nav{display:none}main{padding:0;max-width:none}section{border:0;padding:0}figure,tr,.card,h2{break-inside:avoid}
-h2,h3{break-after:avoid}*{print-color-adjust:exact}body{font-size:11pt}}
+h2,h3{break-after:avoid}*{print-color-adjust:exact}body{font-size:10pt}
+.cards{grid-template-columns:repeat(5,1fr)}.card{padding:.6rem}.card b{font-size:1.4rem}.wide{overflow:visible}}
 """
 
 
@@ -122,7 +123,7 @@ class _Run:
     parity: Mapping[str, np.ndarray]
 
     def part(self, name: str) -> Any:
-        """A part of the summary; empty where the run did not save it."""
+        """Give a part of the summary; empty where the run did not save it."""
         saved = self.summary.get(name)
         return _PARTS[name][0]() if saved is None else saved
 
@@ -161,7 +162,7 @@ def _read_parity(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise StudyError(f"{path} is not a table of held-out points ({error}); run the study again") from error
@@ -201,7 +202,7 @@ def _page(run: _Run) -> str:
 
 
 def _headline(run: _Run) -> str:
-    """The few numbers that matter, as cards."""
+    """Show the few numbers that matter, as cards."""
     judged, cards = _judged(run), []
     optimum = judged.get("optim")
     if optimum is not None:
@@ -214,12 +215,12 @@ def _headline(run: _Run) -> str:
         cards.append((_percent(gap), "LP replay gap", "between the optimiser's claim and the LP plant"))
     if (ratio := _real(run.part("nmpc").get("ratio"))) is not None:
         cards.append((_percent(ratio), "closed loop", "of the reference biomass, under disturbance"))
-    texts = (f'<div class="card"><span>{what}</span><b>{n}</b><span>{which}</span></div>' for n, what, which in cards)
+    texts = (f'<div class="card"><b>{n}</b>{what}<span>{which}</span></div>' for n, what, which in cards)
     return f'<div class="cards">{"".join(texts)}</div>' if cards else ""
 
 
 def _judged(run: _Run) -> dict[str, float]:
-    """Final biomass [g] on the LP plant of the optimum and the simple feeds, told apart by role or else by label."""
+    """Find the final biomass [g] on the LP plant of the optimum and the simple feeds, by role or else by label."""
     judged: dict[str, float] = {}
     for row in run.part("results"):
         said = str(row.get("role") or row.get("label")).lower()
@@ -236,10 +237,8 @@ def _feeds(run: _Run) -> str:
     if not controls:
         return ""
     figure = plot_feeds(runs, "feed" if "feed" in controls else controls[0])
-    scored = "replayed on the LP plant" if judge == "replay" else "as the optimiser claims it"
-    return _figure(
-        run, "feeds", figure, f"Feed of the optimum against the simple profiles; its biomass is {scored}.", runs
-    )
+    scored = "that of its replay on the LP plant" if judge == "replay" else "as the optimiser claims it"
+    return _figure(run, "feeds", figure, f"The optimum against the simple profiles; its biomass is {scored}.", runs)
 
 
 def _course(run: _Run) -> str:
@@ -247,9 +246,7 @@ def _course(run: _Run) -> str:
     facts = _facts(run.part("optimisation"))
     if not runs:
         return facts
-    what = (
-        "The plan as the optimiser sees it and as the metabolic network itself answers it; the red side is forbidden."
-    )
+    what = "The plan as the optimiser sees it and as the metabolic network answers it; the red side is forbidden."
     pictures = _figure(run, "trajectories", plot_trajectories(runs, limits=run.limits()), what, runs)
     rates = list(dict.fromkeys(name for one in runs.values() for name in one.names("rate") if name != "growth"))
     if rates:
@@ -259,26 +256,24 @@ def _course(run: _Run) -> str:
 
 
 def _judge(run: _Run) -> str:
-    head = ["feed", "optimiser [g]", "re-simulated [g]", "LP plant [g]", "gain", "note"]
-    rows = [
-        [
-            *map(row.get, ("label", "optimiser", "resimulated", "lp")),
-            _percent(row.get("gain"), True),
-            row.get("note") or "",
+    body = ""
+    if results := run.part("results"):
+        shown = [
+            row | {"gain": _percent(row.get("gain"), signed=True), "note": row.get("note") or ""} for row in results
         ]
-        for row in run.part("results")
-    ]
-    gaps = {name: _percent(gap) for name, gap in run.part("gaps").items()}
-    body = (_table(head, rows) if rows else "") + (f"<h3>Gaps</h3>{_facts(gaps)}" if gaps else "")
-    limits = [[name, *_padded(row)] for name, row in run.part("limits").items()]
-    body += f"<h3>Limits</h3>{_table(['quantity', 'lowest', 'highest', 'unit'], limits)}" if limits else ""
-    keys = ("limit", "allowed", "reached", "relative", "unit")
-    broken = [
-        [_percent(row.get(key)) if key == "relative" else row.get(key) for key in keys]
-        for row in run.part("violations")
-    ]
-    if broken:
-        body += f'<h3 class="alarm">Limits broken on the LP plant</h3>{_table(keys, broken)}'
+        keys = ("label", "optimiser", "resimulated", "lp", "gain", "note")
+        head = ("feed", "optimiser [g]", "re-simulated [g]", "LP plant [g]", "gain", "note")
+        body += _table(head, [[row.get(key) for key in keys] for row in shown])
+    if gaps := run.part("gaps"):
+        body += f"<h3>Gaps</h3>{_facts({name: _percent(gap) for name, gap in gaps.items()})}"
+    if limits := run.part("limits"):
+        rows = [[name, *_padded(row)] for name, row in limits.items()]
+        body += f"<h3>Limits</h3>{_table(('quantity', 'lowest', 'highest', 'unit'), rows)}"
+    if broken := run.part("violations"):
+        shown = [row | {"relative": _percent(row.get("relative"))} for row in broken]
+        told = ("limit", "allowed", "reached", "relative", "unit")
+        table = _table(told, [[row.get(key) for key in told] for row in shown])
+        body += f'<h3 class="alarm">Limits broken on the LP plant</h3>{table}'
     elif run.summary.get("violations") is not None:
         body += "<p>On the LP plant no limit is broken.</p>"
     return body
@@ -286,17 +281,16 @@ def _judge(run: _Run) -> str:
 
 def _closed_loop(run: _Run) -> str:
     facts = dict(run.part("nmpc"))
-    disturbance, ratio = facts.pop("disturbance", ""), facts.pop("ratio", None)
-    body = (f"<p>Disturbance: {_text(disturbance)}.</p>" if disturbance else "") + _facts(
-        facts | ({} if ratio is None else {"ratio": _percent(ratio)})
-    )
+    disturbance = facts.pop("disturbance", "")
+    if "ratio" in facts:
+        facts["ratio"] = _percent(facts["ratio"])
+    body = (f"<p>Disturbance: {_text(disturbance)}.</p>" if disturbance else "") + _facts(facts)
     if "closed_loop" not in run.trajectories:
         return body
     loop, reference = run.trajectories["closed_loop"], run.trajectories.get("reference")
     what = "The controlled plant against its reference; hatched bars are steps decided by a fallback."
-    return body + _figure(
-        run, "closed_loop", plot_closed_loop(loop, reference, run.limits()), what, {"Closed loop": loop}
-    )
+    figure = plot_closed_loop(loop, reference, run.limits())
+    return body + _figure(run, "closed_loop", figure, what, {"closed loop": loop})
 
 
 def _starvation(run: _Run) -> str:
@@ -326,12 +320,11 @@ def _parameters(run: _Run) -> str:
 
 
 def _provenance(run: _Run) -> str:
-    timings = {stage: _real(seconds) or 0.0 for stage, seconds in run.part("timings").items()}
-    longest = max(timings.values(), default=0.0) or 1.0
-    rows = [
-        [stage, seconds, _Html(f'<span class="bar" style="width:{12 * seconds / longest:.3g}rem"></span>')]
-        for stage, seconds in timings.items()
-    ]
+    timings = run.part("timings")
+    longest = max((_real(seconds) or 0.0 for seconds in timings.values()), default=0.0) or 1.0
+    widths = {stage: 12.0 * (_real(seconds) or 0.0) / longest for stage, seconds in timings.items()}
+    bars = {stage: _Html(f'<span class="bar" style="width:{width:.3g}rem"></span>') for stage, width in widths.items()}
+    rows = [[stage, seconds, bars[stage]] for stage, seconds in timings.items()]
     parts = {
         "Network": _facts(run.part("network")),
         "Versions": _facts(run.part("versions")),
@@ -343,22 +336,24 @@ def _provenance(run: _Run) -> str:
 def _missing(run: _Run) -> str:
     files = [f"{name}.nc" for name in _TRAJECTORIES if name not in run.trajectories]
     files += [] if run.parity else ["parity.npz"]
-    parts = [f"{name} (in summary.json)" for name in _PARTS if run.summary.get(name) is None]
-    return _list(files + parts)
+    parts = [name for name in _PARTS if run.summary.get(name) is None]
+    return _list(f"{what}: {', '.join(names)}" for what, names in (("files", files), ("summary", parts)) if names)
 
 
 def _figure(run: _Run, name: str, figure: Figure, caption: str, runs: Mapping[str, Trajectory]) -> str:
     """Save a figure beside the page and put it into the page; say which of its trajectories ended unexpectedly."""
     picture = save_figure(figure, run.folder / "figures" / f"{name}.png").read_bytes()
-    endings = "".join(f" {label}: {one.status.value}." for label, one in runs.items() if one.status not in _EXPECTED)
+    odd = "; ".join(f"{label}: {one.status.value}" for label, one in runs.items() if one.status not in _EXPECTED)
+    caption += f" Note: {odd}." if odd else ""
     source = f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
     width = round(96 * figure.get_figwidth())  # CSS pixels an inch, so that letters are as large in every figure
-    image = f'<img alt="{_text(caption)}" style="max-width:{width}px" src="{source}">'
-    return f"<figure>{image}<figcaption>{_text(caption + endings)}</figcaption></figure>"
+    look = f"max-width:{width}px;min-width:{min(width, 640)}px"
+    image = f'<div class="wide"><img alt="{_text(caption)}" style="{look}" src="{source}"></div>'
+    return f"<figure>{image}<figcaption>{_text(caption)}</figcaption></figure>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table whose columns of numbers stand to the right."""
+    """Write a table; its columns of numbers stand to the right."""
     words = [any(type(row[place]) is str for row in rows) for place in range(len(head))]
     marks = ["" if word else ' class="n"' for word in words]
     top = "".join(f"<th{mark}>{_text(name)}</th>" for mark, name in zip(marks, head, strict=True))
@@ -390,8 +385,9 @@ def _nested(card: Mapping[str, Any]) -> str:
 
 
 def _label(name: str) -> str:
-    """A key as words; BiGG ids, which have capitals, stay as they are."""
-    return _text(name.replace("_", " ") if name.islower() else name)
+    """Turn a key into words, with its unit; BiGG ids, which have capitals, stay as they are."""
+    unit = " [g]" if name.endswith("_biomass") else " [ms]" if name.endswith("_ms") else ""
+    return _text((name.removesuffix("_ms").replace("_", " ") if name.islower() else name) + unit)
 
 
 def _text(value: object) -> str:
@@ -401,7 +397,7 @@ def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "&ndash;"
     if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.4g}".partition("e")
+        mantissa, _, exponent = f"{value:.5g}".partition("e")
         return (mantissa + (f" &times; 10<sup>{int(exponent)}</sup>" if exponent else "")).replace("-", "&minus;")
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value[:12])) + (f", … ({len(value)} values)" if len(value) > 12 else "")
@@ -415,7 +411,7 @@ def _percent(fraction: object, signed: bool = False) -> _Html:
 
 
 def _real(value: object) -> float | None:
-    """A finite number, or None for whatever is not one."""
+    """Take a finite number; None stands for whatever is not one."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None

@@ -180,7 +180,9 @@ def _read_cobra(source: str | Path) -> "cobra.Model":
             return read_sbml_model(str(path))
         except Exception as error:  # libSBML and cobra raise many kinds; each means the same to a user
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise NetworkError(f"{path} cannot be read as SBML: {reason}. Check the file with an SBML validator") from error
+            raise NetworkError(
+                f"{path} cannot be read as SBML: {reason}. Check the file with an SBML validator"
+            ) from error
 
 
 def _check_sbml(path: Path) -> None:
@@ -238,7 +240,9 @@ def _check_bounds(reactions: tuple[str, ...], lower: np.ndarray, upper: np.ndarr
         if np.isnan(low) or np.isnan(high):
             raise NetworkError(f"reaction '{reaction}' has a bound that is not a number; correct it in the file")
         if low > high:
-            raise NetworkError(f"reaction '{reaction}' has lower bound {low:g} above upper bound {high:g}; correct them")
+            raise NetworkError(
+                f"reaction '{reaction}' has lower bound {low:g} above upper bound {high:g}; correct them"
+            )
 
 
 def _unbounded_to_infinite(bounds: np.ndarray) -> np.ndarray:
@@ -252,7 +256,9 @@ def _objective(raw: "cobra.Model") -> str:
     if len(found) != 1 or min(found.values()) <= 0.0:
         what = "no objective" if not found else "the objective " + ", ".join(f"{v:g} {r}" for r, v in found.items())
         likely = [reaction.id for reaction in raw.reactions if "biomass" in reaction.id.lower()]
-        raise NetworkError(f"the network has {what}; name one reaction as biomass=, candidates: {', '.join(likely) or 'none'}")
+        raise NetworkError(
+            f"the network has {what}; name one reaction as biomass=, candidates: {', '.join(likely) or 'none'}"
+        )
     return str(next(iter(found)))
 
 

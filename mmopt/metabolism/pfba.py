@@ -209,6 +209,40 @@ class LabelProgram:
         growth = float(net[self.network.column(self.network.biomass)])
         return Fluxes(self.network, growth, net, float(values[-1]), status)
 
+    def answers(self, names: Sequence[str]) -> "LabelCell":
+        """The program itself as who answers for the cell inside a reactor, reading ``names``.
+
+        Parameters
+        ----------
+        names
+            ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h].
+
+        Raises
+        ------
+        NetworkError
+            If a reaction id is unknown.
+        """
+        columns = {name: self.network.column(name) for name in names if name not in (GROWTH, SHORTFALL)}
+        return LabelCell(self, tuple(names), columns)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelCell:
+    """A label program that answers for the cell: limits by name in, rates by name out."""
+
+    program: LabelProgram
+    names: tuple[str, ...]
+    columns: Mapping[str, int]
+
+    def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
+        """Rates at the given uptake limits [mmol/gDW/h].
+
+        A limit below zero counts as zero: trial steps of an integrator overshoot where a substrate runs out.
+        """
+        fluxes = self.program.solve([max(0.0, limits[exchange]) for exchange in self.program.inputs])
+        own = {GROWTH: fluxes.growth, SHORTFALL: fluxes.shortfall}
+        return {name: own[name] if name in own else float(fluxes.net[self.columns[name]]) for name in self.names}
+
 
 def pfba(network: Network, uptake: Mapping[str, float]) -> Fluxes:
     """Solve parsimonious flux balance analysis for the given uptake limits.
@@ -263,7 +297,9 @@ def _bounds_without_maintenance(network: Network) -> tuple[np.ndarray, np.ndarra
         lower[network.column(network.maintenance)] = min(0.0, network.lower[network.column(network.maintenance)])
     growth = network.column(network.biomass)
     if lower[growth] > 0.0:
-        raise NetworkError(f"biomass reaction '{network.biomass}' has a positive lower bound; starving cells do not grow")
+        raise NetworkError(
+            f"biomass reaction '{network.biomass}' has a positive lower bound; starving cells do not grow"
+        )
     return lower, upper
 
 

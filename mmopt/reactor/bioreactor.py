@@ -1,0 +1,207 @@
+"""A well-mixed fed-batch bioreactor: species, uptake laws, a feed and aeration around a metabolism."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mmopt.errors import StudyError, nearest
+from mmopt.metabolism.pfba import GROWTH, SHORTFALL
+from mmopt.reactor import balances, kinetics
+from mmopt.reactor.system import Cell, Quantity
+from mmopt.units import FEED, MASS_CONCENTRATION, MOLAR_CONCENTRATION, VOLUME, grams
+
+VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"
+
+
+@dataclass(frozen=True)
+class Uptake:
+    """Monod uptake with non-competitive inhibitors.
+
+    Attributes
+    ----------
+    vmax
+        Largest uptake rate [mmol/gDW/h].
+    half
+        Concentration at half of it, in the unit of the species.
+    inhibitors
+        Inhibition constant by species name, in the unit of that species.
+    """
+
+    vmax: float
+    half: float
+    inhibitors: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Species:
+    """Something dissolved that the cell exchanges.
+
+    Attributes
+    ----------
+    name
+        Name of the state.
+    exchange
+        Exchange reaction in the network.
+    unit
+        ``g/L`` (then ``molar_mass`` is needed) or ``mmol/L``.
+    molar_mass
+        g/mol.
+    uptake
+        What limits its uptake; None if it is only produced.
+    fed
+        Concentration in the feed, in its unit.
+    scale
+        Its typical concentration.
+    """
+
+    name: str
+    exchange: str
+    unit: str = MASS_CONCENTRATION
+    molar_mass: float | None = None
+    uptake: Uptake | None = None
+    fed: float = 0.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.unit not in (MASS_CONCENTRATION, MOLAR_CONCENTRATION):
+            raise StudyError(f"unit '{self.unit}' of {self.name} is unknown; use g/L or mmol/L")
+        if self.unit == MASS_CONCENTRATION and self.molar_mass is None:
+            raise StudyError(f"{self.name} is in g/L and needs its molar mass")
+
+    def amount(self, millimoles: Any) -> Any:
+        """Turn mmol into the unit of this species."""
+        return millimoles if self.molar_mass is None or self.unit != MASS_CONCENTRATION else grams(millimoles, self.molar_mass)
+
+
+@dataclass(frozen=True)
+class Aeration:
+    """Oxygen transfer from gas; ``kla`` [1/h], ``saturation`` C* [mmol/L]."""
+
+    kla: float
+    saturation: float
+    species: str = "oxygen"
+
+
+@dataclass(frozen=True)
+class Bioreactor:
+    """A fed-batch bioreactor; a `System`.
+
+    Attributes
+    ----------
+    species
+        What is dissolved.
+    aeration
+        Oxygen transfer, or None.
+    death
+        Biomass lost for each mmol of maintenance ATP the cell misses [g/mmol]; 0 assumes none is.
+    biomass_scale, volume_scale, feed_scale
+        Typical sizes [g/L, L, L/h].
+
+    Examples
+    --------
+    >>> glucose = Species("glucose", "EX_glc__D_e", molar_mass=180.156, uptake=Uptake(10.0, 0.05), fed=500.0)
+    >>> reactor = Bioreactor((glucose,))
+    >>> [state.name for state in reactor.states], reactor.limits({"glucose": 0.05}, reactor.parameters)
+    (['volume', 'biomass', 'glucose'], {'EX_glc__D_e': 5.0})
+    """
+
+    species: tuple[Species, ...]
+    aeration: Aeration | None = None
+    death: float = 0.0
+    biomass_scale: float = 10.0
+    volume_scale: float = 1.0
+    feed_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.species]
+        for name in {name for each in self.species if each.uptake for name in each.uptake.inhibitors} - set(names):
+            raise StudyError(f"inhibitor '{name}' is no species of the reactor; {nearest(name, names)}")
+        if self.aeration and self.aeration.species not in names:
+            raise StudyError(f"aerated '{self.aeration.species}' is no species of the reactor; {nearest(self.aeration.species, names)}")
+
+    @cached_property
+    def states(self) -> tuple[Quantity, ...]:
+        """Volume, biomass, then every species."""
+        gas = self.aeration.species if self.aeration else None
+        return (
+            Quantity(VOLUME_STATE, VOLUME, self.volume_scale, 0.0),
+            Quantity(BIOMASS_STATE, MASS_CONCENTRATION, self.biomass_scale, 0.0),
+            *(Quantity(each.name, each.unit, each.scale, 0.0, quasi_steady=each.name == gas) for each in self.species),
+        )
+
+    @cached_property
+    def controls(self) -> tuple[Quantity, ...]:
+        """The feed."""
+        return (Quantity(FEED_CONTROL, FEED, self.feed_scale, 0.0),)
+
+    @cached_property
+    def derived(self) -> tuple[Quantity, ...]:
+        """Biomass in the whole vessel, and dissolved oxygen in percent of saturation."""
+        whole = Quantity("biomass_amount", "g", self.biomass_scale * self.volume_scale, 0.0)
+        return (whole, Quantity("oxygen_saturation", "%", 100.0, 0.0)) if self.aeration else (whole,)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, float]:
+        """Every number of the reactor by name, such as ``glucose_vmax``, ``glucose_half``, ``glucose_fed``, ``kla``."""
+        found: dict[str, float] = {"death": self.death}
+        for each in self.species:
+            found[f"{each.name}_fed"] = each.fed
+            if each.uptake:
+                found[f"{each.name}_vmax"], found[f"{each.name}_half"] = each.uptake.vmax, each.uptake.half
+                for inhibitor, constant in each.uptake.inhibitors.items():
+                    found[f"{each.name}_inhibition_by_{inhibitor}"] = constant
+        if self.aeration:
+            found["kla"], found["saturation"] = self.aeration.kla, self.aeration.saturation
+        return found
+
+    @cached_property
+    def readings(self) -> tuple[str, ...]:
+        """Growth and the exchange of each species; the shortfall where it kills."""
+        return (GROWTH, *(each.exchange for each in self.species), *((SHORTFALL,) if self.death else ()))
+
+    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Uptake limit of every species that can be taken up [mmol/gDW/h]."""
+        found = {}
+        for each in self.species:
+            if each.uptake is None:
+                continue
+            rate = kinetics.monod(states[each.name], parameters[f"{each.name}_vmax"], parameters[f"{each.name}_half"])
+            for inhibitor in each.uptake.inhibitors:
+                constant = parameters[f"{each.name}_inhibition_by_{inhibitor}"]
+                rate = kinetics.inhibited(rate, states[inhibitor], constant)
+            found[each.exchange] = rate
+        return found
+
+    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of the derived quantities."""
+        found = {"biomass_amount": states[BIOMASS_STATE] * states[VOLUME_STATE]}
+        if self.aeration:
+            found["oxygen_saturation"] = 100.0 * states[self.aeration.species] / parameters["saturation"]
+        return found
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        """Time derivative of every state [its unit/h]."""
+        rates = cell(self.limits(states, parameters))
+        biomass, feed = states[BIOMASS_STATE], controls[FEED_CONTROL]
+        dilution = feed / states[VOLUME_STATE]
+        decay = parameters["death"] * rates[SHORTFALL] if self.death else 0.0
+        found = {
+            VOLUME_STATE: balances.volume_balance(feed),
+            BIOMASS_STATE: balances.biomass_balance(biomass, rates[GROWTH], decay, dilution),
+        }
+        for each in self.species:
+            transfer = 0.0
+            if self.aeration and each.name == self.aeration.species:
+                transfer = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], states[each.name])
+            found[each.name] = balances.species_balance(
+                states[each.name],
+                parameters[f"{each.name}_fed"],
+                dilution,
+                each.amount(rates[each.exchange] * biomass),
+                transfer,
+            )
+        return found
+

@@ -1,0 +1,232 @@
+"""Simulation of a system with SciPy, with a surrogate or with the linear program itself as the cell.
+
+Each stretch between two jumps of a control is integrated on its own, implicitly: dissolved gases settle in seconds, a
+fermentation takes a day.
+"""
+
+import time as clock
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from mmopt.errors import SolverError, StudyError, nearest
+from mmopt.metabolism.pfba import GROWTH, SHORTFALL
+from mmopt.reactor.feeds import Profile
+from mmopt.reactor.system import Cell, Metabolism, System, no_cell
+from mmopt.results import Status, Trajectory, trajectory
+from mmopt.units import GROWTH as GROWTH_UNIT
+from mmopt.units import RATE
+
+TOLERANCE: Final = 1.0e-6
+"""Relative tolerance of a step."""
+
+StopRule = Callable[[Mapping[str, float], Mapping[str, float]], float]
+"""From (states, rates) to a number; the simulation stops where it rises above zero."""
+
+
+def simulate(
+    system: System,
+    initial: Mapping[str, float],
+    controls: Mapping[str, Profile],
+    duration: float,
+    metabolism: Metabolism | None = None,
+    *,
+    parameters: Mapping[str, float] | None = None,
+    start: float = 0.0,
+    points: int = 200,
+    tolerance: float = TOLERANCE,
+    stop_when: StopRule | None = None,
+) -> Trajectory:
+    """Integrate a system over time.
+
+    Parameters
+    ----------
+    system
+        The system.
+    initial
+        Value of every state at the start, in its unit.
+    controls
+        Profile of every control.
+    duration
+        Length [h].
+    metabolism
+        Who answers for the cell: a `Surrogate`, or a `LabelProgram` (the linear program in the loop).
+    parameters
+        Values that differ from ``system.parameters``.
+    start
+        First time [h].
+    points
+        Evenly spaced times in the result, beside the jumps of the controls.
+    tolerance
+        Relative tolerance of the integrator; absolute it is the same part of each state's scale.
+    stop_when
+        Ends the simulation early.
+
+    Returns
+    -------
+    Trajectory
+        States, controls, rates of the cell, derived quantities.
+
+    Raises
+    ------
+    StudyError
+        If a state, control or parameter is missing, unknown or not finite.
+    SolverError
+        If the integrator fails.
+
+    Examples
+    --------
+    >>> feeds = {"feed": ConstantFeed(0.02)}
+    >>> start = {"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> batch = simulate(ecoli_fed_batch(), start, feeds, 2.0, load_surrogate("ecoli_ijo1366"))
+    >>> 1.0 < batch.final("biomass") < 3.0
+    True
+    """
+    started = clock.perf_counter()
+    numbers = merged_parameters(system, parameters)
+    state = checked_values(initial, [each.name for each in system.states], "state")
+    _check_names(controls, [each.name for each in system.controls], "control")
+    if not 0.0 < duration < np.inf:
+        raise StudyError(f"the duration is {duration:g} h; give a finite time above 0")
+    cell, names = _cell(system, metabolism)
+    calls = 0
+
+    def derivative(time: float, values: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        now = {name: profile(time) for name, profile in controls.items()}
+        return np.array(list(system.derivative(_named(system, values), now, numbers, cell).values()))
+
+    def crossing(time: float, values: np.ndarray) -> float:
+        states = _named(system, values)
+        return stop_when(states, cell(system.limits(states, numbers))) if stop_when else -1.0
+
+    crossing.terminal, crossing.direction = True, 1.0  # type: ignore[attr-defined]
+    times, rows, ended = [np.array([start])], [state[:, None]], False
+    edges = _edges(controls, start, duration)
+    grid = np.linspace(start, start + duration, points)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inner = np.append(grid[(grid > low) & (grid < high)], high)
+        part = solve_ivp(
+            _held_before(derivative, high),
+            (low, high),
+            rows[-1][:, -1],
+            method="BDF",
+            t_eval=inner,
+            rtol=tolerance,
+            atol=tolerance * np.array([each.scale for each in system.states]),
+            events=crossing if stop_when else None,
+        )
+        if part.status < 0:
+            raise SolverError(f"the integration failed at {low:.4g} h: {part.message}; check parameters and feed")
+        times.append(part.t)
+        rows.append(part.y)
+        if part.status == 1:
+            times.append(part.t_events[0])
+            rows.append(part.y_events[0].T)
+            ended = True
+            break
+    stats = {"seconds": clock.perf_counter() - started, "derivative_calls": calls, "tolerance": tolerance}
+    status = Status.ENDED_EARLY if ended else Status.SIMULATED
+    return describe(system, np.concatenate(times), np.hstack(rows), controls, numbers, (cell, names), status, stats)
+
+
+def describe(
+    system: System,
+    time: np.ndarray,
+    states: np.ndarray,
+    controls: Mapping[str, Profile],
+    parameters: Mapping[str, float],
+    answering: tuple[Cell, tuple[str, ...]],
+    status: Status,
+    stats: Mapping[str, Any],
+) -> Trajectory:
+    """Make a `Trajectory` of states of shape (states, times): add controls, rates and derived quantities."""
+    cell, names = answering
+    rows = [_named(system, column) for column in states.T]
+    rates = [cell(system.limits(row, parameters)) for row in rows] if names else []
+    derived = [system.observe(row, parameters) for row in rows]
+    found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(system.states)}
+    for each in system.controls:
+        found[each.name] = ("control", each.unit, np.array([controls[each.name](float(t)) for t in time]))
+    for each in system.derived:
+        found[each.name] = ("derived", each.unit, np.array([row[each.name] for row in derived]))
+    for name in names:
+        unit = GROWTH_UNIT if name == GROWTH else RATE
+        found[name] = ("rate", unit, np.array([row[name] for row in rates]))
+    return trajectory(time, found, status, stats)
+
+
+def merged_parameters(system: System, changed: Mapping[str, float] | None) -> dict[str, float]:
+    """Take the system's parameters, with some changed.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown or a value not finite.
+    """
+    for name, value in (changed or {}).items():
+        if name not in system.parameters:
+            raise StudyError(f"there is no parameter '{name}'; {nearest(name, system.parameters)}")
+        if not np.isfinite(value):
+            raise StudyError(f"parameter '{name}' is {value}; give a finite number")
+    return {**system.parameters, **(changed or {})}
+
+
+def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> np.ndarray:
+    """Values in the order of ``names``.
+
+    Raises
+    ------
+    StudyError
+        If one is missing, unknown or not finite.
+    """
+    _check_names(given, names, kind)
+    for name in names:
+        if not np.isfinite(given[name]):
+            raise StudyError(f"{kind} '{name}' is {given[name]}; give a finite number")
+    return np.array([float(given[name]) for name in names])
+
+
+def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
+    for name in given:
+        if name not in names:
+            raise StudyError(f"there is no {kind} '{name}'; {nearest(name, names)}")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
+
+
+def _cell(system: System, metabolism: Metabolism | None) -> tuple[Cell, tuple[str, ...]]:
+    if not system.readings:
+        return no_cell, ()
+    if metabolism is None:
+        raise StudyError("this system asks a cell; give metabolism= a Surrogate or a LabelProgram")
+    asked = system.limits({each.name: each.scale for each in system.states}, system.parameters)
+    if set(asked) != set(metabolism.inputs):
+        raise StudyError(
+            f"the reactor limits the uptake of {', '.join(asked)}, but the metabolism takes "
+            f"{', '.join(metabolism.inputs)}; make them the same"
+        )
+    names = tuple(dict.fromkeys((*system.readings, SHORTFALL)))
+    return metabolism.answers(names), names
+
+
+def _named(system: System, values: np.ndarray) -> dict[str, float]:
+    return dict(zip((each.name for each in system.states), values.tolist(), strict=True))
+
+
+def _edges(controls: Mapping[str, Profile], start: float, duration: float) -> np.ndarray:
+    """Start, end, and every jump of a control between them."""
+    jumps = {jump for profile in controls.values() for jump in profile.breakpoints}
+    shortest = 1.0e-9 * duration
+    inner = [jump for jump in jumps if start + shortest < jump < start + duration - shortest]
+    return np.array([start, *sorted(inner), start + duration])
+
+
+def _held_before(derivative: Callable[[float, np.ndarray], np.ndarray], end: float) -> Callable[..., np.ndarray]:
+    """Evaluate just before ``end`` there: the jump at it belongs to the next stretch."""
+    latest = np.nextafter(end, -np.inf)
+    return lambda time, values: derivative(min(time, latest), values)

@@ -1,0 +1,1 @@
+"""Surrogates that ship with mmopt, each in a folder of its own."""
