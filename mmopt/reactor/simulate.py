@@ -90,7 +90,7 @@ def simulate(
     _check_names(controls, [each.name for each in system.controls], "control")
     if not 0.0 < duration < np.inf:
         raise StudyError(f"the duration is {duration:g} h; give a finite time above 0")
-    cell, names = _cell(system, metabolism)
+    cell, names = answering(system, metabolism)
     calls = 0
 
     def derivative(time: float, values: np.ndarray) -> np.ndarray:
@@ -199,7 +199,14 @@ def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
         raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
 
 
-def _cell(system: System, metabolism: Metabolism | None) -> tuple[Cell, tuple[str, ...]]:
+def answering(system: System, metabolism: Metabolism | None) -> tuple[Cell, tuple[str, ...]]:
+    """Who answers for the cell of a system, and the rates it reads: those the derivative asks, and the shortfall.
+
+    Raises
+    ------
+    StudyError
+        If the system asks a cell and there is none, or one with other uptake limits.
+    """
     if not system.readings:
         return no_cell, ()
     if metabolism is None:

@@ -25,7 +25,8 @@ ACTIVATIONS = {"tanh": np.tanh, "softplus": lambda z: np.logaddexp(z, 0.0), "lin
 
 _BELOW, _ABOVE = 0.1, 0.01
 """Parts of each range by which a reactor may leave the domain. Below: where a substrate is gone, a smooth law settles a
-little under zero, and must be followed there. Above: only an integrator's trial step has business there."""
+little under zero and is followed there; trial steps of an integrator go further, and meet the law at that edge. Above:
+only rounding has business there."""
 
 _CARD, _ARRAYS = "surrogate.json", "arrays.npz"
 _SCHEMA = 1
@@ -204,10 +205,12 @@ class SurrogateCell:
         Raises
         ------
         DomainError
-            If a limit lies outside the domain by more than a smooth law or a trial step may.
+            If a limit lies above the domain, or is not a number.
         """
         point = np.array([limits[exchange] for exchange in self.surrogate.inputs], dtype=float)
-        self.surrogate.domain.check(point, below=_BELOW, above=_ABOVE)
+        domain = self.surrogate.domain
+        point = np.maximum(point, domain.lower - _BELOW * (domain.upper - domain.lower))
+        domain.check(point, below=2.0 * _BELOW, above=_ABOVE)
         return dict(zip(self.names, self.output(self.surrogate.hidden_values(point)).tolist(), strict=True))
 
 

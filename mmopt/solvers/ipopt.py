@@ -1,0 +1,191 @@
+"""Nonlinear programs, compiled once into Ipopt and re-solved for other data.
+
+Pyomo writes the problem once, CasADi reads it and solves it in process with the Ipopt that its wheel brings. What changes
+between solves is a variable with equal bounds, so that a new solve changes bound vectors alone. Where a user has an
+``ipopt`` executable (with HSL, from ``idaes get-extensions``), `solve_with_executable` takes that one.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import casadi
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.repn.plugins.nl_writer import NLWriter
+
+from mmopt.errors import SolverError
+from mmopt.results import Status
+
+BUNDLED, EXECUTABLE = "bundled", "executable"
+
+_STATUS: Final = {
+    "Solve_Succeeded": Status.OPTIMAL,
+    "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
+    "Feasible_Point_Found": Status.ACCEPTABLE,
+    "Infeasible_Problem_Detected": Status.INFEASIBLE,
+    "Maximum_Iterations_Exceeded": Status.ITERATION_LIMIT,
+    "Maximum_CpuTime_Exceeded": Status.TIME_LIMIT,
+    "Maximum_WallTime_Exceeded": Status.TIME_LIMIT,
+    "Diverging_Iterates": Status.UNBOUNDED,
+}
+"""Every other ending of Ipopt is numerical trouble."""
+
+_OPTIONS: Final = {"max_iter": 300, "tol": 1.0e-8, "acceptable_tol": 1.0e-6, "linear_solver": "mumps"}
+
+_WARM: Final = {
+    "warm_start_init_point": "yes",
+    "mu_init": 1.0e-6,
+    "warm_start_bound_push": 1.0e-8,
+    "warm_start_bound_frac": 1.0e-8,
+    "warm_start_slack_bound_push": 1.0e-8,
+    "warm_start_slack_bound_frac": 1.0e-8,
+    "warm_start_mult_bound_push": 1.0e-8,
+}
+"""A start from an accepted solve: barrier and pushes small enough not to leave its neighbourhood."""
+
+
+@dataclass(frozen=True)
+class Solve:
+    """The record of one solve."""
+
+    status: Status
+    iterations: int
+    seconds: float
+    objective: float
+    ending: str
+
+
+class NonlinearProgram:
+    """A Pyomo problem compiled into an in-process Ipopt.
+
+    Bounds and values of its variables may be changed between solves; its constraints may not. Variables must not be
+    fixed: data are variables with equal bounds.
+
+    Parameters
+    ----------
+    problem
+        A Pyomo problem with one active objective.
+    options
+        Options of Ipopt that differ from mmopt's.
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> problem = pyo.ConcreteModel()
+    >>> problem.x = pyo.Var(initialize=3.0, bounds=(1.0, None))
+    >>> problem.cost = pyo.Objective(expr=problem.x**2)
+    >>> program = NonlinearProgram(problem)
+    >>> program.solve().status.name, round(problem.x.value, 6)
+    ('OPTIMAL', 1.0)
+    >>> problem.x.setlb(2.0)
+    >>> program.solve().status.name, round(problem.x.value, 6)
+    ('OPTIMAL', 2.0)
+    """
+
+    def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
+        self._options = {**_OPTIONS, **(options or {})}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "problem.nl"
+            with path.open("w") as stream:
+                written = NLWriter().write(
+                    problem, stream, symbolic_solver_labels=False, scale_model=False, linear_presolve=False
+                )
+            self._variables = list(written.variables)
+            builder = casadi.NlpBuilder()
+            builder.import_nl(str(path))
+        self._statement = {
+            "x": casadi.vertcat(*builder.x),
+            "f": builder.f,
+            "g": casadi.vertcat(*builder.g),
+        }
+        self._g_lower, self._g_upper = np.array(builder.g_lb), np.array(builder.g_ub)
+        self._solvers: dict[bool, casadi.Function] = {}
+        self._multipliers: dict[str, np.ndarray] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of variables (data among them) and constraints."""
+        return len(self._variables), len(self._g_lower)
+
+    def solve(self, *, warm: bool = False) -> Solve:
+        """Solve from the present values of the variables, and load the answer into them if there is one.
+
+        Parameters
+        ----------
+        warm
+            Start from the multipliers of the last accepted solve as well; without one this is a cold start.
+        """
+        warm = warm and bool(self._multipliers)
+        solver = self._solver(warm)
+        lower = np.array([-np.inf if v.lb is None else v.lb for v in self._variables])
+        upper = np.array([np.inf if v.ub is None else v.ub for v in self._variables])
+        start = np.array([0.0 if v.value is None else v.value for v in self._variables])
+        started = time.perf_counter()
+        answer = solver(
+            x0=np.clip(start, lower, upper),
+            lbx=lower,
+            ubx=upper,
+            lbg=self._g_lower,
+            ubg=self._g_upper,
+            **(self._multipliers if warm else {}),
+        )
+        seconds = time.perf_counter() - started
+        told = solver.stats()
+        status = _STATUS.get(told["return_status"], Status.NUMERICAL_TROUBLE)
+        if status.solved:
+            self._multipliers = {"lam_g0": np.array(answer["lam_g"]), "lam_x0": np.array(answer["lam_x"])}
+            for variable, value in zip(self._variables, np.array(answer["x"]).ravel().tolist(), strict=True):
+                variable.set_value(value, skip_validation=True)
+        return Solve(status, int(told["iter_count"]), seconds, float(answer["f"]), told["return_status"])
+
+    def _solver(self, warm: bool) -> casadi.Function:
+        if warm not in self._solvers:
+            options = {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
+            self._solvers[warm] = casadi.nlpsol(
+                "problem", "ipopt", self._statement, {"ipopt": options, "print_time": False, "expand": True}
+            )
+        return self._solvers[warm]
+
+
+def solve_with_executable(
+    problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None
+) -> Solve:
+    """Solve once with the user's own ``ipopt`` through Pyomo; the answer is loaded into the problem if there is one."""
+    solver = pyo.SolverFactory("ipopt", executable=str(executable))
+    settings = {name: value for name, value in {**_OPTIONS, **(options or {})}.items() if name != "linear_solver"}
+    solver.options.update(settings)
+    started = time.perf_counter()
+    try:
+        told = solver.solve(problem, load_solutions=False)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise SolverError(f"{executable} did not run ({error}); check it with `mmopt doctor`") from error
+    seconds = time.perf_counter() - started
+    ending = told.solver.termination_condition
+    status = {
+        pyo.TerminationCondition.optimal: Status.OPTIMAL,
+        pyo.TerminationCondition.feasible: Status.ACCEPTABLE,
+        pyo.TerminationCondition.infeasible: Status.INFEASIBLE,
+        pyo.TerminationCondition.maxIterations: Status.ITERATION_LIMIT,
+        pyo.TerminationCondition.maxTimeLimit: Status.TIME_LIMIT,
+        pyo.TerminationCondition.unbounded: Status.UNBOUNDED,
+    }.get(ending, Status.NUMERICAL_TROUBLE)
+    objective = float("nan")
+    if status.solved:
+        problem.solutions.load_from(told)
+        objective = float(pyo.value(next(problem.component_data_objects(pyo.Objective, active=True))))
+    return Solve(status, -1, seconds, objective, str(told.solver.message))
+
+
+def find_executable() -> Path | None:
+    """Find the user's own ``ipopt``: on the search path, or where ``idaes get-extensions`` puts it."""
+    found = shutil.which("ipopt")
+    if found is None:
+        import idaes
+
+        found = shutil.which("ipopt", path=idaes.bin_directory)
+    return Path(found) if found else None
