@@ -78,9 +78,9 @@ class Trajectory:
         """Last value of one quantity."""
         return float(self[name][-1])
 
-    def at(self, name: str, times: np.ndarray) -> np.ndarray:
+    def at(self, name: str, times: np.ndarray | float) -> np.ndarray:
         """Values of one quantity at other times, linearly interpolated."""
-        return np.interp(times, self.time, self[name])
+        return np.asarray(np.interp(times, self.time, self[name]))
 
     def save(self, path: str | Path) -> Path:
         """Write this trajectory as netCDF; the file appears whole or not at all."""

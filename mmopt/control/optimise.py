@@ -6,23 +6,30 @@ controls, and `replay` puts them on the linear program.
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.control.problem import Problem, limits_broken
-from mmopt.control.transcribe import read_controls, read_states, start_from, transcribe
+from mmopt.control.transcribe import read_controls, read_states, start_from, tighten, transcribe
 from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.reactor.feeds import ConstantFeed, Profile, StepFeed
 from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Status, Trajectory
-from mmopt.solvers.ipopt import NonlinearProgram, Solve, find_executable, solve_with_executable
+from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
 from mmopt.surrogate.surrogate import Surrogate
 
-_SCALE_DOWN: Final = 0.7
-_MOST_TRIALS: Final = 16
+_CUT: Final = 0.5
+_MOST_CUTS: Final = 8
+_KEPT: Final = 2.0e-3
+"""Part of a limit by which the judge may see it broken and still call it kept: the integrator's own error is near it."""
+
+_MARGIN_ROOM: Final = 1.1
+_MOST_MARGIN_ROUNDS: Final = 6
+
 _START_TOLERANCE: Final = 1.0e-4
 """Tolerance of the simulation that only gives a start."""
 
@@ -32,6 +39,7 @@ def optimise(
     surrogate: Surrogate | None = None,
     *,
     start: Mapping[str, Profile] | None = None,
+    judge: Metabolism | None = None,
     options: Mapping[str, Any] | None = None,
     bundled: bool | None = None,
 ) -> Trajectory:
@@ -44,8 +52,11 @@ def optimise(
     surrogate
         Answers for the cell; None for a system without one.
     start
-        Profiles to start from, by control; they are scaled down until their simulation keeps the limits. By default the
-        middle of each control's range.
+        Profiles to start from, by control; they are cut until their simulation keeps the limits. By default the middle of
+        each control's range.
+    judge
+        If given, the plan is replayed on it, and where a limit is broken there, it is drawn in by as much and the problem
+        solved again, until the limits are kept on the judge.
     options
         Options of Ipopt that differ from mmopt's.
     bundled
@@ -54,8 +65,9 @@ def optimise(
     Returns
     -------
     Trajectory
-        The optimum at the collocation points. ``stats`` holds the controls, the solver's record, and
-        ``resimulated``, the maximised quantity by an ODE integrator with the same controls, with ``resimulation_gap``.
+        The optimum at the collocation points. ``stats`` holds the controls, the solver's record, the margins by which
+        limits were drawn in, and ``resimulated``, the maximised quantity by an ODE integrator with the same controls,
+        with ``resimulation_gap``.
 
     Raises
     ------
@@ -65,48 +77,44 @@ def optimise(
         If Ipopt ends otherwise without an optimum.
     """
     begun = time.perf_counter()
-    guess, scaled = feasible_start(problem, surrogate, start)
+    guess, left = feasible_start(problem, surrogate, start)
     program = transcribe(problem, surrogate)
-    start_from(program, problem, guess)
+    start_from(program, problem, guess, surrogate)
+    ipopt = _door(program, options, bundled)
     built = time.perf_counter()
-    solve, solver = _solve(program, options, bundled)
-    if solve.status is Status.INFEASIBLE:
-        raise InfeasibleError(_why_infeasible(problem, guess))
-    if not solve.status.solved:
-        raise SolverError(
-            f"the optimisation ended without an optimum: {solve.status.value} ({solve.ending}, {solve.iterations} "
-            "iterations); try another start, more elements, or looser limits"
-        )
-    controls = _stepwise(program, problem)
+    solve = _accepted(ipopt.solve(), problem, guess)
+    solves, margins = [solve], _no_margins(problem)
+    while judge is not None and len(solves) <= _MOST_MARGIN_ROUNDS:
+        plan = _plan(program, problem, surrogate, solve)
+        judged = replay(problem, plan, judge)
+        if max(judged.stats["broken"].values(), default=0.0) <= _KEPT:
+            break
+        margins = _wider_margins(problem, judged, margins)
+        tighten(program, problem, margins)
+        guess, _ = feasible_start(_drawn_in(problem, margins), surrogate, controls_of(plan))
+        start_from(program, problem, guess, surrogate)
+        solve = _accepted(ipopt.solve(), problem, guess)
+        solves.append(solve)
+    plan = _plan(program, problem, surrogate, solve)
+    again = simulate(
+        problem.system, problem.initial, controls_of(plan), problem.horizon.length, surrogate, parameters=problem.parameters
+    )
+    reached, found = again.final(problem.maximise), plan.final(problem.maximise)
     stats = {
-        "solver": solver,
-        "iterations": solve.iterations,
-        "solve_seconds": solve.seconds,
+        "solver": ipopt.name,
+        "iterations": sum(each.iterations for each in solves),
+        "solves": len(solves),
+        "solve_seconds": sum(each.seconds for each in solves),
         "build_seconds": built - begun,
         "variables": sum(1 for _ in program.component_data_objects(pyo.Var)),
         "constraints": sum(1 for _ in program.component_data_objects(pyo.Constraint, active=True)),
-        "start_scaled_by": scaled,
-        "edges": problem.horizon.edges().tolist(),
-        "controls": {name: list(profile.rates) for name, profile in controls.items()},
+        "start_left": left,
+        "margins": {name: float(margin.max()) for name, margin in margins.items() if margin.max() > 0.0},
+        "optimum": found,
+        "resimulated": reached,
+        "resimulation_gap": abs(found - reached) / abs(reached),
     }
-    points, states = read_states(program, problem)
-    numbers = merged_parameters(problem.system, problem.parameters)
-    optimum = describe(
-        problem.system,
-        points * problem.horizon.length,
-        states,
-        controls,
-        numbers,
-        answering(problem.system, surrogate),
-        solve.status,
-        stats,
-    )
-    again = simulate(
-        problem.system, problem.initial, controls, problem.horizon.length, surrogate, parameters=problem.parameters
-    )
-    reached, found = again.final(problem.maximise), optimum.final(problem.maximise)
-    gaps = {"optimum": found, "resimulated": reached, "resimulation_gap": abs(found - reached) / abs(reached)}
-    return Trajectory(optimum.data, optimum.status, {**stats, **gaps})
+    return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
 def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> Trajectory:
@@ -156,52 +164,138 @@ def controls_of(plan: Trajectory) -> dict[str, StepFeed]:
 def feasible_start(
     problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None = None
 ) -> tuple[Trajectory, float]:
-    """Simulate starting controls, scaled down towards their lowest values until the limits are kept.
+    """Simulate starting controls, cut element by element until the limits are kept.
+
+    An element's controls are lowered towards their lowest values until, with the lowest ones from there to the end, no
+    limit is broken: what is fed too early is paid for later.
 
     Returns
     -------
-    trajectory, factor
-        The simulation, and the factor of the controls; if even the lowest values break a limit, that simulation and 0.
+    trajectory, left
+        The simulation, and the part of the wanted controls that is left on average.
     """
     given = start or {name: ConstantFeed((low + high) / 2.0) for name, (low, high) in problem.controls.items()}
-    factor = 1.0
-    for trial in range(_MOST_TRIALS + 1):
-        factor = 0.0 if trial == _MOST_TRIALS else _SCALE_DOWN**trial
-        controls = {name: _stepped(problem, name, profile, factor) for name, profile in given.items()}
-        simulated = simulate(
-            problem.system,
-            problem.initial,
-            controls,
-            problem.horizon.length,
-            surrogate,
-            parameters=problem.parameters,
-            tolerance=_START_TOLERANCE,
-        )
-        if not limits_broken(simulated, problem.limits):
-            break
-    return simulated, factor
-
-
-def _stepped(problem: Problem, name: str, profile: Profile, factor: float) -> StepFeed:
-    """A profile on the elements of the horizon, ``factor`` of the way from the lowest value to its own."""
-    low, high = problem.controls[name]
+    wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
+    low = {name: bounds[0] for name, bounds in problem.controls.items()}
+    kept = {name: np.full(problem.horizon.elements, float(lowest)) for name, lowest in low.items()}
+    left = np.zeros(problem.horizon.elements)
     edges = problem.horizon.edges()
-    wanted = np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], low, high)
-    return StepFeed(tuple(edges.tolist()), tuple((low + factor * (wanted - low)).tolist()))
+    state, trying = dict(problem.initial), 1.0
+    for number, begin in enumerate(edges[:-1]):
+        for cut in (*(_CUT**k for k in range(_MOST_CUTS)), 0.0):
+            left[number] = cut * trying
+            for name, values in wanted.items():
+                kept[name][number] = low[name] + left[number] * (values[number] - low[name])
+            tried = _simulated_from(problem, surrogate, state, begin, kept)
+            if not limits_broken(tried, problem.limits):
+                break
+        trying = min(1.0, max(2.0 * left[number], 2.0 * _CUT**_MOST_CUTS))
+        state = {each.name: float(tried.at(each.name, edges[number + 1])) for each in problem.system.states}
+    return _simulated_from(problem, surrogate, problem.initial, 0.0, kept), float(left.mean())
 
 
-def _solve(program: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool | None) -> tuple[Solve, str]:
+def _simulated_from(
+    problem: Problem,
+    surrogate: Surrogate | None,
+    state: Mapping[str, float],
+    begin: float,
+    controls: Mapping[str, np.ndarray],
+) -> Trajectory:
+    """Simulate from some element's begin to the end of the horizon."""
+    edges = tuple(problem.horizon.edges().tolist())
+    return simulate(
+        problem.system,
+        state,
+        {name: StepFeed(edges, tuple(values.tolist())) for name, values in controls.items()},
+        problem.horizon.length - begin,
+        surrogate,
+        parameters=problem.parameters,
+        start=begin,
+        tolerance=_START_TOLERANCE,
+    )
+
+
+def _on_elements(problem: Problem, name: str, profile: Profile) -> np.ndarray:
+    """A profile's values in the middle of each element, inside the control's range."""
+    edges = problem.horizon.edges()
+    return np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], *problem.controls[name])
+
+
+def _door(
+    program: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool | None
+) -> NonlinearProgram | IpoptExecutable:
     executable = None if bundled else find_executable()
     if bundled is False and executable is None:
         raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
-    if executable is not None:
-        return solve_with_executable(program, executable, options), "ipopt executable"
-    return NonlinearProgram(program, options).solve(), "bundled Ipopt"
+    return NonlinearProgram(program, options) if executable is None else IpoptExecutable(program, executable, options)
 
 
-def _stepwise(program: pyo.ConcreteModel, problem: Problem) -> dict[str, StepFeed]:
-    edges = tuple(problem.horizon.edges().tolist())
-    return {name: StepFeed(edges, tuple(rates.tolist())) for name, rates in read_controls(program, problem).items()}
+def _accepted(solve: Solve, problem: Problem, guess: Trajectory) -> Solve:
+    """Pass a solve that has an answer.
+
+    Raises
+    ------
+    InfeasibleError, SolverError
+        If it has none.
+    """
+    if solve.status is Status.INFEASIBLE:
+        raise InfeasibleError(_why_infeasible(problem, guess))
+    if not solve.status.solved:
+        raise SolverError(
+            f"the optimisation ended without an optimum: {solve.status.value} ({solve.ending}, {solve.iterations} "
+            "iterations); try another start, more elements, or looser limits"
+        )
+    return solve
+
+
+def _plan(program: pyo.ConcreteModel, problem: Problem, surrogate: Surrogate | None, solve: Solve) -> Trajectory:
+    """The program's present answer as a trajectory."""
+    edges = problem.horizon.edges().tolist()
+    rates = {name: values.tolist() for name, values in read_controls(program, problem).items()}
+    points, states = read_states(program, problem)
+    numbers = merged_parameters(problem.system, problem.parameters)
+    return describe(
+        problem.system,
+        points * problem.horizon.length,
+        states,
+        {name: StepFeed(tuple(edges), tuple(values)) for name, values in rates.items()},
+        numbers,
+        answering(problem.system, surrogate, numbers),
+        solve.status,
+        {"edges": edges, "controls": rates},
+    )
+
+
+def _no_margins(problem: Problem) -> dict[str, np.ndarray]:
+    return {name: np.zeros(problem.horizon.elements) for name in problem.limits}
+
+
+def _drawn_in(problem: Problem, margins: Mapping[str, np.ndarray]) -> Problem:
+    """The problem with each limit drawn in by its largest margin."""
+    drawn = {}
+    for name, (low, high) in problem.limits.items():
+        margin = float(margins[name].max())
+        drawn[name] = (None if low is None else low + margin, None if high is None else high - margin)
+    return replace(problem, limits=drawn)
+
+
+def _wider_margins(problem: Problem, judged: Trajectory, margins: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Add to the margin of each element what the judge saw broken in it, and a little more."""
+    edges = problem.horizon.edges()
+    wider = {}
+    for name, margin in margins.items():
+        low, high = problem.limits[name]
+        values = judged[name]
+        excess = np.zeros_like(values)
+        if low is not None:
+            excess = np.maximum(excess, low - values)
+        if high is not None:
+            excess = np.maximum(excess, values - high)
+        worst = [
+            excess[(judged.time >= begin) & (judged.time <= end)].max() for begin, end in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        wider[name] = margin + _MARGIN_ROOM * np.array(worst)
+    return wider
 
 
 def _why_infeasible(problem: Problem, guess: Trajectory) -> str:

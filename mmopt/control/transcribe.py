@@ -13,20 +13,17 @@ import pyomo.environ as pyo
 from pyomo.dae import ContinuousSet, DerivativeVar
 
 from mmopt.control.problem import Problem
-from mmopt.errors import DomainError
-from mmopt.reactor.simulate import merged_parameters
-from mmopt.reactor.system import Quantity, System, no_cell
+from mmopt.reactor.simulate import answering, merged_parameters
+from mmopt.reactor.system import Quantity, no_cell
 from mmopt.results import Trajectory
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
 
-_BELOW_ZERO: Final = 2.0e-3
+_BELOW_ZERO: Final = 2.0e-2
 """Part of its scale by which a state may fall below zero: a smooth rate is a little wrong where a substrate is gone."""
 
 _SMOOTHNESS: Final = 1.0e-4
 """Price of the squared change of a control from element to element, in scaled units: it makes a flat optimum unique."""
-
-_PLENTY: Final = 1.0e6
 
 
 def transcribe(problem: Problem, surrogate: Surrogate | None = None, *, price: float | None = None) -> pyo.ConcreteModel:
@@ -59,7 +56,7 @@ def transcribe(problem: Problem, surrogate: Surrogate | None = None, *, price: f
     Nicholson et al. (2018), Math. Program. Comput. 10:187-223 (Pyomo.DAE).
     """
     if surrogate is not None:
-        check_uptake(problem.system, merged_parameters(problem.system, problem.parameters), surrogate)
+        answering(problem.system, surrogate, merged_parameters(problem.system, problem.parameters))
     program = pyo.ConcreteModel(name="dynamic optimisation")
     _declare(program, problem)
     pyo.TransformationFactory("dae.collocation").apply_to(
@@ -99,7 +96,9 @@ def set_data(
         _pin(program.parameter[name], value)
 
 
-def start_from(program: pyo.ConcreteModel, problem: Problem, trajectory: Trajectory) -> None:
+def start_from(
+    program: pyo.ConcreteModel, problem: Problem, trajectory: Trajectory, surrogate: Surrogate | None
+) -> None:
     """Set every variable from a trajectory that spans the horizon."""
     first, length = float(trajectory.time[0]), float(trajectory.time[-1] - trajectory.time[0])
     points = np.array(list(program.inner))
@@ -113,16 +112,35 @@ def start_from(program: pyo.ConcreteModel, problem: Problem, trajectory: Traject
         for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
             held = trajectory.at(name, first + length * (low + fine * (high - low))).mean()
             program.control[name, number].set_value(float(held) / problem.scales[name], skip_validation=True)
-    complete_start(program)
+    complete_start(program, problem, surrogate)
 
 
-def complete_start(program: pyo.ConcreteModel) -> None:
+def complete_start(program: pyo.ConcreteModel, problem: Problem, surrogate: Surrogate | None) -> None:
     """Give rates of change and watched quantities the values that states and controls imply."""
-    for name, t in program.rate:
-        if t > 0.0:
-            program.rate[name, t].set_value(float(pyo.value(program.point[t].slope[name])), skip_validation=True)
-    for name, t in program.watched:
-        program.watched[name, t].set_value(float(pyo.value(program.point[t].seen[name])), skip_validation=True)
+    system, scales = problem.system, problem.scales
+    parameters = {name: variable.value for name, variable in program.parameter.items()}
+    cell = no_cell if surrogate is None else surrogate.answers(system.readings)
+    for t in program.inner:
+        states = {each.name: _state(program, each.name, t).value * each.scale for each in system.states}
+        controls = {name: program.control[name, _element(program, t)].value * scales[name] for name in problem.controls}
+        change = system.derivative(states, controls, parameters, cell)
+        seen = {**states, **system.observe(states, parameters)}
+        for each in system.states:
+            if not each.quasi_steady:
+                slope = program.length.value * change[each.name] / each.scale
+                program.rate[each.name, t].set_value(slope, skip_validation=True)
+        for name in _watched_names(problem):
+            program.watched[name, t].set_value(seen[name], skip_validation=True)
+
+
+def tighten(program: pyo.ConcreteModel, problem: Problem, margins: Mapping[str, np.ndarray]) -> None:
+    """Draw the limits in by a margin for each element, shape (elements,), in the units of the limited quantities."""
+    for name, margin in margins.items():
+        low, high = problem.limits[name]
+        for t in program.inner:
+            by = float(margin[_element(program, t)])
+            program.watched[name, t].setlb(None if low is None else low + by)
+            program.watched[name, t].setub(None if high is None else high - by)
 
 
 def read_controls(program: pyo.ConcreteModel, problem: Problem) -> dict[str, np.ndarray]:
@@ -139,27 +157,6 @@ def read_states(program: pyo.ConcreteModel, problem: Problem) -> tuple[np.ndarra
     points = sorted(program.time)
     rows = [[_state(program, each.name, t).value * each.scale for t in points] for each in problem.system.states]
     return np.array(points), np.array(rows)
-
-
-def check_uptake(system: System, parameters: Mapping[str, float], surrogate: Surrogate) -> None:
-    """Refuse a system that can ask for more uptake than the surrogate was trained for.
-
-    Raises
-    ------
-    DomainError
-        Naming the uptake and the range.
-    """
-    largest = np.zeros(len(surrogate.inputs))
-    for abundant in system.states:
-        states = {each.name: _PLENTY * each.scale if each is abundant else 0.0 for each in system.states}
-        asked = system.limits(states, parameters)
-        if set(asked) != set(surrogate.inputs):
-            raise DomainError(
-                f"the system limits the uptake of {', '.join(asked)}, but the surrogate takes "
-                f"{', '.join(surrogate.inputs)}; make them the same"
-            )
-        largest = np.maximum(largest, [asked[exchange] for exchange in surrogate.inputs])
-    surrogate.domain.check(np.maximum(largest, surrogate.domain.lower))
 
 
 def _declare(program: pyo.ConcreteModel, problem: Problem) -> None:

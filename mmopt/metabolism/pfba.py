@@ -209,6 +209,9 @@ class LabelProgram:
         growth = float(net[self.network.column(self.network.biomass)])
         return Fluxes(self.network, growth, net, float(values[-1]), status)
 
+    def trusts(self, limits: Mapping[str, float]) -> None:
+        """Accept every limit: the program answers them all, from zero up."""
+
     def answers(self, names: Sequence[str]) -> "LabelCell":
         """The program itself as who answers for the cell inside a reactor, reading ``names``.
 

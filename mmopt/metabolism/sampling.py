@@ -25,8 +25,9 @@ from mmopt.units import RATE
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a long work goes on."""
 
-STARVED_PART = 0.25
-"""Part of the labels drawn towards zero uptake."""
+STARVED_PART, FACE_PART = 0.25, 0.25
+"""Parts of the labels drawn towards zero uptake, and put where one of the limits is exactly zero: a fed-batch spends most
+of its time on such a face (no acetate left, no glucose left), and there a wrong rate would eat what is not there."""
 
 _STARVED_POWER = 4
 """The drawn points are u⁴ of a uniform design: half of them lie in the lowest 6 % of each range."""
@@ -163,7 +164,12 @@ def load_table(path: str | Path, network: Network) -> FluxTable:
 
 
 def design(domain: Domain, n: int, seed: int) -> np.ndarray:
-    """Scrambled Sobol points in the box, a part of them drawn towards its lowest corner; shape (n, inputs).
+    """Scrambled Sobol points in the box, some of them drawn towards its lowest corner and some put on its lowest faces.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, inputs); even coverage, then the drawn part, then the faces.
 
     Examples
     --------
@@ -176,11 +182,13 @@ def design(domain: Domain, n: int, seed: int) -> np.ndarray:
         raise StudyError(f"{n} labels were asked for; ask for at least 1")
     dimensions = len(domain.inputs)
     power = int(np.ceil(np.log2(max(n, 2))))
-    starved = round(STARVED_PART * n)
-    even, drawn = (
-        qmc.Sobol(dimensions, rng=np.random.default_rng([seed, stream])).random_base2(power) for stream in (0, 1)
+    starved, faces = int(STARVED_PART * n), int(FACE_PART * n)
+    even, drawn, faced = (
+        qmc.Sobol(dimensions, rng=np.random.default_rng([seed, stream])).random_base2(power) for stream in range(3)
     )
-    unit = np.vstack([even[: n - starved], drawn[:starved] ** _STARVED_POWER])
+    faced[np.arange(len(faced)), np.arange(len(faced)) % dimensions] = 0.0
+    faced[1 :: 2] **= _STARVED_POWER
+    unit = np.vstack([even[: n - starved - faces], drawn[:starved] ** _STARVED_POWER, faced[:faces]])
     return domain.lower + unit * (domain.upper - domain.lower)
 
 

@@ -22,6 +22,8 @@ from mmopt.units import RATE
 TOLERANCE: Final = 1.0e-6
 """Relative tolerance of a step."""
 
+_PLENTY: Final = 1.0e6
+
 StopRule = Callable[[Mapping[str, float], Mapping[str, float]], float]
 """From (states, rates) to a number; the simulation stops where it rises above zero."""
 
@@ -35,7 +37,7 @@ def simulate(
     *,
     parameters: Mapping[str, float] | None = None,
     start: float = 0.0,
-    points: int = 200,
+    points: int = 400,
     tolerance: float = TOLERANCE,
     stop_when: StopRule | None = None,
 ) -> Trajectory:
@@ -90,7 +92,7 @@ def simulate(
     _check_names(controls, [each.name for each in system.controls], "control")
     if not 0.0 < duration < np.inf:
         raise StudyError(f"the duration is {duration:g} h; give a finite time above 0")
-    cell, names = answering(system, metabolism)
+    cell, names = answering(system, metabolism, numbers)
     calls = 0
 
     def derivative(time: float, values: np.ndarray) -> np.ndarray:
@@ -199,26 +201,41 @@ def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
         raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
 
 
-def answering(system: System, metabolism: Metabolism | None) -> tuple[Cell, tuple[str, ...]]:
+def answering(
+    system: System, metabolism: Metabolism | None, parameters: Mapping[str, float]
+) -> tuple[Cell, tuple[str, ...]]:
     """Who answers for the cell of a system, and the rates it reads: those the derivative asks, and the shortfall.
 
     Raises
     ------
     StudyError
         If the system asks a cell and there is none, or one with other uptake limits.
+    DomainError
+        If the system can ask for more uptake than the metabolism is trusted for.
     """
     if not system.readings:
         return no_cell, ()
     if metabolism is None:
         raise StudyError("this system asks a cell; give metabolism= a Surrogate or a LabelProgram")
-    asked = system.limits({each.name: each.scale for each in system.states}, system.parameters)
-    if set(asked) != set(metabolism.inputs):
+    largest = _largest_limits(system, parameters)
+    if set(largest) != set(metabolism.inputs):
         raise StudyError(
-            f"the reactor limits the uptake of {', '.join(asked)}, but the metabolism takes "
+            f"the reactor limits the uptake of {', '.join(largest)}, but the metabolism takes "
             f"{', '.join(metabolism.inputs)}; make them the same"
         )
+    metabolism.trusts(largest)
     names = tuple(dict.fromkeys((*system.readings, SHORTFALL)))
     return metabolism.answers(names), names
+
+
+def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:
+    """The largest uptake limits a system can ask for: each state in turn is plenty, the others are gone."""
+    largest: dict[str, float] = {}
+    for abundant in system.states:
+        states = {each.name: _PLENTY * each.scale if each is abundant else 0.0 for each in system.states}
+        for exchange, limit in system.limits(states, parameters).items():
+            largest[exchange] = max(limit, largest.get(exchange, 0.0))
+    return largest
 
 
 def _named(system: System, values: np.ndarray) -> dict[str, float]:

@@ -81,6 +81,9 @@ class Metabolism(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """Exchanges whose uptake limits it takes."""
 
+    def trusts(self, limits: Mapping[str, float]) -> None:
+        """Raise a `DomainError` if it cannot answer at such uptake limits."""
+
     def answers(self, names: Sequence[str]) -> Cell:
         """A cell that reads the named rates."""
 

@@ -2,7 +2,7 @@
 
 Pyomo writes the problem once, CasADi reads it and solves it in process with the Ipopt that its wheel brings. What changes
 between solves is a variable with equal bounds, so that a new solve changes bound vectors alone. Where a user has an
-``ipopt`` executable (with HSL, from ``idaes get-extensions``), `solve_with_executable` takes that one.
+``ipopt`` executable (with HSL, from ``idaes get-extensions``), `IpoptExecutable` takes that one.
 """
 
 import shutil
@@ -21,8 +21,6 @@ from pyomo.repn.plugins.nl_writer import NLWriter
 from mmopt.errors import SolverError
 from mmopt.results import Status
 
-BUNDLED, EXECUTABLE = "bundled", "executable"
-
 _STATUS: Final = {
     "Solve_Succeeded": Status.OPTIMAL,
     "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
@@ -34,6 +32,18 @@ _STATUS: Final = {
     "Diverging_Iterates": Status.UNBOUNDED,
 }
 """Every other ending of Ipopt is numerical trouble."""
+
+_EXECUTABLE_STATUS: Final = {
+    pyo.TerminationCondition.optimal: Status.OPTIMAL,
+    pyo.TerminationCondition.feasible: Status.ACCEPTABLE,
+    pyo.TerminationCondition.infeasible: Status.INFEASIBLE,
+    pyo.TerminationCondition.maxIterations: Status.ITERATION_LIMIT,
+    pyo.TerminationCondition.maxTimeLimit: Status.TIME_LIMIT,
+    pyo.TerminationCondition.unbounded: Status.UNBOUNDED,
+}
+
+_UNKNOWN_COUNT: Final = 0
+"""Pyomo does not pass on how many iterations an executable took."""
 
 _OPTIONS: Final = {"max_iter": 300, "tol": 1.0e-8, "acceptable_tol": 1.0e-6, "linear_solver": "mumps"}
 
@@ -86,6 +96,8 @@ class NonlinearProgram:
     >>> program.solve().status.name, round(problem.x.value, 6)
     ('OPTIMAL', 2.0)
     """
+
+    name = "bundled Ipopt"
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
         self._options = {**_OPTIONS, **(options or {})}
@@ -152,33 +164,48 @@ class NonlinearProgram:
         return self._solvers[warm]
 
 
-def solve_with_executable(
-    problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None
-) -> Solve:
-    """Solve once with the user's own ``ipopt`` through Pyomo; the answer is loaded into the problem if there is one."""
-    solver = pyo.SolverFactory("ipopt", executable=str(executable))
-    settings = {name: value for name, value in {**_OPTIONS, **(options or {})}.items() if name != "linear_solver"}
-    solver.options.update(settings)
-    started = time.perf_counter()
-    try:
-        told = solver.solve(problem, load_solutions=False)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise SolverError(f"{executable} did not run ({error}); check it with `mmopt doctor`") from error
-    seconds = time.perf_counter() - started
-    ending = told.solver.termination_condition
-    status = {
-        pyo.TerminationCondition.optimal: Status.OPTIMAL,
-        pyo.TerminationCondition.feasible: Status.ACCEPTABLE,
-        pyo.TerminationCondition.infeasible: Status.INFEASIBLE,
-        pyo.TerminationCondition.maxIterations: Status.ITERATION_LIMIT,
-        pyo.TerminationCondition.maxTimeLimit: Status.TIME_LIMIT,
-        pyo.TerminationCondition.unbounded: Status.UNBOUNDED,
-    }.get(ending, Status.NUMERICAL_TROUBLE)
-    objective = float("nan")
-    if status.solved:
-        problem.solutions.load_from(told)
-        objective = float(pyo.value(next(problem.component_data_objects(pyo.Objective, active=True))))
-    return Solve(status, -1, seconds, objective, str(told.solver.message))
+class IpoptExecutable:
+    """The user's own ``ipopt``, through Pyomo's usual write, solve and load.
+
+    Parameters
+    ----------
+    problem
+        A Pyomo problem with one active objective.
+    executable
+        Path of ``ipopt``.
+    options
+        Options of Ipopt that differ from mmopt's; its own default linear solver is taken unless one is named here.
+    """
+
+    name = "ipopt executable"
+
+    def __init__(self, problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None) -> None:
+        self._problem = problem
+        self._solver = pyo.SolverFactory("ipopt", executable=str(executable))
+        own = {name: value for name, value in _OPTIONS.items() if name != "linear_solver"}
+        self._solver.options.update({**own, **(options or {})})
+        self._executable = executable
+
+    def solve(self, *, warm: bool = False) -> Solve:
+        """Solve from the present values of the variables, and load the answer into them if there is one.
+
+        Raises
+        ------
+        SolverError
+            If the executable does not run.
+        """
+        started = time.perf_counter()
+        try:
+            told = self._solver.solve(self._problem, load_solutions=False)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise SolverError(f"{self._executable} did not run ({error}); check it with `mmopt doctor`") from error
+        seconds = time.perf_counter() - started
+        status = _EXECUTABLE_STATUS.get(told.solver.termination_condition, Status.NUMERICAL_TROUBLE)
+        objective = float("nan")
+        if status.solved:
+            self._problem.solutions.load_from(told)
+            objective = float(pyo.value(next(self._problem.component_data_objects(pyo.Objective, active=True))))
+        return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(told.solver.message))
 
 
 def find_executable() -> Path | None:

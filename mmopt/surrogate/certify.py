@@ -31,6 +31,8 @@ def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: 
         By name: ``worst`` and ``mean`` absolute error, ``range`` of the labels, ``r2``, and ``unit``.
     """
     moving = [name for name in network.exchanges if np.ptp(fluxes[:, network.column(name)]) > 1.0e-2]
+    if network.maintenance is not None:
+        moving.append(network.maintenance)
     names = [GROWTH, *moving]
     predicted = surrogate.predict(limits, names)
     columns = [network.column(network.biomass), *(network.column(name) for name in moving)]

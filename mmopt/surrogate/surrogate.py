@@ -23,10 +23,9 @@ from mmopt.results import write_whole
 ACTIVATIONS = {"tanh": np.tanh, "softplus": lambda z: np.logaddexp(z, 0.0), "linear": lambda z: z}
 """Smooth activations that Keras, NumPy and OMLT all know by the same name."""
 
-_BELOW, _ABOVE = 0.1, 0.01
-"""Parts of each range by which a reactor may leave the domain. Below: where a substrate is gone, a smooth law settles a
-little under zero and is followed there; trial steps of an integrator go further, and meet the law at that edge. Above:
-only rounding has business there."""
+_BELOW = 0.1
+"""Part of each range by which a reactor may leave the domain below: where a substrate is gone, a smooth law settles a
+little under zero and is followed there. Trial steps of an integrator go further, and meet the law at the edge."""
 
 _CARD, _ARRAYS = "surrogate.json", "arrays.npz"
 _SCHEMA = 1
@@ -165,6 +164,16 @@ class Surrogate:
         fluxes: np.ndarray = self.weights(hidden) @ self.modes + self.offset
         return fluxes
 
+    def trusts(self, limits: Mapping[str, float]) -> None:
+        """Refuse uptake limits outside the domain.
+
+        Raises
+        ------
+        DomainError
+            Naming the limit and the range.
+        """
+        self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
+
     def answers(self, names: Sequence[str]) -> "SurrogateCell":
         """The surrogate as who answers for the cell inside a reactor, reading ``names``."""
         return SurrogateCell(self, tuple(names), self.output_layer(names))
@@ -200,17 +209,10 @@ class SurrogateCell:
     output: Layer
 
     def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
-        """Readings at the given uptake limits [mmol/gDW/h].
-
-        Raises
-        ------
-        DomainError
-            If a limit lies above the domain, or is not a number.
-        """
-        point = np.array([limits[exchange] for exchange in self.surrogate.inputs], dtype=float)
+        """Readings at the given uptake limits [mmol/gDW/h]; limits beyond the trusted box count as its edge."""
         domain = self.surrogate.domain
-        point = np.maximum(point, domain.lower - _BELOW * (domain.upper - domain.lower))
-        domain.check(point, below=2.0 * _BELOW, above=_ABOVE)
+        point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
+        point = np.clip(point, domain.lower - _BELOW * (domain.upper - domain.lower), domain.upper)
         return dict(zip(self.names, self.output(self.surrogate.hidden_values(point)).tolist(), strict=True))
 
 

@@ -1,8 +1,8 @@
 """Training a surrogate: the only file that imports Keras.
 
 The flux modes come from the labels alone (their singular vectors, cleaned to balance to rounding); Keras holds the
-network that weighs them; full-batch L-BFGS in float64 fits it. Errors count by what a reactor integrates: growth and
-the exchanges of the domain most, the other exchanges less, the fluxes inside the cell least.
+network that weighs them; full-batch L-BFGS in float64 fits it. Errors count by what a reactor integrates: growth, the
+exchanges of the domain and the shortfall most, the other exchanges less, the fluxes inside the cell least.
 """
 
 import time
@@ -163,9 +163,13 @@ def _emphasis(table: FluxTable, fluxes: np.ndarray, modes: np.ndarray) -> np.nda
     """Matrix that turns an error in mode weights into errors that count, shape (modes, counted)."""
     network = table.network
     spread = np.ptp(fluxes, axis=0)
+    inputs = [network.column(name) for name in table.domain.inputs]
+    spread[inputs] = np.minimum(spread[inputs], table.domain.upper - table.domain.lower)  # an error must be small beside the limit
     moving = np.flatnonzero(spread > 1.0e-6)
     growth = network.column(network.biomass)
-    reactor = {network.column(name) for name in table.domain.inputs}
+    reactor = set(inputs)
+    if network.maintenance is not None:
+        reactor.add(network.column(network.maintenance))
     exchanges = {network.column(name) for name in network.exchanges if spread[network.column(name)] > _MINOR_EXCHANGE}
     kind = [
         "growth" if j == growth else "reactor" if j in reactor else "exchange" if j in exchanges else "inside"
