@@ -1,1 +1,87 @@
-"""Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks."""
+"""Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks.
+
+The public names are loaded on first use, so that `import mmopt` is instant and TensorFlow is met only when training.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "errors": (
+        "MmoptError",
+        "NetworkError",
+        "DomainError",
+        "StudyError",
+        "SurrogateError",
+        "InfeasibleError",
+        "SolverError",
+    ),
+    "results": ("Status", "Trajectory", "load_trajectory"),
+    "metabolism.network": ("Network", "read_network"),
+    "metabolism.pfba": ("Fluxes", "LabelProgram", "pfba"),
+    "metabolism.sampling": ("Domain", "FluxTable", "load_table", "sample"),
+    "surrogate.surrogate": ("Surrogate", "load_surrogate"),
+    "surrogate.train": ("train",),
+    "surrogate.embed": ("embed",),
+    "reactor.system": ("Quantity", "System"),
+    "reactor.bioreactor": ("Aeration", "Bioreactor", "Species", "Uptake"),
+    "reactor.ecoli": ("ecoli_fed_batch",),
+    "reactor.feeds": ("ConstantFeed", "ExponentialFeed", "StepFeed"),
+    "reactor.simulate": ("simulate",),
+    "control.horizon": ("Horizon",),
+    "control.problem": ("Problem",),
+    "control.optimise": ("optimise", "replay"),
+    "control.transcribe": ("transcribe",),
+    "control.nmpc": ("Controller",),
+    "control.estimate": ("Estimator",),
+    "control.closed_loop": ("Plant", "run_closed_loop"),
+    "report": ("write_report",),
+}
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'mmopt' has no attribute '{name}'")
+    return getattr(import_module(f"mmopt.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    from mmopt.control.closed_loop import Plant, run_closed_loop
+    from mmopt.control.estimate import Estimator
+    from mmopt.control.horizon import Horizon
+    from mmopt.control.nmpc import Controller
+    from mmopt.control.optimise import optimise, replay
+    from mmopt.control.problem import Problem
+    from mmopt.control.transcribe import transcribe
+    from mmopt.errors import (
+        DomainError,
+        InfeasibleError,
+        MmoptError,
+        NetworkError,
+        SolverError,
+        StudyError,
+        SurrogateError,
+    )
+    from mmopt.metabolism.network import Network, read_network
+    from mmopt.metabolism.pfba import Fluxes, LabelProgram, pfba
+    from mmopt.metabolism.sampling import Domain, FluxTable, load_table, sample
+    from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
+    from mmopt.reactor.ecoli import ecoli_fed_batch
+    from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
+    from mmopt.reactor.simulate import simulate
+    from mmopt.reactor.system import Quantity, System
+    from mmopt.report import write_report
+    from mmopt.results import Status, Trajectory, load_trajectory
+    from mmopt.surrogate.embed import embed
+    from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+    from mmopt.surrogate.train import train
