@@ -36,8 +36,8 @@ def transcribe(problem: Problem, surrogate: Surrogate | None = None, *, price: f
     surrogate
         Answers for the cell; None for a system without one.
     price
-        None: limits are hard. Else they are soft: the objective loses this much, in units of the maximised quantity, for
-        a limit that is broken by its whole scale for the whole horizon.
+        None: limits are hard. Else they are soft: the objective loses this much, in scales of the maximised quantity, for a
+        limit that is broken by its whole scale for the whole horizon.
 
     Returns
     -------
@@ -97,10 +97,15 @@ def set_data(
 
 
 def start_from(
-    program: pyo.ConcreteModel, problem: Problem, trajectory: Trajectory, surrogate: Surrogate | None
+    program: pyo.ConcreteModel,
+    problem: Problem,
+    trajectory: Trajectory,
+    surrogate: Surrogate | None,
+    begin: float | None = None,
 ) -> None:
-    """Set every variable from a trajectory that spans the horizon."""
-    first, length = float(trajectory.time[0]), float(trajectory.time[-1] - trajectory.time[0])
+    """Set every variable from a trajectory, from ``begin`` [h] (its first time by default) to its last."""
+    first = float(trajectory.time[0]) if begin is None else begin
+    length = float(trajectory.time[-1]) - first
     points = np.array(list(program.inner))
     for each in problem.system.states:
         values = trajectory.at(each.name, first + points * length) / each.scale
@@ -147,8 +152,9 @@ def read_controls(program: pyo.ConcreteModel, problem: Problem) -> dict[str, np.
     """Values of every control on each element, in their units."""
     elements = range(problem.horizon.elements)
     return {
-        name: np.array([program.control[name, number].value for number in elements]) * problem.scales[name]
-        for name in problem.controls
+        # Ipopt relaxes bounds by 1e-8; a pump does not
+        name: np.clip([program.control[name, number].value * problem.scales[name] for number in elements], low, high)
+        for name, (low, high) in problem.controls.items()
     }
 
 
@@ -238,7 +244,7 @@ def _objective(program: pyo.ConcreteModel, problem: Problem, price: float | None
     broken: Any = 0.0
     if price is not None:
         total = pyo.quicksum(program.below.values()) + pyo.quicksum(program.above.values())
-        broken = price / scale * total / len(program.inner)
+        broken = price * total / len(program.inner)
     end = program.watched[problem.maximise, program.inner.last()]
     program.cost = pyo.Objective(expr=-end / scale + _SMOOTHNESS * restless + broken)
 

@@ -1,0 +1,192 @@
+"""Nonlinear model predictive control over the rest of a batch.
+
+The program is written and compiled once. Each step changes data alone (state, remaining time, estimated parameters) and
+starts from the last accepted plan. Limits are soft, so that a disturbed plant always has a next move. A step never raises
+and never returns an unexplained move: where no solve is accepted, it says which fallback it took, and why.
+"""
+
+import time as clock
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from mmopt.control.optimise import feasible_start
+from mmopt.control.problem import Problem
+from mmopt.control.transcribe import read_controls, read_states, set_data, start_from, transcribe
+from mmopt.errors import MmoptError, StudyError
+from mmopt.reactor.feeds import StepFeed
+from mmopt.results import Status, Trajectory, trajectory
+from mmopt.solvers.ipopt import NonlinearProgram, Solve
+from mmopt.surrogate.surrogate import Surrogate
+
+PRICE: Final = 100.0
+"""Price of a broken limit; about ten times what breaking the oxygen limit of the E. coli case would gain."""
+
+STEP_OPTIONS: Final = {"max_iter": 100, "max_wall_time": 20.0}
+"""A step must end before the next sample is due."""
+
+LAST_PLAN, LOWEST = "last plan", "lowest controls"
+"""The fallbacks, in the order they are tried."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a controller decided for the next interval.
+
+    Attributes
+    ----------
+    controls
+        Value of every control, held over the interval.
+    status
+        How the solve behind it ended.
+    iterations, seconds
+        What it took, all attempts together.
+    fallback
+        Empty if the move is the optimum's; else which fallback it comes from.
+    reason
+        Why there was a fallback.
+    """
+
+    controls: Mapping[str, float]
+    status: Status
+    iterations: int
+    seconds: float
+    fallback: str = ""
+    reason: str = ""
+
+
+class Controller:
+    """A shrinking-horizon controller of a batch.
+
+    Parameters
+    ----------
+    problem
+        What to reach at the end of the batch; its horizon is the whole batch.
+    surrogate
+        Answers for the cell.
+    interval
+        Time between moves [h].
+    price
+        Price of a broken limit, see `transcribe`.
+    options
+        Options of Ipopt that differ from mmopt's.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)})
+    >>> controller = Controller(problem, load_surrogate("ecoli_ijo1366"), interval=1.0)
+    >>> move = controller.step(0.0, start)
+    >>> move.status.name, move.fallback
+    ('OPTIMAL', '')
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        surrogate: Surrogate | None,
+        interval: float,
+        *,
+        price: float = PRICE,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not 0.0 < interval <= problem.horizon.length:
+            raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.length:g} h")
+        self.problem = problem
+        self.interval = interval
+        self._surrogate = surrogate
+        self._program = transcribe(problem, surrogate, price=price)
+        self._ipopt = NonlinearProgram(self._program, {**STEP_OPTIONS, **(options or {})})
+        self._plan: Trajectory | None = None
+        self._profiles: Mapping[str, StepFeed] = {}
+
+    def step(
+        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None
+    ) -> Move:
+        """Decide the controls of the interval that begins at ``time``.
+
+        Parameters
+        ----------
+        time
+            Since the start of the batch [h].
+        states
+            Estimate of every state.
+        parameters
+            Estimates that differ from the problem's.
+
+        Returns
+        -------
+        Move
+            Always; a failure is told in ``status``, ``fallback`` and ``reason``.
+        """
+        started = clock.perf_counter()
+        solves: list[Solve] = []
+        reason = ""
+        try:
+            self._set(time, states, parameters or {})
+            self._solve(time, states, solves)
+        except (MmoptError, RuntimeError, ValueError, ArithmeticError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        status = solves[-1].status if solves else Status.NUMERICAL_TROUBLE
+        accepted = status.solved and not reason
+        if accepted:
+            self._keep(time)
+        elif not reason:
+            reason = f"{status.value} ({solves[-1].ending})"
+        fallback = "" if accepted else LAST_PLAN if self._profiles else LOWEST
+        return Move(
+            controls=self._next(time),
+            status=status,
+            iterations=sum(solve.iterations for solve in solves),
+            seconds=clock.perf_counter() - started,
+            fallback=fallback,
+            reason="" if accepted else reason,
+        )
+
+    @property
+    def plan(self) -> Trajectory | None:
+        """The last accepted plan, from its step to the end of the batch."""
+        return self._plan
+
+    def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
+        if not all(np.isfinite([time, *states.values(), *parameters.values()])):
+            raise ValueError("the estimate holds numbers that are not finite")
+        left = self.problem.horizon.length - time
+        if left <= 0.0:
+            raise ValueError(f"the batch ended at {self.problem.horizon.length:g} h")
+        set_data(self._program, self.problem, initial=states, length=left, parameters=parameters)
+
+    def _solve(self, time: float, states: Mapping[str, float], solves: list[Solve]) -> None:
+        """Warm from the last plan if there is one; cold from a simulated feed if there is none, or if that failed."""
+        if self._plan is not None:
+            start_from(self._program, self.problem, self._plan, self._surrogate, begin=time)
+            solves.append(self._ipopt.solve(warm=True))
+        if not solves or not solves[-1].status.solved:
+            rest = replace(self.problem.horizon, length=self.problem.horizon.length - time)
+            guess, _ = feasible_start(replace(self.problem, initial=states, horizon=rest), self._surrogate)
+            start_from(self._program, self.problem, guess, self._surrogate)
+            solves.append(self._ipopt.solve())
+
+    def _keep(self, time: float) -> None:
+        left = self.problem.horizon.length - time
+        edges = time + np.linspace(0.0, left, self.problem.horizon.elements + 1)
+        self._profiles = {
+            name: StepFeed(tuple(edges.tolist()), tuple(values.tolist()))
+            for name, values in read_controls(self._program, self.problem).items()
+        }
+        points, states = read_states(self._program, self.problem)
+        times = time + points * left
+        found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(self.problem.system.states)}
+        for each in self.problem.system.controls:
+            found[each.name] = ("control", each.unit, np.array([self._profiles[each.name](float(t)) for t in times]))
+        self._plan = trajectory(times, found, Status.OPTIMAL)
+
+    def _next(self, time: float) -> dict[str, float]:
+        """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
+        if not self._profiles:
+            return {name: float(low) for name, (low, _) in self.problem.controls.items()}
+        end = min(time + self.interval, self.problem.horizon.length)
+        within = time + (end - time) * (np.arange(200) + 0.5) / 200
+        return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}
