@@ -21,6 +21,7 @@ _HOMES = {
     "results": ("Status", "Trajectory", "load_trajectory"),
     "metabolism.network": ("Network", "read_network"),
     "metabolism.pfba": ("Fluxes", "LabelProgram", "pfba"),
+    "metabolism.atlas": ("Atlas",),
     "metabolism.sampling": ("Domain", "FluxTable", "load_table", "sample"),
     "surrogate.surrogate": ("Surrogate", "load_surrogate"),
     "surrogate.train": ("train",),
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         StudyError,
         SurrogateError,
     )
+    from mmopt.metabolism.atlas import Atlas
     from mmopt.metabolism.network import Network, read_network
     from mmopt.metabolism.pfba import Fluxes, LabelProgram, pfba
     from mmopt.metabolism.sampling import Domain, FluxTable, load_table, sample

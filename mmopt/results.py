@@ -138,13 +138,32 @@ def load_trajectory(path: str | Path) -> Trajectory:
         If the file is missing or not a trajectory.
     """
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data = file.load()
+        data = read_netcdf(path)
         status = Status[data.attrs.pop("status")]
-        stats = json.loads(data.attrs.pop("stats"))
-    except (OSError, KeyError, ValueError) as error:
-        raise StudyError(f"{path} is not a trajectory mmopt wrote ({error}); run the study again") from error
-    return Trajectory(data, status, stats)
+        found = Trajectory(data, status, json.loads(data.attrs.pop("stats")))
+        if "time" not in data.coords:
+            raise ValueError("it has no times")
+        return found
+    except Exception as error:  # a damaged file fails in many ways; each means the same to a user
+        raise StudyError(f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again") from error
+
+
+def read_netcdf(path: str | Path) -> xr.Dataset:
+    """Read a whole netCDF file into memory; what is wrong with a damaged one comes as any kind of exception."""
+    import h5py  # type: ignore[import-untyped]
+
+    if not Path(path).is_file():
+        raise FileNotFoundError("there is no such file")
+    with h5py.File(path, "r") as raw:  # where HDF5 itself cannot read the root, h5netcdf leaves a broken object behind
+        dict(raw.attrs)
+    with xr.open_dataset(path, engine="h5netcdf") as file:
+        return file.load()
+
+
+def first_line(error: Exception) -> str:
+    """Cut what an exception of another library says, so that it fits into a message of ours."""
+    said = str(error).strip().splitlines()
+    return said[0] if said else type(error).__name__
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:

@@ -24,6 +24,11 @@ from mmopt.surrogate.surrogate import Surrogate
 
 _CUT: Final = 0.5
 _MOST_CUTS: Final = 8
+_REGROWTH: Final = 1.4
+"""How much more than its forerunner kept an element tries at first."""
+
+_LOOK_AHEAD: Final = 4
+_START_POINTS: Final = 15
 _KEPT: Final = 2.0e-3
 """Part of a limit by which the judge may see it broken and still call it kept: the integrator's own error is near it."""
 
@@ -166,8 +171,9 @@ def feasible_start(
 ) -> tuple[Trajectory, float]:
     """Simulate starting controls, cut element by element until the limits are kept.
 
-    An element's controls are lowered towards their lowest values until, with the lowest ones from there to the end, no
-    limit is broken: what is fed too early is paid for later.
+    An element's controls are lowered towards their lowest values until, with the lowest ones after it, no limit is
+    broken for some elements on: what is fed too early is paid for later. If the whole still breaks one, the same is done
+    once more, looking to the end each time.
 
     Returns
     -------
@@ -176,41 +182,56 @@ def feasible_start(
     """
     given = start or {name: ConstantFeed((low + high) / 2.0) for name, (low, high) in problem.controls.items()}
     wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
-    low = {name: bounds[0] for name, bounds in problem.controls.items()}
-    kept = {name: np.full(problem.horizon.elements, float(lowest)) for name, lowest in low.items()}
-    left = np.zeros(problem.horizon.elements)
-    edges = problem.horizon.edges()
+    for ahead in (_LOOK_AHEAD, problem.horizon.elements):
+        kept, left = _cut(problem, surrogate, wanted, ahead)
+        whole = _simulated(problem, surrogate, problem.initial, kept, 0, problem.horizon.elements)
+        if not limits_broken(whole, problem.limits):
+            break
+    return whole, left
+
+
+def _cut(
+    problem: Problem, surrogate: Surrogate | None, wanted: Mapping[str, np.ndarray], ahead: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
+    elements = problem.horizon.elements
+    low = {name: float(bounds[0]) for name, bounds in problem.controls.items()}
+    kept = {name: np.full(elements, lowest) for name, lowest in low.items()}
+    left = np.zeros(elements)
     state, trying = dict(problem.initial), 1.0
-    for number, begin in enumerate(edges[:-1]):
+    for number in range(elements):
         for cut in (*(_CUT**k for k in range(_MOST_CUTS)), 0.0):
             left[number] = cut * trying
             for name, values in wanted.items():
                 kept[name][number] = low[name] + left[number] * (values[number] - low[name])
-            tried = _simulated_from(problem, surrogate, state, begin, kept)
+            tried = _simulated(problem, surrogate, state, kept, number, min(number + 1 + ahead, elements))
             if not limits_broken(tried, problem.limits):
                 break
-        trying = min(1.0, max(2.0 * left[number], 2.0 * _CUT**_MOST_CUTS))
-        state = {each.name: float(tried.at(each.name, edges[number + 1])) for each in problem.system.states}
-    return _simulated_from(problem, surrogate, problem.initial, 0.0, kept), float(left.mean())
+        trying = min(1.0, max(_REGROWTH * left[number], _CUT**_MOST_CUTS))
+        end = problem.horizon.edges()[number + 1]
+        state = {each.name: float(tried.at(each.name, end)) for each in problem.system.states}
+    return kept, float(left.mean())
 
 
-def _simulated_from(
+def _simulated(
     problem: Problem,
     surrogate: Surrogate | None,
     state: Mapping[str, float],
-    begin: float,
     controls: Mapping[str, np.ndarray],
+    first: int,
+    last: int,
 ) -> Trajectory:
-    """Simulate from some element's begin to the end of the horizon."""
-    edges = tuple(problem.horizon.edges().tolist())
+    """Simulate from the begin of element ``first`` to the begin of element ``last``."""
+    edges = problem.horizon.edges()
     return simulate(
         problem.system,
         state,
-        {name: StepFeed(edges, tuple(values.tolist())) for name, values in controls.items()},
-        problem.horizon.length - begin,
+        {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()},
+        edges[last] - edges[first],
         surrogate,
         parameters=problem.parameters,
-        start=begin,
+        start=edges[first],
+        points=1 + _START_POINTS * (last - first),
         tolerance=_START_TOLERANCE,
     )
 

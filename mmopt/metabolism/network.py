@@ -148,7 +148,7 @@ def read_network(
     for column in (index[exchange] for exchange in exchanges):
         if stoichiometry[:, [column]].data[0] > 0.0:  # written as uptake
             stoichiometry[:, [column]] *= -1.0
-            lower[column], upper[column] = -upper[column], -lower[column]
+            lower[column], upper[column] = 0.0 - upper[column], 0.0 - lower[column]  # no -0.0: the hash sees it
     network = Network(
         name=raw.id or "network",
         metabolites=tuple(metabolite.id for metabolite in raw.metabolites),

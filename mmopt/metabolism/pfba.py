@@ -16,7 +16,7 @@ import pyomo.environ as pyo
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, SolverError
 from mmopt.metabolism.network import Network
 from mmopt.results import Status
-from mmopt.solvers.highs import LexicographicProgram
+from mmopt.solvers.highs import AffineLaw, LexicographicProgram
 
 GROWTH = "growth"
 SHORTFALL = "shortfall"
@@ -119,12 +119,12 @@ def label_problem(network: Network, inputs: Sequence[str] = ()) -> pyo.ConcreteM
     problem.balance = pyo.Constraint(range(len(network.metabolites)), rule=balance)
     maintained = 0.0
     if network.maintenance is not None:
-        maintained = net[network.column(network.maintenance)]
+        maintained = net.get(network.column(network.maintenance), 0.0)
     problem.maintenance = pyo.Constraint(expr=maintained + problem.shortfall - problem.demand >= 0.0)
 
     weights = [_tie_break_weights(reaction) for reaction in network.reactions]
     problem.least_shortfall = pyo.Objective(expr=problem.shortfall)
-    problem.most_growth = pyo.Objective(expr=-net[network.column(network.biomass)])
+    problem.most_growth = pyo.Objective(expr=-net.get(network.column(network.biomass), 0.0))
     problem.least_total_flux = pyo.Objective(
         expr=pyo.quicksum(problem.forward.values()) + pyo.quicksum(problem.reverse.values())
     )
@@ -148,7 +148,7 @@ class LabelProgram:
     Raises
     ------
     NetworkError
-        If an id is unknown; the nearest known ids are named.
+        If an id is unknown (the nearest known ids are named), or is given twice.
 
     Examples
     --------
@@ -161,6 +161,8 @@ class LabelProgram:
         self.network = network
         self.inputs = tuple(inputs)
         columns = [network.exchange(exchange) for exchange in self.inputs]
+        if len(set(columns)) < len(columns):
+            raise NetworkError(f"an exchange is named twice in {', '.join(self.inputs)}; give each uptake limit once")
         problem = label_problem(network, self.inputs)
         self._forward = np.array(list(problem.forward), dtype=int)
         self._reverse = np.array(list(problem.reverse), dtype=int)
@@ -208,6 +210,24 @@ class LabelProgram:
         net[self._reverse] -= reverse
         growth = float(net[self.network.column(self.network.biomass)])
         return Fluxes(self.network, growth, net, float(values[-1]), status)
+
+    def law(self) -> AffineLaw | None:
+        """How the net fluxes depend on (limits, demand) around the last answer; None where its basis is not proved.
+
+        The law's values are the net fluxes, then the shortfall.
+        """
+        law = self._program.law()
+        if law is None:
+            return None
+        count = len(self._forward)
+        joined = []
+        for values in (law.constant[:, None], law.slope):
+            net = np.zeros((len(self.network.reactions) + 1, values.shape[1]))
+            np.add.at(net, self._forward, values[:count])
+            np.subtract.at(net, self._reverse, values[count:-1])
+            net[-1] = values[-1]
+            joined.append(net)
+        return AffineLaw(joined[0][:, 0], joined[1], law.left, law.right)
 
     def trusts(self, limits: Mapping[str, float]) -> None:
         """Accept every limit: the program answers them all, from zero up."""

@@ -18,7 +18,7 @@ import xarray as xr
 from mmopt.errors import DomainError, StudyError
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import GROWTH, SHORTFALL, LabelProgram
-from mmopt.results import write_whole
+from mmopt.results import first_line, read_netcdf, write_whole
 from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE
 
@@ -151,16 +151,16 @@ def load_table(path: str | Path, network: Network) -> FluxTable:
         If the file is missing, is not a table, or was made from another network.
     """
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data = file.load()
+        data = read_netcdf(path)
         names = [str(name) for name in data["input"].values]
-        low, high, made_from = data.attrs["lower"], data.attrs["upper"], data.attrs["network_hash"]
-    except (OSError, KeyError, ValueError) as error:
-        raise StudyError(f"{path} is not a table of labels mmopt wrote ({error}); sample again") from error
+        box = zip(np.atleast_1d(data.attrs["lower"]), np.atleast_1d(data.attrs["upper"]), strict=True)
+        table = FluxTable(data, network, Domain(dict(zip(names, box, strict=True))))
+        made_from = data.attrs["network_hash"]
+    except Exception as error:  # a damaged file fails in many ways; each means the same to a user
+        raise StudyError(f"{path} is not a table of labels mmopt wrote ({first_line(error)}); sample again") from error
     if made_from != network.hash:
         raise StudyError(f"{path} was made from another network than {network.name} as read now; sample again")
-    box = zip(np.atleast_1d(low), np.atleast_1d(high), strict=True)
-    return FluxTable(data, network, Domain(dict(zip(names, box, strict=True))))
+    return table
 
 
 def design(domain: Domain, n: int, seed: int) -> np.ndarray:

@@ -33,6 +33,9 @@ class ConstantFeed:
     rate: float
     start: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check_finite(self.rate, self.start)
+
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
         return self.rate if time >= self.start else 0.0
@@ -54,6 +57,11 @@ class ExponentialFeed:
     growth: float
     start: float = 0.0
     highest: float = np.inf
+
+    def __post_init__(self) -> None:
+        _check_finite(self.initial, self.growth, self.start)
+        if np.isnan(self.highest):
+            raise StudyError("the highest rate of an exponential feed is nan; give a number, or leave it out")
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
@@ -107,3 +115,8 @@ class StepFeed:
     def breakpoints(self) -> tuple[float, ...]:
         """The inner edges."""
         return self.edges[1:-1]
+
+
+def _check_finite(*numbers: float) -> None:
+    if not np.all(np.isfinite(numbers)):
+        raise StudyError(f"a feed was given {', '.join(map(str, numbers))}; all its numbers must be finite")

@@ -90,16 +90,17 @@ def simulate(
     numbers = merged_parameters(system, parameters)
     state = checked_values(initial, [each.name for each in system.states], "state")
     _check_names(controls, [each.name for each in system.controls], "control")
-    if not 0.0 < duration < np.inf:
-        raise StudyError(f"the duration is {duration:g} h; give a finite time above 0")
+    if not 0.0 < duration < np.inf or not np.isfinite(start):
+        raise StudyError(f"the duration is {duration:g} h from {start:g} h; give finite times, the duration above 0")
     cell, names = answering(system, metabolism, numbers)
     calls = 0
 
     def derivative(time: float, values: np.ndarray) -> np.ndarray:
         nonlocal calls
         calls += 1
-        now = {name: profile(time) for name, profile in controls.items()}
-        return np.array(list(system.derivative(_named(system, values), now, numbers, cell).values()))
+        now = {name: _finite_control(name, profile(time), time) for name, profile in controls.items()}
+        found = system.derivative(_named(system, values), now, numbers, cell)
+        return np.array([found[each.name] for each in system.states], dtype=float)
 
     def crossing(time: float, values: np.ndarray) -> float:
         states = _named(system, values)
@@ -236,6 +237,12 @@ def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str
         for exchange, limit in system.limits(states, parameters).items():
             largest[exchange] = max(limit, largest.get(exchange, 0.0))
     return largest
+
+
+def _finite_control(name: str, value: float, time: float) -> float:
+    if not np.isfinite(value):
+        raise StudyError(f"control '{name}' is {value} at {time:.4g} h; give a finite number at every time")
+    return value
 
 
 def _named(system: System, values: np.ndarray) -> dict[str, float]:

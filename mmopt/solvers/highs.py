@@ -7,11 +7,13 @@ ones before.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import highspy
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.linalg import splu
 
 from mmopt.results import Status
 
@@ -24,6 +26,9 @@ _FEASIBILITY: Final = 1.0e-9
 _REDUCED_COST_ZERO: Final = 1.0e-8
 """Reduced costs closer to zero than this, relative to the prices behind them, count as zero."""
 
+_COEFFICIENT_ZERO: Final = 1.0e-11
+"""A basic variable whose law depends less than this on every moving bound does not bound the region."""
+
 _STATUS: Final = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
     highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
@@ -32,6 +37,24 @@ _STATUS: Final = {
     highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
     highspy.HighsModelStatus.kIterationLimit: Status.ITERATION_LIMIT,
 }
+
+
+@dataclass(frozen=True, eq=False)
+class AffineLaw:
+    """How the answer depends on the bounds of the changing variables while one basis stays optimal.
+
+    Attributes
+    ----------
+    constant, slope
+        Returned values are ``constant + slope @ bounds``; shapes (columns,) and (columns, changing).
+    left, right
+        The region: ``left @ bounds <= right``; shapes (conditions, changing) and (conditions,).
+    """
+
+    constant: np.ndarray
+    slope: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
 
 
 class LexicographicProgram:
@@ -46,7 +69,7 @@ class LexicographicProgram:
     columns
         Variables whose values `solve` returns, in this order.
     changing
-        Variables whose bounds `solve` sets, in this order.
+        Variables whose bounds `solve` sets, in this order; one with equal bounds in the problem stays fixed, at new values.
     """
 
     def __init__(
@@ -63,6 +86,7 @@ class LexicographicProgram:
         position = {id(variable): column for column, variable in enumerate(form.columns)}
         self._returned = np.array([position.get(id(variable), -1) for variable in columns], dtype=np.int32)
         self._changing = np.array([position[id(variable)] for variable in changing], dtype=np.int32)
+        self._demanded = self._changing[[v.lb == v.ub for v in changing]]
         self._matrix = sp.csc_array(form.A)
         self._transposed = sp.csr_array(self._matrix.T)
         self._aims = np.asarray(form.c.todense(), dtype=float)
@@ -72,7 +96,7 @@ class LexicographicProgram:
         bound_type = np.array([row.bound_type for row in form.rows])
         self._row_lower = np.where(bound_type == 1, -np.inf, form.rhs)
         self._row_upper = np.where(bound_type == -1, np.inf, form.rhs)
-        self._proved: dict[bytes, bool] = {}
+        self._proved: dict[bytes, np.ndarray | None] = {}
         self._highs = self._load()
 
     def solve(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, Status]:
@@ -102,7 +126,7 @@ class LexicographicProgram:
     @property
     def bases_proved(self) -> int:
         """How many distinct optimal bases were met and proved so far."""
-        return sum(self._proved.values())
+        return sum(leading is not None for leading in self._proved.values())
 
     def _load(self) -> highspy.Highs:
         program = highspy.HighsLp()
@@ -134,14 +158,69 @@ class LexicographicProgram:
     def _values(self) -> np.ndarray:
         return np.array(self._highs.getSolution().col_value)
 
+    def law(self) -> AffineLaw | None:
+        """The law around the present answer; None where its basis could not be proved.
+
+        The upper bounds of the changing variables move, and with them the lower bounds of those that are fixed. Strict
+        optimality of a basis does not depend on any bound, so the law holds wherever its values keep all bounds.
+        """
+        leading = self._leading()
+        if leading is None:
+            return None
+        rows, columns = self._matrix.shape
+        basic = self._basic()
+        moving = np.zeros((columns, len(self._changing)))
+        moving[self._changing, np.arange(len(self._changing))] = 1.0
+        pinned = self._lower == self._upper
+        at_upper = (leading[:columns] < 0.0) | (pinned & ~(leading[:columns] > 0.0))
+        at_upper &= np.isfinite(self._upper)
+        at_upper[self._demanded] = True
+        resting = np.setdiff1d(np.arange(columns), basic)
+        constant, slope = np.zeros(columns), np.zeros((columns, len(self._changing)))
+        follows = np.isin(resting, self._changing) & at_upper[resting]
+        slope[resting[follows]] = moving[resting[follows]]
+        still = resting[~follows]
+        constant[still] = np.where(at_upper[still], self._upper[still], self._lower[still])
+        row_rest = self._row_rest(leading[columns:], basic)
+        whole = sp.hstack([self._matrix, -sp.eye_array(rows)], format="csc")
+        factor = splu(whole[:, basic])
+        push = np.column_stack([self._matrix @ constant - row_rest, self._matrix @ slope])
+        moved = -factor.solve(push)
+        inside = basic < columns
+        constant[basic[inside]], slope[basic[inside]] = moved[inside, 0], moved[inside, 1:]
+        left, right = self._region(basic, moved, moving)
+        returned = self._returned
+        return AffineLaw(np.append(constant, 0.0)[returned], np.vstack([slope, 0.0 * slope[:1]])[returned], left, right)
+
+    def _row_rest(self, leading: np.ndarray, basic: np.ndarray) -> np.ndarray:
+        """Activities of the rows that are not basic."""
+        rest = np.where((leading < 0.0) | np.isinf(self._row_lower), self._row_upper, self._row_lower)
+        rest[basic[basic >= self._matrix.shape[1]] - self._matrix.shape[1]] = 0.0
+        return rest
+
+    def _region(self, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Conditions under which the basic variables keep their bounds; those that always hold are left out."""
+        lower = np.concatenate([self._lower, self._row_lower])[basic]
+        upper = np.concatenate([self._upper, self._row_upper])[basic]
+        follows = np.vstack([moving, np.zeros((len(self._row_lower), moving.shape[1]))])[basic]
+        upper = np.where(np.any(follows, axis=1), 0.0, upper)
+        left = np.vstack([-moved[:, 1:], moved[:, 1:] - follows])
+        right = np.concatenate([moved[:, 0] - lower, upper - moved[:, 0]])
+        depends = (np.abs(left).max(axis=1) > _COEFFICIENT_ZERO) & np.isfinite(right)
+        return left[depends], right[depends]
+
     def _is_strict_optimum(self) -> bool:
         """Whether the present basis is optimal aim by aim, whatever the weights were."""
+        return self._leading() is not None
+
+    def _leading(self) -> np.ndarray | None:
+        """Sign of the first aim that moving each variable would worsen; None if the present basis is not optimal."""
         basic = self._basic()
         at_lower, at_upper = self._resting()
         key = np.sort(basic).tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
         if key not in self._proved:
             reduced, zero = self._reduced_costs(basic, self._aims)
-            self._proved[key] = bool(_lexicographically_optimal(reduced, zero, basic, at_lower, at_upper))
+            self._proved[key] = _lexicographically_optimal(reduced, zero, basic, at_lower, at_upper)
         return self._proved[key]
 
     def _basic(self) -> np.ndarray:
@@ -202,12 +281,11 @@ class LexicographicProgram:
 
 def _lexicographically_optimal(
     reduced: np.ndarray, zero: np.ndarray, basic: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
-) -> np.bool_:
-    """Whether no nonbasic variable can leave its bound without worsening the first aim it touches."""
+) -> np.ndarray | None:
+    """Signs of the leading reduced costs, if no nonbasic variable can leave its bound without worsening an aim first."""
     sign = np.where(np.abs(reduced) > zero[:, None], np.sign(reduced), 0.0)
     first = np.argmax(sign != 0.0, axis=0)
     leading = np.take_along_axis(sign, first[None, :], axis=0)[0]
-    fixed = at_lower & at_upper
     bad = ((leading < 0.0) & ~at_upper) | ((leading > 0.0) & ~at_lower)
     bad[basic] = False
-    return ~np.any(bad & ~fixed)
+    return None if np.any(bad & ~(at_lower & at_upper)) else leading

@@ -47,6 +47,9 @@ _UNKNOWN_COUNT: Final = 0
 
 _OPTIONS: Final = {"max_iter": 300, "tol": 1.0e-8, "acceptable_tol": 1.0e-6, "linear_solver": "mumps"}
 
+_DERIVATIVES: Final = {"hess_lag": "nlp_hess_l", "jac_g": "nlp_jac_g", "grad_f": "nlp_grad_f"}
+"""CasADi's options that take derivative functions, and the names under which a made solver gives its own."""
+
 _WARM: Final = {
     "warm_start_init_point": "yes",
     "mu_init": 1.0e-6,
@@ -158,8 +161,11 @@ class NonlinearProgram:
     def _solver(self, warm: bool) -> casadi.Function:
         if warm not in self._solvers:
             options = {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
+            # derivatives take most of the making: the second solver takes those of the first
+            made = next(iter(self._solvers.values()), None)
+            shared = {} if made is None else {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
             self._solvers[warm] = casadi.nlpsol(
-                "problem", "ipopt", self._statement, {"ipopt": options, "print_time": False, "expand": True}
+                "problem", "ipopt", self._statement, {"ipopt": options, "print_time": False, "expand": True, **shared}
             )
         return self._solvers[warm]
 
