@@ -155,7 +155,7 @@ def read_netcdf(path: str | Path) -> xr.Dataset:
     if not Path(path).is_file():
         raise FileNotFoundError("there is no such file")
     with h5py.File(path, "r") as raw:  # where HDF5 itself cannot read the root, h5netcdf leaves a broken object behind
-        dict(raw.attrs)
+        raw.attrs.get("_nc3_strict")
     with xr.open_dataset(path, engine="h5netcdf") as file:
         return file.load()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import exp
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -120,3 +121,20 @@ class StepFeed:
 def _check_finite(*numbers: float) -> None:
     if not np.all(np.isfinite(numbers)):
         raise StudyError(f"a feed was given {', '.join(map(str, numbers))}; all its numbers must be finite")
+
+
+def read_feed(path: str | Path) -> StepFeed:
+    """Read a feed table: a header, then a row ``from, to, rate`` [h, h, L/h] for each step, without gaps.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or no such table.
+    """
+    try:
+        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} is no feed table ({error}); give a CSV with a header and rows: from, to, rate") from error
+    if table.size == 0 or table.shape[1] != 3 or not np.allclose(table[1:, 0], table[:-1, 1]):
+        raise StudyError(f"{path} is no feed table; give rows: from, to, rate, each beginning where the last one ended")
+    return StepFeed((*table[:, 0].tolist(), float(table[-1, 1])), tuple(table[:, 2].tolist()))

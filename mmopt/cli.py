@@ -1,0 +1,232 @@
+"""The command line: thin, each command is one verb.
+
+Errors of mmopt are one line and an exit code: 2 for bad input, 1 for work that failed. Tracebacks only with ``--debug``.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmopt.errors import MmoptError
+
+if TYPE_CHECKING:
+    from mmopt.pipeline import Run
+    from mmopt.study import Study
+
+app = typer.Typer(
+    help="Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(help="The study file (YAML).", metavar="STUDY")]
+Folder = Annotated[Path | None, typer.Option("--folder", "-o", help="Run folder; by default runs/<name of the study>.")]
+
+
+@app.command()
+def run(
+    file: StudyFile,
+    folder: Folder = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Sample and train a surrogate anew.")] = False,
+) -> None:
+    """Do the whole study: surrogate, optimal feed, judge, closed loop, report."""
+    from mmopt.pipeline import run_study
+
+    with _opened(file, folder) as (study, made):
+        _print_summary(run_study(study, made, fresh=fresh), made.folder)
+
+
+@app.command()
+def sample(file: StudyFile, folder: Folder = None) -> None:
+    """Sample labels over the study's domain with the linear program."""
+    from mmopt.metabolism.network import read_network
+    from mmopt.pipeline import make_table
+
+    with _opened(file, folder) as (study, made):
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        table = make_table(study, made, network)
+        _say(f"{len(table)} labels of {network.name} in {made.folder / 'labels.nc'}")
+
+
+@app.command()
+def train(file: StudyFile, folder: Folder = None) -> None:
+    """Train a surrogate on sampled labels (sampled now if there are none)."""
+    from mmopt.metabolism.network import read_network
+    from mmopt.pipeline import find_table, make_surrogate, make_table
+
+    with _opened(file, folder) as (study, made):
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        known = (made.folder / "labels.nc").is_file()
+        table = find_table(made, network) if known else make_table(study, made, network)
+        card = make_surrogate(study, made, table).card
+        growth = card["held_out"]["growth"]
+        _say(f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}")
+
+
+@app.command()
+def simulate(
+    file: StudyFile,
+    feed: Annotated[Path, typer.Option(help="Feed table (CSV: from, to, rate), as a run writes it.")],
+    folder: Folder = None,
+    program: Annotated[bool, typer.Option("--lp", help="With the linear program itself as the cell.")] = False,
+) -> None:
+    """Simulate a feed table, with the surrogate or with the linear program in the loop."""
+    from mmopt.metabolism.network import read_network
+    from mmopt.metabolism.pfba import LabelProgram
+    from mmopt.pipeline import find_surrogate
+    from mmopt.reactor.feeds import read_feed
+    from mmopt.reactor.simulate import simulate as integrate
+
+    with _opened(file, folder) as (study, made):
+        problem = study.problem()
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        surrogate = find_surrogate(study, made, network)
+        cell: Any = LabelProgram(network, surrogate.inputs) if program else surrogate
+        profiles = {name: read_feed(feed) for name in problem.controls}
+        with made.stage("simulation"):
+            found = integrate(
+                problem.system, problem.initial, profiles, problem.horizon.length, cell, parameters=problem.parameters
+            )
+            made.keep("simulation", found)
+            found.to_csv(made.folder / "simulation.csv")
+        _say(f"{problem.maximise} {found.final(problem.maximise):.4g} at {problem.horizon.length:g} h; {made.folder / 'simulation.csv'}")
+
+
+@app.command()
+def optimise(file: StudyFile, folder: Folder = None) -> None:
+    """Find the optimal feed and replay it on the linear program."""
+    from mmopt.metabolism.atlas import Atlas
+    from mmopt.metabolism.network import read_network
+    from mmopt.pipeline import find_surrogate, plan_and_replay
+
+    with _opened(file, folder) as (study, made):
+        problem = study.problem()
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        surrogate = find_surrogate(study, made, network)
+        plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.inputs))
+        _say(
+            f"{problem.maximise}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
+            f"linear program {judged.stats['replayed']:.4g}; feed table in {made.folder}"
+        )
+
+
+@app.command()
+def nmpc(file: StudyFile, folder: Folder = None) -> None:
+    """Run the closed loop of the study on its disturbed plant."""
+    from mmopt.errors import StudyError
+    from mmopt.metabolism.atlas import Atlas
+    from mmopt.metabolism.network import read_network
+    from mmopt.pipeline import close_loop, find_surrogate
+
+    with _opened(file, folder) as (study, made):
+        if study.nmpc is None:
+            raise StudyError(f"{file} has no part 'nmpc'; add one, see case_studies/ecoli_fedbatch/study.yaml")
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        surrogate = find_surrogate(study, made, network)
+        close_loop(study, made, study.problem(), surrogate, Atlas(network, surrogate.inputs))
+        told = made.summary["nmpc"]
+        _say(
+            f"closed loop: {told['final_biomass']:.4g}, {told['ratio']:.1%} of a controller that knows the plant; "
+            f"{told['steps']} steps, {told['fallbacks']} fallbacks, median {told['median_ms']:.0f} ms"
+        )
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which Ipopt and linear solvers would be used, and solve a test problem."""
+    from mmopt.doctor import examine
+
+    healthy = True
+    for what, found, good in examine():
+        healthy &= good
+        _say(f"{'ok ' if good else 'NOT OK '} {what}: {found}")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; turn mmopt's errors into one line and an exit code."""
+    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        app(args=arguments, prog_name="mmopt")
+    except MmoptError as error:
+        if debug:
+            raise
+        typer.echo(f"mmopt: {error}", err=True)
+        sys.exit(2 if isinstance(error, ValueError) else 1)
+
+
+@contextmanager
+def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
+    """A checked study, and a run folder that tells its progress on the terminal."""
+    from mmopt.pipeline import Run
+    from mmopt.study import read_study
+
+    study = read_study(file)
+    name = file.resolve().parent.name if file.stem == "study" else file.stem
+    with _progress() as tell:
+        made = Run(folder or Path("runs") / name, tell)
+        yield study, made
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<40}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield tell
+
+
+def _print_summary(summary: dict[str, Any], folder: Path) -> None:
+    """What a user wants to know first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=summary["title"], title_justify="left")
+    for heading in ("feed", "on the linear program [g]", "optimum gains"):
+        table.add_column(heading)
+    for row in summary["results"]:
+        gain = "" if row["gain"] is None else f"{row['gain']:+.1%}"
+        table.add_row(row["label"], f"{row['lp']:.2f}", gain)
+    console.print(table)
+    gaps = summary["gaps"]
+    console.print(f"plan against integration {gaps['resimulation']:.2%}, against the linear program {gaps['replay']:.2%}")
+    worst = max((row["relative"] for row in summary["violations"]), default=0.0)
+    console.print(f"limits broken on the linear program: {f'by up to {worst:.2%}' if worst else 'none'}")
+    if "nmpc" in summary:
+        told = summary["nmpc"]
+        console.print(
+            f"closed loop, {told['disturbance']}: {told['final_biomass']:.2f} g, {told['ratio']:.1%} of a controller that "
+            f"knows the plant; {told['fallbacks']} fallbacks in {told['steps']} steps, median {told['median_ms']:.0f} ms"
+        )
+    console.print(f"report: {folder / 'report.html'}    feed table: {folder / 'feed.csv'}")
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+if __name__ == "__main__":
+    main()

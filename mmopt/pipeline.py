@@ -1,0 +1,372 @@
+"""The stages of a study, from the network to the report; what `mmopt run` does.
+
+Each stage takes objects and gives objects, tells its progress, and writes what it made into the run folder at once, so
+that an interrupted run keeps what it has.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mmopt.control.baselines import best_constant, best_exponential
+from mmopt.control.closed_loop import Plant, run_closed_loop
+from mmopt.control.estimate import Estimator
+from mmopt.control.nmpc import Controller
+from mmopt.control.optimise import optimise, replay
+from mmopt.control.problem import Limits, Problem, limits_broken
+from mmopt.errors import StudyError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.network import Network, read_network
+from mmopt.metabolism.pfba import GROWTH
+from mmopt.metabolism.sampling import FluxTable, load_table, sample
+
+from mmopt.reactor.feeds import Profile, StepFeed
+from mmopt.reactor.simulate import simulate
+from mmopt.reactor.system import Metabolism
+from mmopt.report import write_report
+from mmopt.results import Trajectory, write_whole
+from mmopt.study import Study
+from mmopt.surrogate.certify import compare
+from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+
+PARITY_POINTS: Final = 400
+_PARITY_SEED: Final = 20260101
+"""Seed of the points a surrogate is shown on; no training uses it."""
+
+PACKAGES: Final = ("mmopt", "cobra", "pyomo", "omlt", "casadi", "highspy", "scipy", "numpy")
+
+KNOWN_LIMITS: Final = (
+    "The reactor is well mixed; the cell answers at once to its surroundings, without lag, stress or product burden.",
+    "The network's biomass yield is an upper estimate: it grows better on paper than in a vessel.",
+    "Largest uptake rates come from the literature, for other strains and vessels; fit them to your own before use.",
+    "Biomass that starves does not die here unless the reactor is given a death constant.",
+)
+
+
+@dataclass
+class Run:
+    """A run folder, the progress it tells, and what the stages have made so far."""
+
+    folder: Path
+    tell: Callable[[str, int, int], None]
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, steps: int = 1) -> Iterator[Callable[[int, int], None]]:
+        """Time a stage and tell its progress; the summary is written when it ends."""
+        started = time.perf_counter()
+        self.tell(name, 0, steps)
+        yield lambda done, total: self.tell(name, done, total)
+        self.summary.setdefault("timings", {})[name] = round(time.perf_counter() - started, 2)
+        self.write_summary()
+        self.tell(name, steps, steps)
+
+    def keep(self, name: str, trajectory: Trajectory) -> Trajectory:
+        """Save a trajectory under its name, and pass it on."""
+        trajectory.save(self.folder / f"{name}.nc")
+        return trajectory
+
+    def write_summary(self) -> None:
+        """Write ``summary.json``."""
+        text = json.dumps(self.summary, indent=1)
+        write_whole(self.folder / "summary.json", lambda part: part.write_text(text + "\n"))
+
+
+def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
+    """Do everything a study asks for, and write the report.
+
+    Parameters
+    ----------
+    study
+        The study.
+    run
+        Where results go and who is told.
+    fresh
+        Sample and train a surrogate anew, whatever the study names.
+
+    Returns
+    -------
+    dict
+        What ``summary.json`` holds.
+    """
+    problem = study.problem()
+    _begin(study, run, problem)
+    with run.stage("network"):
+        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        run.summary["network"] = {
+            "name": network.name,
+            "reactions": len(network.reactions),
+            "metabolites": len(network.metabolites),
+            "hash": network.hash,
+        }
+    surrogate = _surrogate(study, run, network, fresh)
+    atlas = Atlas(network, surrogate.inputs)
+    _parity(run, network, surrogate, study)
+    if study.starvation is not None:
+        _starve(study, run, problem, surrogate, atlas)
+    _optimise(run, problem, surrogate, atlas)
+    if study.nmpc is not None:
+        close_loop(study, run, problem, surrogate, atlas)
+    with run.stage("report"):
+        write_report(run.folder)
+    return run.summary
+
+
+def make_table(study: Study, run: Run, network: Network) -> FluxTable:
+    """Sample the labels of a study, and save them as ``labels.nc``."""
+    with run.stage("labels", study.sampling.labels) as progress:
+        table = sample(network, study.box(), study.sampling.labels, study.sampling.seed, progress)
+        table.save(run.folder / "labels.nc")
+    return table
+
+
+def make_surrogate(study: Study, run: Run, table: FluxTable) -> Surrogate:
+    """Train the surrogate of a study, and save it in the folder ``surrogate``."""
+    from mmopt.surrogate.train import train
+
+    part = study.training
+    with run.stage("training", part.iterations) as progress:
+        surrogate = train(
+            table,
+            hidden=part.hidden,
+            activation=part.activation,
+            iterations=part.iterations,
+            seed=part.seed,
+            progress=progress,
+        )
+        surrogate.save(run.folder / "surrogate")
+    return surrogate
+
+
+def find_surrogate(study: Study, run: Run, network: Network) -> Surrogate:
+    """The surrogate of a study: the one it names, else one trained before in this run folder.
+
+    Raises
+    ------
+    StudyError
+        If there is none, or it was made from another network.
+    """
+    if study.surrogate is not None:
+        surrogate, name = load_surrogate(study.surrogate), study.surrogate
+    elif (run.folder / "surrogate").is_dir():
+        surrogate, name = load_surrogate(run.folder / "surrogate"), "trained in this run"
+    else:
+        raise StudyError("the study names no surrogate and none was trained in this folder; run with --fresh, or train one")
+    if surrogate.card.get("network_hash") != network.hash:
+        raise StudyError(f"surrogate '{name}' was made from another network than {network.name}; run with --fresh")
+    _describe_surrogate(run, name, surrogate)
+    return surrogate
+
+
+def find_table(run: Run, network: Network) -> FluxTable:
+    """The labels sampled before in this run folder."""
+    return load_table(run.folder / "labels.nc", network)
+
+
+def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> tuple[Trajectory, Trajectory]:
+    """Optimise, write the feed as a table, and replay the plan on the linear program itself."""
+    with run.stage("optimal feed"):
+        plan = run.keep("optimum", optimise(problem, surrogate, judge=atlas))
+        run.keep("resimulation", replay(problem, plan, surrogate))
+    for name in problem.controls:
+        edges, rates = plan.stats["edges"], plan.stats["controls"][name]
+        _write_feed(run.folder / f"{name}.csv", edges, rates, plan.data[name].attrs["units"])
+    with run.stage("judge: the plan on the linear program"):
+        judged = run.keep("replay", replay(problem, plan, atlas.program))
+    keys = ("solver", "iterations", "solves", "solve_seconds", "build_seconds", "variables", "constraints", "margins")
+    run.summary["optimisation"] = {"status": plan.status.value, **{key: plan.stats[key] for key in keys}}
+    run.summary["gaps"] = {"resimulation": plan.stats["resimulation_gap"], "replay": judged.stats["replay_gap"]}
+    run.summary["violations"] = _violations(judged, problem.limits)
+    return plan, judged
+
+
+def _begin(study: Study, run: Run, problem: Problem) -> None:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    units = {name: each.unit for name, each in problem.watchable.items()}
+    sources = study.sources()
+    numbers = {**problem.system.parameters, **problem.parameters}
+    run.summary.update(
+        title=study.title,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        parameters={name: [value, _unit(name), sources.get(name, "study file")] for name, value in numbers.items()},
+        limits={name: [low, high, units[name]] for name, (low, high) in problem.limits.items()},
+        known_limits=list(KNOWN_LIMITS),
+    )
+
+
+def _surrogate(study: Study, run: Run, network: Network, fresh: bool) -> Surrogate:
+    if not fresh:
+        return find_surrogate(study, run, network)
+    surrogate = make_surrogate(study, run, make_table(study, run, network))
+    _describe_surrogate(run, "trained in this run", surrogate)
+    return surrogate
+
+
+def _describe_surrogate(run: Run, name: str, surrogate: Surrogate) -> None:
+    run.summary["surrogate"] = {"name": name, "card": dict(surrogate.card)}
+
+
+def _parity(run: Run, network: Network, surrogate: Surrogate, study: Study) -> None:
+    """Show the surrogate against the linear program on points it has never met."""
+    with run.stage("surrogate on fresh points", PARITY_POINTS) as progress:
+        table = sample(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress)
+        found = compare(surrogate, network, table.inputs, table.fluxes)
+        names = [GROWTH, *surrogate.inputs]
+        columns = [network.column(network.biomass), *(network.column(name) for name in surrogate.inputs)]
+        predicted = surrogate.predict(table.inputs, names)
+        arrays = {f"true_{name}": table.fluxes[:, column] for name, column in zip(names, columns, strict=True)}
+        arrays.update({f"predicted_{name}": predicted[:, k] for k, name in enumerate(names)})
+        write_whole(run.folder / "parity.npz", lambda part: np.savez_compressed(part, **arrays))
+        run.summary["surrogate"]["fresh_points"] = found
+
+
+def _starve(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
+    """Stop the feed, and follow the cell to where the textbook program is infeasible."""
+    part = study.starvation
+    if part is None:
+        return
+    feed = StepFeed((0.0, part.feed_stops, max(part.hours, part.feed_stops + 1.0)), (part.feed, 0.0))
+
+    def starved(metabolism: Metabolism) -> Trajectory:
+        feeds: dict[str, Profile] = {name: feed for name in problem.controls}
+        return simulate(
+            problem.system, problem.initial, feeds, part.hours, metabolism, parameters=problem.parameters
+        )
+
+    with run.stage("starvation"):
+        by_program = run.keep("starvation_lp", starved(atlas.program))
+        by_surrogate = run.keep("starvation_surrogate", starved(surrogate))
+        missing = by_program["shortfall"]
+        hungry = by_program.time[missing > 1.0e-6]
+        run.summary["starvation"] = {
+            "text": (
+                f"The feed stops at {part.feed_stops:g} h. From {hungry[0]:.2f} h on the textbook program is infeasible "
+                f"and would end the simulation; here growth is zero and the shortfall of maintenance ATP says what is "
+                f"missing, up to {missing.max():.3f} mmol/gDW/h."
+                if hungry.size
+                else f"The feed stops at {part.feed_stops:g} h; the cell never starves before {part.hours:g} h."
+            ),
+            "final biomass on the linear program": by_program.final("biomass_amount"),
+            "final biomass on the surrogate": by_surrogate.final("biomass_amount"),
+        }
+
+
+def _optimise(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
+    plan, judged = plan_and_replay(run, problem, surrogate, atlas)
+    best = judged.final(problem.maximise)
+    rows = [
+        {
+            "label": "Optimal feed",
+            "role": "optimum",
+            "optimiser": plan.stats["optimum"],
+            "resimulated": plan.stats["resimulated"],
+            "lp": best,
+            "gain": None,
+            "note": "the last on the linear program itself",
+        }
+    ]
+    for role, find in (("constant", best_constant), ("exponential", best_exponential)):
+        with run.stage(f"best {role} feed"):
+            feed, made = find(problem, atlas)
+            run.keep(role, made)
+        reached = made.final(problem.maximise)
+        shape = ", ".join(f"{key} {value:.4g}" for key, value in vars(feed).items())
+        rows.append(
+            {
+                "label": f"Best {role} feed",
+                "role": role,
+                "optimiser": None,
+                "resimulated": None,
+                "lp": reached,
+                "gain": best / reached - 1.0,
+                "note": f"the optimal feed gives {best / reached - 1.0:.1%} more; {shape}",
+            }
+        )
+    run.summary["results"] = rows
+    run.write_summary()
+
+
+def close_loop(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
+    """The batch under control on a disturbed plant, and what a controller that knows the plant would reach."""
+    part = study.nmpc
+    if part is None:
+        return
+    steps = int(np.ceil(problem.horizon.length / part.interval - 1.0e-9))
+    aimed = replace(problem, limits={**problem.limits, **part.limits})
+    told = dict(problem.parameters)
+    loops = {}
+    for role, known in (("closed_loop", told), ("reference", {**told, **part.disturbance})):
+        with run.stage("closed loop" if role == "closed_loop" else "closed loop, plant known", steps) as progress:
+            controller = Controller(replace(aimed, parameters=known), surrogate, part.interval)
+            estimator = Estimator(
+                problem.system, surrogate, problem.initial, part.noise, parameters=known, drifting=part.estimated
+            )
+            plant = Plant(
+                problem.system,
+                atlas,
+                problem.initial,
+                parameters={**told, **part.disturbance},
+                noise=part.noise,
+                seed=part.seed,
+            )
+            loops[role] = run.keep(role, run_closed_loop(plant, controller, estimator, progress))
+    loop, reference = loops["closed_loop"], loops["reference"]
+    run.summary["nmpc"] = {
+        "disturbance": ", ".join(f"{name} {value:g}" for name, value in part.disturbance.items()) or "none",
+        "final_biomass": loop.stats["reached"],
+        "reference_biomass": reference.stats["reached"],
+        "ratio": loop.stats["reached"] / reference.stats["reached"],
+        "steps": len(loop.stats["steps"]),
+        "fallbacks": loop.stats["fallbacks"],
+        "median_ms": 1000.0 * loop.stats["median_seconds"],
+        "worst_ms": 1000.0 * loop.stats["worst_seconds"],
+        "limits broken on the plant": {
+            name: f"by {broken:.1%} of the limit" for name, broken in limits_broken(loop, problem.limits).items()
+        }
+        or "none",
+    }
+
+
+def _violations(judged: Trajectory, limits: Limits) -> list[dict[str, Any]]:
+    rows = []
+    for name, relative in limits_broken(judged, limits).items():
+        low, high = limits[name]
+        values = judged[name][1:]
+        below = low is not None and (high is None or low - values.min() > values.max() - high)
+        rows.append(
+            {
+                "limit": name,
+                "allowed": low if below else high,
+                "reached": float(values.min() if below else values.max()),
+                "relative": relative,
+                "unit": judged.data[name].attrs["units"],
+            }
+        )
+    return rows
+
+
+def _write_feed(path: Path, edges: list[float], rates: list[float], unit: str) -> None:
+    """The feed as a table a control system can take: from, to, rate."""
+    table = np.column_stack([edges[:-1], edges[1:], rates])
+    header = f"from [h],to [h],rate [{unit}]"
+    write_whole(path, lambda part: np.savetxt(part, table, delimiter=",", header=header, comments="", fmt="%.8g"))
+
+
+_UNITS: Final[Mapping[str, str]] = {"vmax": "mmol/gDW/h", "kla": "1/h", "saturation": "mmol/L", "death": "g/mmol"}
+
+
+def _unit(parameter: str) -> str:
+    kind = parameter.rsplit("_", 1)[-1]
+    if parameter == "oxygen_half":
+        return "mmol/L"
+    return _UNITS.get(kind, "g/L")

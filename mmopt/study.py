@@ -1,0 +1,201 @@
+"""A study file: YAML, checked, becomes the same objects a script builds.
+
+Every number is checked where it is read, so that a wrong one is named by its place in the file before any work begins.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mmopt.control.horizon import Horizon
+from mmopt.control.problem import Problem
+from mmopt.errors import StudyError
+from mmopt.metabolism.sampling import Domain
+from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
+from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
+from mmopt.surrogate.train import HIDDEN, ITERATIONS
+
+Range = tuple[FiniteFloat | None, FiniteFloat | None]
+Positive = Annotated[FiniteFloat, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+ECOLI = "ecoli_fed_batch"
+
+
+class _Part(BaseModel):
+    """A part of a study file: unknown keys are errors, numbers are finite, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(_Part):
+    """How labels are sampled."""
+
+    labels: Count = 4096
+    seed: int = 0
+
+
+class Training(_Part):
+    """How a surrogate is trained."""
+
+    hidden: tuple[Count, ...] = HIDDEN
+    activation: str = "tanh"
+    iterations: Count = ITERATIONS
+    seed: int = 0
+
+
+class UptakePart(_Part):
+    """An uptake law of a species, see `Uptake`."""
+
+    vmax: Positive
+    half: Positive
+    inhibitors: dict[str, Positive] = {}
+
+
+class SpeciesPart(_Part):
+    """A species of the reactor, see `Species`."""
+
+    name: str
+    exchange: str
+    unit: str = "g/L"
+    molar_mass: Positive | None = None
+    uptake: UptakePart | None = None
+    fed: FiniteFloat = 0.0
+    scale: Positive = 1.0
+
+
+class AerationPart(_Part):
+    """Oxygen transfer, see `Aeration`."""
+
+    kla: Positive
+    saturation: Positive
+    species: str = "oxygen"
+
+
+class ReactorPart(_Part):
+    """The reactor: a known one by name, or its own species; parameters may differ from its defaults."""
+
+    base: str | None = ECOLI
+    species: tuple[SpeciesPart, ...] = ()
+    aeration: AerationPart | None = None
+    parameters: dict[str, FiniteFloat] = {}
+
+
+class HorizonPart(_Part):
+    """How far, how fine, see `Horizon`."""
+
+    hours: Positive
+    elements: Count = 20
+    points: Count = 3
+
+
+class NmpcPart(_Part):
+    """The closed loop: what the controller does not know, what the sensors show, and the limits it aims to keep."""
+
+    interval: Positive = 0.5
+    disturbance: dict[str, FiniteFloat] = {}
+    estimated: dict[str, Positive] = {}
+    limits: dict[str, Range] = {}
+    noise: dict[str, Positive]
+    seed: int = 0
+
+
+class StarvationPart(_Part):
+    """A simulation in which the feed stops."""
+
+    feed: Positive
+    feed_stops: Positive
+    hours: Positive
+
+
+class Study(_Part):
+    """A whole study."""
+
+    title: str
+    network: str = "iJO1366"
+    biomass: str | None = None
+    maintenance: str | None = None
+    surrogate: str | None = None
+    domain: dict[str, tuple[FiniteFloat, FiniteFloat]]
+    sampling: Sampling = Sampling()
+    training: Training = Training()
+    reactor: ReactorPart = ReactorPart()
+    initial: dict[str, FiniteFloat]
+    horizon: HorizonPart
+    controls: dict[str, tuple[FiniteFloat, FiniteFloat]]
+    limits: dict[str, Range] = {}
+    maximise: str = "biomass_amount"
+    nmpc: NmpcPart | None = None
+    starvation: StarvationPart | None = None
+
+    def box(self) -> Domain:
+        """The domain of the surrogate."""
+        return Domain(self.domain)
+
+    def bioreactor(self) -> Bioreactor:
+        """The reactor."""
+        part = self.reactor
+        if not part.species:
+            if part.base != ECOLI:
+                raise StudyError(f"reactor base '{part.base}' is unknown; use {ECOLI}, or list the species")
+            return ecoli_fed_batch()
+        species = tuple(
+            Species(
+                each.name,
+                each.exchange,
+                each.unit,
+                each.molar_mass,
+                Uptake(each.uptake.vmax, each.uptake.half, each.uptake.inhibitors) if each.uptake else None,
+                each.fed,
+                each.scale,
+            )
+            for each in part.species
+        )
+        air = part.aeration
+        return Bioreactor(species, Aeration(air.kla, air.saturation, air.species) if air else None)
+
+    def problem(self) -> Problem:
+        """What is to be optimised."""
+        return Problem(
+            self.bioreactor(),
+            self.initial,
+            Horizon(self.horizon.hours, self.horizon.elements, self.horizon.points),
+            self.controls,
+            self.limits,
+            self.maximise,
+            self.reactor.parameters,
+        )
+
+    def sources(self) -> dict[str, str]:
+        """Where each parameter of the reactor comes from."""
+        known = {} if self.reactor.species else dict(SOURCES)
+        return {**known, **{name: "set in the study" for name in self.reactor.parameters}}
+
+
+def read_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, is not YAML, or says something that makes no sense; the place is named.
+    """
+    path = Path(path)
+    try:
+        told: Any = YAML(typ="safe").load(path.read_text())
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror}); give a study file") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(told, dict):
+        raise StudyError(f"{path} is empty or no mapping; give a study file, such as case_studies/ecoli_fedbatch/study.yaml")
+    try:
+        return Study.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise StudyError(f"{path}: {place}: {first['msg']}; it is {first['input']!r}{more}"[:400]) from error

@@ -1,0 +1,170 @@
+"""Trajectories are written whole, read back as they were, and refused in words when damaged."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmopt.errors import StudyError
+from mmopt.results import Status, Trajectory, load_trajectory, trajectory, write_whole
+
+STATS = {"seconds": 0.25, "iterations": 14, "gaps": {"replay": 1.0e-3}, "note": "three starts"}
+
+
+@pytest.fixture
+def run() -> Trajectory:
+    return trajectory(
+        np.array([0.0, 0.5, 2.0]),
+        {
+            "volume": ("state", "L", np.array([1.0, 1.1, 1.4])),
+            "feed": ("control", "L/h", np.array([0.2, 0.2, 0.2])),
+            "growth": ("rate", "1/h", np.array([0.5, 0.25, np.nan])),
+            "biomass_amount": ("derived", "g", np.array([1.0 / 3.0, 0.7, 1.0])),
+        },
+        Status.SIMULATED,
+        STATS,
+    )
+
+
+def test_saved_trajectory_comes_back_with_its_numbers(run: Trajectory, tmp_path: Path) -> None:
+    assert load_trajectory(run.save(tmp_path / "run.nc")).data.identical(run.data)
+
+
+def test_saved_trajectory_comes_back_with_its_status(run: Trajectory, tmp_path: Path) -> None:
+    assert load_trajectory(run.save(tmp_path / "run.nc")).status is Status.SIMULATED
+
+
+def test_saved_trajectory_comes_back_with_its_stats(run: Trajectory, tmp_path: Path) -> None:
+    assert load_trajectory(run.save(tmp_path / "run.nc")).stats == STATS
+
+
+def test_saving_twice_leaves_the_trajectory_unchanged(run: Trajectory, tmp_path: Path) -> None:
+    run.save(tmp_path / "run.nc")
+    assert run.data.attrs == {}
+
+
+def test_saving_makes_the_folder(run: Trajectory, tmp_path: Path) -> None:
+    assert run.save(tmp_path / "new" / "deep" / "run.nc").is_file()
+
+
+def test_saving_replaces_an_older_file(run: Trajectory, tmp_path: Path) -> None:
+    path = tmp_path / "run.nc"
+    path.write_text("old")
+    assert load_trajectory(run.save(path)).final("volume") == 1.4
+
+
+def test_loaded_file_can_be_written_again(run: Trajectory, tmp_path: Path) -> None:
+    path = run.save(tmp_path / "run.nc")
+    assert load_trajectory(load_trajectory(path).save(path)).stats == STATS
+
+
+def test_table_has_units_in_its_header(run: Trajectory, tmp_path: Path) -> None:
+    header = run.to_csv(tmp_path / "run.csv").read_text().splitlines()[0]
+    assert header == "time [h],volume [L],feed [L/h],growth [1/h],biomass_amount [g]"
+
+
+def test_table_holds_the_numbers(run: Trajectory, tmp_path: Path) -> None:
+    table = np.loadtxt(run.to_csv(tmp_path / "run.csv", ("volume", "feed")), delimiter=",", skiprows=1)
+    assert np.array_equal(table, [[0.0, 1.0, 0.2], [0.5, 1.1, 0.2], [2.0, 1.4, 0.2]])
+
+
+def test_table_holds_the_named_quantities_in_order(run: Trajectory, tmp_path: Path) -> None:
+    header = run.to_csv(tmp_path / "run.csv", ("feed", "volume")).read_text().splitlines()[0]
+    assert header == "time [h],feed [L/h],volume [L]"
+
+
+def failing(part: Path) -> None:
+    part.write_text("half of it")
+    raise OSError("the disk is full")
+
+
+def test_failed_writing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="the disk is full"):
+        write_whole(tmp_path / "run.csv", failing)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_writing_keeps_the_older_file(tmp_path: Path) -> None:
+    (tmp_path / "run.csv").write_text("old")
+    with pytest.raises(OSError, match="the disk is full"):
+        write_whole(tmp_path / "run.csv", failing)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("run.csv", "old")]
+
+
+def test_failed_saving_leaves_nothing(run: Trajectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(run.data), "to_netcdf", lambda data, part, **options: failing(part))
+    with pytest.raises(OSError, match="the disk is full"):
+        run.save(tmp_path / "run.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: b"",
+        lambda raw: b"not netCDF",
+        lambda raw: raw[:100],
+        lambda raw: raw[: len(raw) // 2],
+        lambda raw: raw[:-20],
+        lambda raw: raw[:60] + bytes(400) + raw[460:],
+    ],
+    ids=["empty", "text", "cut early", "cut in the middle", "cut at the end", "zeroed"],
+)
+def test_damaged_file_is_refused(run: Trajectory, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = run.save(tmp_path / "run.nc")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(StudyError, match=r"is not a trajectory mmopt wrote \([^\n]*\); run the study again$"):
+        load_trajectory(path)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"none.nc is not a trajectory mmopt wrote \(there is no such file\)"):
+        load_trajectory(tmp_path / "none.nc")
+
+
+def test_netcdf_of_others_is_refused(run: Trajectory, tmp_path: Path) -> None:
+    path = tmp_path / "other.nc"
+    run.data.to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(StudyError, match="is not a trajectory mmopt wrote"):
+        load_trajectory(path)
+
+
+def test_unknown_status_is_refused(run: Trajectory, tmp_path: Path) -> None:
+    path = tmp_path / "other.nc"
+    run.data.assign_attrs(status="FINE", stats="{}").to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(StudyError, match="is not a trajectory mmopt wrote"):
+        load_trajectory(path)
+
+
+def test_times_that_descend_are_refused() -> None:
+    with pytest.raises(ValueError, match="times must be one ascending row"):
+        trajectory(np.array([0.0, 2.0, 1.0]), {}, Status.SIMULATED)
+
+
+def test_array_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'volume' has shape \(3,\), but there are 2 times"):
+        trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.zeros(3))}, Status.SIMULATED)
+
+
+def test_unknown_quantity_names_what_there_is(run: Trajectory) -> None:
+    with pytest.raises(KeyError, match="no 'volum' in this trajectory; it holds volume, feed, growth, biomass_amount"):
+        run["volum"]
+
+
+def test_names_are_told_apart_by_kind(run: Trajectory) -> None:
+    assert [run.names(kind) for kind in ("state", "control", "rate", "derived")] == [
+        ("volume",),
+        ("feed",),
+        ("growth",),
+        ("biomass_amount",),
+    ]
+
+
+def test_value_between_two_times_is_interpolated(run: Trajectory) -> None:
+    assert run.at("volume", 1.25) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_an_optimum_counts_as_solved(status: Status) -> None:
+    assert status.solved == (status in (Status.OPTIMAL, Status.ACCEPTABLE))

@@ -1,0 +1,393 @@
+"""The surrogate repeats the label program closely, balances whatever it predicts, and is refused when damaged."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from mmopt.errors import DomainError, SurrogateError
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.pfba import LabelProgram
+from mmopt.metabolism.sampling import Domain, FluxTable, sample
+from mmopt.surrogate.certify import balance_error, compare
+from mmopt.surrogate.embed import embed
+from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+from mmopt.surrogate.train import train
+
+GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"
+SMALL = Domain({GLUCOSE: (0.0, 10.0), OXYGEN: (0.0, 20.0)})
+
+
+def uniform(domain: Domain, count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(domain.lower, domain.upper, (count, len(domain.inputs)))
+
+
+@pytest.fixture(scope="module")
+def held_out(plant: LabelProgram, surrogate: Surrogate) -> tuple[np.ndarray, np.ndarray]:
+    """Limits and fluxes at 300 points that no training has seen."""
+    points = uniform(surrogate.domain, 300, seed=12345)
+    return points, np.array([plant.solve(point).net for point in points])
+
+
+@pytest.fixture(scope="module")
+def table(textbook: Network) -> FluxTable:
+    return sample(textbook, SMALL, 300)
+
+
+@pytest.fixture(scope="module")
+def trained(table: FluxTable) -> Surrogate:
+    return train(table, hidden=(8, 8), iterations=60, seed=1)
+
+
+def test_shipped_growth_is_close_everywhere(
+    surrogate: Surrogate, ijo1366: Network, held_out: tuple[np.ndarray, np.ndarray]
+) -> None:
+    assert compare(surrogate, ijo1366, *held_out)["growth"]["worst"] <= 0.01
+
+
+def test_shipped_growth_explains_the_labels(
+    surrogate: Surrogate, ijo1366: Network, held_out: tuple[np.ndarray, np.ndarray]
+) -> None:
+    assert compare(surrogate, ijo1366, *held_out)["growth"]["r2"] >= 0.999
+
+
+@pytest.mark.parametrize("exchange", [GLUCOSE, OXYGEN, ACETATE, "EX_co2_e"])
+def test_shipped_exchange_explains_the_labels(
+    surrogate: Surrogate, ijo1366: Network, held_out: tuple[np.ndarray, np.ndarray], exchange: str
+) -> None:
+    assert compare(surrogate, ijo1366, *held_out)[exchange]["r2"] >= 0.999
+
+
+@pytest.mark.parametrize("seed", [12345, 99])
+def test_shipped_fluxes_balance_anywhere(surrogate: Surrogate, ijo1366: Network, seed: int) -> None:
+    assert balance_error(surrogate, ijo1366, uniform(surrogate.domain, 300, seed)) <= 1.0e-9
+
+
+def test_wrong_weights_balance_all_the_same(surrogate: Surrogate, ijo1366: Network) -> None:
+    wrong = dataclasses.replace(surrogate.weights, weights=surrogate.weights.weights[::-1])
+    twisted = dataclasses.replace(surrogate, weights=wrong)
+    assert balance_error(twisted, ijo1366, uniform(surrogate.domain, 20, seed=0)) <= 1.0e-9
+
+
+def test_shipped_card_names_the_network_as_read_now(surrogate: Surrogate, ijo1366: Network) -> None:
+    assert surrogate.card["network_hash"] == ijo1366.hash
+
+
+def test_shipped_surrogate_has_the_reactions_of_the_network(surrogate: Surrogate, ijo1366: Network) -> None:
+    assert surrogate.reactions == ijo1366.reactions
+
+
+def test_shipped_surrogate_has_the_roles_of_the_network(surrogate: Surrogate, ijo1366: Network) -> None:
+    told = (surrogate.biomass, surrogate.maintenance, surrogate.maintenance_demand)
+    assert told == (ijo1366.biomass, ijo1366.maintenance, ijo1366.maintenance_demand)
+
+
+def test_shipped_domain_is_glucose_oxygen_and_acetate(surrogate: Surrogate) -> None:
+    assert dict(surrogate.domain.limits) == {GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0), ACETATE: (0.0, 4.0)}
+
+
+@pytest.mark.parametrize(
+    "fact", ["seed", "training_seed", "labels", "hidden", "activation", "version_mmopt", "version_keras", "balance"]
+)
+def test_shipped_card_tells_its_origin(surrogate: Surrogate, fact: str) -> None:
+    assert fact in surrogate.card
+
+
+@pytest.mark.parametrize("reading", ["growth", GLUCOSE, OXYGEN, ACETATE, "ATPM"])
+def test_shipped_card_tells_the_worst_error(surrogate: Surrogate, reading: str) -> None:
+    assert surrogate.card["held_out"][reading]["worst"] > 0.0
+
+
+def test_growth_reading_is_the_flux_of_biomass(surrogate: Surrogate, ijo1366: Network) -> None:
+    point = [8.0, 12.0, 1.0]
+    read = surrogate.predict(point, ["growth"])[0]
+    assert read == pytest.approx(surrogate.predict(point)[ijo1366.column(ijo1366.biomass)], abs=1.0e-12)
+
+
+def test_shortfall_reading_is_what_maintenance_misses(surrogate: Surrogate, ijo1366: Network) -> None:
+    points = uniform(surrogate.domain, 50, seed=4)
+    maintained = surrogate.predict(points)[:, ijo1366.column("ATPM")]
+    assert surrogate.predict(points, ["shortfall"])[:, 0] == pytest.approx(3.15 - maintained, abs=1.0e-10)
+
+
+def test_named_readings_are_the_fluxes_in_the_asked_order(surrogate: Surrogate, ijo1366: Network) -> None:
+    names = ["EX_co2_e", "PFK", GLUCOSE]
+    points = uniform(surrogate.domain, 20, seed=5)
+    expected = surrogate.predict(points)[:, [ijo1366.column(name) for name in names]]
+    assert surrogate.predict(points, names) == pytest.approx(expected, abs=1.0e-10)
+
+
+def test_one_point_gives_one_row_of_many(surrogate: Surrogate) -> None:
+    points = uniform(surrogate.domain, 3, seed=6)
+    assert surrogate.predict(points[1], ["growth"]) == pytest.approx(surrogate.predict(points, ["growth"])[1], abs=1e-13)
+
+
+def test_cell_of_a_surrogate_reads_what_it_predicts(surrogate: Surrogate) -> None:
+    rates = surrogate.answers(["EX_co2_e", "growth"])({ACETATE: 1.0, OXYGEN: 12.0, GLUCOSE: 8.0})
+    expected = dict(zip(["EX_co2_e", "growth"], surrogate.predict([8.0, 12.0, 1.0], ["EX_co2_e", "growth"]), strict=True))
+    assert rates == pytest.approx(expected, abs=1.0e-12)
+
+
+def test_cell_of_a_surrogate_takes_a_limit_above_the_domain_as_its_edge(surrogate: Surrogate) -> None:
+    cell = surrogate.answers(["growth"])
+    assert cell({GLUCOSE: 500.0, OXYGEN: 15.0, ACETATE: 0.0}) == cell({GLUCOSE: 12.0, OXYGEN: 15.0, ACETATE: 0.0})
+
+
+def test_limit_outside_the_domain_is_refused_with_advice(surrogate: Surrogate) -> None:
+    with pytest.raises(
+        DomainError,
+        match=r"limit 14\.2 mmol/gDW/h of EX_glc__D_e is outside the trained domain \[0, 12\]; retrain with a wider Domain",
+    ):
+        surrogate.predict([14.2, 10.0, 0.0])
+
+
+def test_limit_that_is_not_a_number_is_refused(surrogate: Surrogate) -> None:
+    with pytest.raises(DomainError, match="nan mmol/gDW/h of EX_o2_e is outside the trained domain"):
+        surrogate.predict([10.0, np.nan, 0.0])
+
+
+def test_unknown_reading_names_the_nearest(surrogate: Surrogate) -> None:
+    with pytest.raises(SurrogateError, match="no reading 'EX_glc_e'; nearest known: EX_glc__D_e"):
+        surrogate.predict([8.0, 12.0, 1.0], ["EX_glc_e"])
+
+
+READINGS = ["growth", GLUCOSE, OXYGEN, ACETATE, "shortfall"]
+
+
+@pytest.fixture(scope="module")
+def embedded(surrogate: Surrogate) -> pyo.ConcreteModel:
+    """A problem whose limits are halves of its variables, so that expressions go in."""
+    problem = pyo.ConcreteModel()
+    problem.twice = pyo.Var(surrogate.inputs, initialize=2.0)
+    problem.rates = pyo.Expression(READINGS)
+    for name, rate in embed(problem, surrogate, {i: problem.twice[i] / 2.0 for i in surrogate.inputs}, READINGS).items():
+        problem.rates[name] = rate
+    return problem
+
+
+def test_embedded_rates_are_the_predicted_ones(surrogate: Surrogate, embedded: pyo.ConcreteModel) -> None:
+    points = uniform(surrogate.domain, 50, seed=8)
+    found = []
+    for point in points:
+        embedded.twice.set_values(dict(zip(surrogate.inputs, 2.0 * point, strict=True)))
+        found.append([pyo.value(embedded.rates[name]) for name in READINGS])
+    assert np.array(found) == pytest.approx(surrogate.predict(points, READINGS), abs=1.0e-9)
+
+
+def test_embedding_leaves_no_constraints(embedded: pyo.ConcreteModel) -> None:
+    assert not list(embedded.component_data_objects(pyo.Constraint, active=None))
+
+
+def test_embedding_leaves_only_the_variables_of_the_caller(embedded: pyo.ConcreteModel) -> None:
+    names = {variable.parent_component().name for variable in embedded.component_data_objects(pyo.Var)}
+    assert names == {"twice"}
+
+
+def test_embedding_an_unknown_reading_names_the_nearest(surrogate: Surrogate) -> None:
+    problem = pyo.ConcreteModel()
+    problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
+    with pytest.raises(SurrogateError, match="no reading 'grow'"):
+        embed(problem, surrogate, dict(problem.limit), ["grow"])
+
+
+@pytest.fixture
+def saved(surrogate: Surrogate, tmp_path: Path) -> Path:
+    surrogate.save(tmp_path / "cell")
+    return tmp_path / "cell"
+
+
+def test_saved_surrogate_predicts_the_same(surrogate: Surrogate, saved: Path) -> None:
+    points = uniform(surrogate.domain, 20, seed=9)
+    assert np.array_equal(load_surrogate(saved).predict(points), surrogate.predict(points))
+
+
+def test_saved_surrogate_has_the_same_card(surrogate: Surrogate, saved: Path) -> None:
+    assert load_surrogate(saved).card == surrogate.card
+
+
+def test_saved_surrogate_is_two_files(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == ["arrays.npz", "surrogate.json"]
+
+
+def test_missing_surrogate_names_those_that_ship(tmp_path: Path) -> None:
+    with pytest.raises(SurrogateError, match="none of that name ships; nearest known: ecoli_ijo1366"):
+        load_surrogate("ecoli_ijo1367")
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "surrogate.json"])
+def test_missing_file_of_a_surrogate_is_refused(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(SurrogateError, match=r"is damaged \(FileNotFoundError|there is no surrogate"):
+        load_surrogate(saved)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.95])
+@pytest.mark.parametrize("name", ["arrays.npz", "surrogate.json"])
+def test_truncated_file_of_a_surrogate_is_refused(saved: Path, name: str, kept: float) -> None:
+    raw = (saved / name).read_bytes()
+    (saved / name).write_bytes(raw[: int(kept * len(raw))])
+    with pytest.raises(SurrogateError, match="is damaged .*; train it again"):
+        load_surrogate(saved)
+
+
+def with_arrays(folder: Path, change: Callable[[dict[str, np.ndarray]], None]) -> Path:
+    with np.load(folder / "arrays.npz") as file:
+        arrays = dict(file)
+    change(arrays)
+    np.savez(folder / "arrays.npz", **arrays)
+    return folder
+
+
+def test_weight_that_is_not_a_number_is_refused(saved: Path) -> None:
+    with_arrays(saved, lambda arrays: arrays["weights_1"].__setitem__((0, 0), np.nan))
+    with pytest.raises(SurrogateError, match="holds numbers that are not finite; train it again"):
+        load_surrogate(saved)
+
+
+def test_mode_that_is_not_finite_is_refused(saved: Path) -> None:
+    with_arrays(saved, lambda arrays: arrays["modes"].__setitem__((0, 0), np.inf))
+    with pytest.raises(SurrogateError, match="holds numbers that are not finite; train it again"):
+        load_surrogate(saved)
+
+
+def test_layer_that_does_not_fit_is_refused(saved: Path) -> None:
+    with_arrays(saved, lambda arrays: arrays.update(weights_1=arrays["weights_1"][:-1]))
+    with pytest.raises(SurrogateError, match="cannot follow 24 values; train it again"):
+        load_surrogate(saved)
+
+
+def test_missing_array_is_refused(saved: Path) -> None:
+    with_arrays(saved, lambda arrays: arrays.pop("offset"))
+    with pytest.raises(SurrogateError, match=r"is damaged \(KeyError"):
+        load_surrogate(saved)
+
+
+def test_pickle_among_the_arrays_is_refused(saved: Path) -> None:
+    with_arrays(saved, lambda arrays: arrays.update(bias_0=np.array([print, None], dtype=object)))
+    with pytest.raises(SurrogateError, match="is damaged .*allow_pickle=False"):
+        load_surrogate(saved)
+
+
+def with_card(folder: Path, **changed: object) -> Path:
+    told = json.loads((folder / "surrogate.json").read_text())
+    (folder / "surrogate.json").write_text(json.dumps({**told, **changed}))
+    return folder
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1"])
+def test_other_schema_is_refused(saved: Path, schema: object) -> None:
+    with pytest.raises(SurrogateError, match=rf"has schema {schema}, this mmopt reads 1; train it again"):
+        load_surrogate(with_card(saved, schema=schema))
+
+
+def test_unknown_activation_is_refused(saved: Path) -> None:
+    with pytest.raises(SurrogateError, match="activation 'relu' is unknown; known: tanh, softplus, linear"):
+        load_surrogate(with_card(saved, activations=["tanh", "relu", "linear"]))
+
+
+def test_last_layer_that_is_not_linear_is_refused(saved: Path) -> None:
+    with pytest.raises(SurrogateError, match="the last layer must be linear"):
+        load_surrogate(with_card(saved, activations=["tanh", "tanh", "tanh"]))
+
+
+def test_card_that_is_a_list_is_refused(saved: Path) -> None:
+    (saved / "surrogate.json").write_text("[]")
+    with pytest.raises(SurrogateError, match=r"is damaged \(TypeError"):
+        load_surrogate(saved)
+
+
+def test_trained_fluxes_balance(trained: Surrogate, textbook: Network) -> None:
+    assert balance_error(trained, textbook, uniform(SMALL, 200, seed=2)) <= 1.0e-9
+
+
+def test_trained_growth_follows_the_labels(trained: Surrogate) -> None:
+    assert trained.card["held_out"]["growth"]["r2"] > 0.9
+
+
+def test_trained_card_tells_how_it_was_made(trained: Surrogate, textbook: Network) -> None:
+    told = {name: trained.card[name] for name in ("network_hash", "labels", "hidden", "activation", "training_seed")}
+    assert told == {
+        "network_hash": textbook.hash,
+        "labels": 300,
+        "hidden": [8, 8],
+        "activation": "tanh",
+        "training_seed": 1,
+    }
+
+
+def test_trained_surrogate_saves_and_loads(trained: Surrogate, tmp_path: Path) -> None:
+    trained.save(tmp_path / "small")
+    points = uniform(SMALL, 10, seed=3)
+    assert np.array_equal(load_surrogate(tmp_path / "small").predict(points), trained.predict(points))
+
+
+def test_training_with_one_seed_gives_one_surrogate(table: FluxTable, trained: Surrogate) -> None:
+    again = train(table, hidden=(8, 8), iterations=60, seed=1)
+    assert np.array_equal(again.weights.weights, trained.weights.weights)
+
+
+def test_training_with_another_seed_gives_another(table: FluxTable, trained: Surrogate) -> None:
+    other = train(table, hidden=(8, 8), iterations=5, seed=2)
+    assert not np.array_equal(other.hidden[0].weights, trained.hidden[0].weights)
+
+
+def test_training_tells_its_progress(table: FluxTable) -> None:
+    told: list[tuple[int, int]] = []
+    train(table, hidden=(4,), iterations=3, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_training_with_softplus_balances(table: FluxTable, textbook: Network) -> None:
+    soft = train(table, hidden=(4,), activation="softplus", iterations=5)
+    assert balance_error(soft, textbook, uniform(SMALL, 20, seed=0)) <= 1.0e-9
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear", ""])
+def test_activation_that_is_not_smooth_is_refused(table: FluxTable, activation: str) -> None:
+    with pytest.raises(SurrogateError, match=rf"activation '{activation}' cannot be used; use one of tanh, softplus"):
+        train(table, activation=activation)
+
+
+@pytest.mark.parametrize("hidden", [(), (0,), (8, -1)], ids=str)
+def test_hidden_layers_that_cannot_be_made_are_refused(table: FluxTable, hidden: tuple[int, ...]) -> None:
+    with pytest.raises(SurrogateError, match="cannot be made; give one width or more, each at least 1"):
+        train(table, hidden=hidden)
+
+
+def test_too_few_labels_are_refused(textbook: Network) -> None:
+    with pytest.raises(SurrogateError, match="49 labels are too few to train on; sample at least 50"):
+        train(sample(textbook, SMALL, 49))
+
+
+@pytest.mark.parametrize("name", ["fluxes", "inputs"])
+def test_labels_that_are_not_finite_are_refused(table: FluxTable, name: str) -> None:
+    data = table.data.copy(deep=True)
+    data[name][3, 1] = np.nan
+    with pytest.raises(SurrogateError, match="the table holds numbers that are not finite; sample again"):
+        train(dataclasses.replace(table, data=data))
+
+
+def test_table_without_growth_is_refused(textbook: Network) -> None:
+    starving = sample(textbook, Domain({GLUCOSE: (0.0, 0.2)}), 50)
+    with pytest.raises(SurrogateError, match="there is nothing to learn; widen the domain"):
+        train(starving)
+
+
+def test_using_a_saved_surrogate_never_loads_tensorflow() -> None:
+    script = (
+        "import sys, pyomo.environ as pyo, mmopt;"
+        "cell = mmopt.load_surrogate('ecoli_ijo1366');"
+        "cell.predict([8.0, 15.0, 0.0]);"
+        "problem = pyo.ConcreteModel();"
+        "problem.limit = pyo.Var(cell.inputs, initialize=1.0);"
+        "mmopt.embed(problem, cell, dict(problem.limit), ['growth']);"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
