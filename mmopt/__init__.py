@@ -18,7 +18,8 @@ _HOMES = {
         "InfeasibleError",
         "SolverError",
     ),
-    "results": ("Status", "Trajectory", "load_trajectory"),
+    "status": ("Status",),
+    "results": ("Trajectory", "load_trajectory"),
     "metabolism.network": ("Network", "read_network"),
     "metabolism.pfba": ("Fluxes", "LabelProgram", "pfba"),
     "metabolism.atlas": ("Atlas",),
@@ -83,7 +84,8 @@ if TYPE_CHECKING:
     from mmopt.reactor.simulate import simulate
     from mmopt.reactor.system import Quantity, System
     from mmopt.report import write_report
-    from mmopt.results import Status, Trajectory, load_trajectory
+    from mmopt.results import Trajectory, load_trajectory
+    from mmopt.status import Status
     from mmopt.surrogate.embed import embed
     from mmopt.surrogate.surrogate import Surrogate, load_surrogate
     from mmopt.surrogate.train import train

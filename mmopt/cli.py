@@ -54,7 +54,11 @@ def sample(file: StudyFile, folder: Folder = None) -> None:
 
 
 @app.command()
-def train(file: StudyFile, folder: Folder = None) -> None:
+def train(
+    file: StudyFile,
+    folder: Folder = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Other than the study's.")] = None,
+) -> None:
     """Train a surrogate on sampled labels (sampled now if there are none)."""
     from mmopt.metabolism.network import read_network
     from mmopt.pipeline import find_table, make_surrogate, make_table
@@ -63,9 +67,11 @@ def train(file: StudyFile, folder: Folder = None) -> None:
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
         known = (made.folder / "labels.nc").is_file()
         table = find_table(made, network) if known else make_table(study, made, network)
-        card = make_surrogate(study, made, table).card
+        card = make_surrogate(study, made, table, iterations=iterations).card
         growth = card["held_out"]["growth"]
-        _say(f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}")
+        _say(
+            f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
+        )
 
 
 @app.command()
@@ -94,7 +100,8 @@ def simulate(
             )
             made.keep("simulation", found)
             found.to_csv(made.folder / "simulation.csv")
-        _say(f"{problem.maximise} {found.final(problem.maximise):.4g} at {problem.horizon.length:g} h; {made.folder / 'simulation.csv'}")
+        reached = f"{problem.maximise} {found.final(problem.maximise):.4g} at {problem.horizon.length:g} h"
+        _say(f"{reached}; {made.folder / 'simulation.csv'}")
 
 
 @app.command()
@@ -178,7 +185,14 @@ def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<40}"),
@@ -212,7 +226,9 @@ def _print_summary(summary: dict[str, Any], folder: Path) -> None:
         table.add_row(row["label"], f"{row['lp']:.2f}", gain)
     console.print(table)
     gaps = summary["gaps"]
-    console.print(f"plan against integration {gaps['resimulation']:.2%}, against the linear program {gaps['replay']:.2%}")
+    console.print(
+        f"plan against integration {gaps['resimulation']:.2%}, against the linear program {gaps['replay']:.2%}"
+    )
     worst = max((row["relative"] for row in summary["violations"]), default=0.0)
     console.print(f"limits broken on the linear program: {f'by up to {worst:.2%}' if worst else 'none'}")
     if "nmpc" in summary:

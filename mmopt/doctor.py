@@ -18,7 +18,19 @@ from mmopt.surrogate.surrogate import load_surrogate, shipped_surrogates
 Finding = tuple[str, str, bool]
 """What was looked at, what was found, whether it is well."""
 
-_PACKAGES: Final = ("mmopt", "cobra", "pyomo", "omlt", "casadi", "highspy", "idaes-pse", "keras", "numpy", "scipy", "xarray")
+_PACKAGES: Final = (
+    "mmopt",
+    "cobra",
+    "pyomo",
+    "omlt",
+    "casadi",
+    "highspy",
+    "idaes-pse",
+    "keras",
+    "numpy",
+    "scipy",
+    "xarray",
+)
 _TENSORFLOW: Final = ("tensorflow", "tensorflow-cpu")
 
 _LINEAR_SOLVERS: Final = ("mumps", "ma27", "ma57", "ma97", "spral")

@@ -28,7 +28,6 @@ from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.network import Network, read_network
 from mmopt.metabolism.pfba import GROWTH
 from mmopt.metabolism.sampling import FluxTable, load_table, sample
-
 from mmopt.reactor.feeds import Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
@@ -116,6 +115,7 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     _optimise(run, problem, surrogate, atlas)
     if study.nmpc is not None:
         close_loop(study, run, problem, surrogate, atlas)
+    run.write_summary()
     with run.stage("report"):
         write_report(run.folder)
     return run.summary
@@ -129,17 +129,18 @@ def make_table(study: Study, run: Run, network: Network) -> FluxTable:
     return table
 
 
-def make_surrogate(study: Study, run: Run, table: FluxTable) -> Surrogate:
+def make_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int | None = None) -> Surrogate:
     """Train the surrogate of a study, and save it in the folder ``surrogate``."""
     from mmopt.surrogate.train import train
 
     part = study.training
-    with run.stage("training", part.iterations) as progress:
+    most = part.iterations if iterations is None else iterations
+    with run.stage("training", most) as progress:
         surrogate = train(
             table,
             hidden=part.hidden,
             activation=part.activation,
-            iterations=part.iterations,
+            iterations=most,
             seed=part.seed,
             progress=progress,
         )
@@ -160,7 +161,9 @@ def find_surrogate(study: Study, run: Run, network: Network) -> Surrogate:
     elif (run.folder / "surrogate").is_dir():
         surrogate, name = load_surrogate(run.folder / "surrogate"), "trained in this run"
     else:
-        raise StudyError("the study names no surrogate and none was trained in this folder; run with --fresh, or train one")
+        raise StudyError(
+            "the study names no surrogate and none was trained in this folder; run with --fresh, or train one"
+        )
     if surrogate.card.get("network_hash") != network.hash:
         raise StudyError(f"surrogate '{name}' was made from another network than {network.name}; run with --fresh")
     _describe_surrogate(run, name, surrogate)
@@ -182,8 +185,14 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
         _write_feed(run.folder / f"{name}.csv", edges, rates, plan.data[name].attrs["units"])
     with run.stage("judge: the plan on the linear program"):
         judged = run.keep("replay", replay(problem, plan, atlas.program))
-    keys = ("solver", "iterations", "solves", "solve_seconds", "build_seconds", "variables", "constraints", "margins")
-    run.summary["optimisation"] = {"status": plan.status.value, **{key: plan.stats[key] for key in keys}}
+    keys = ("solver", "iterations", "solves", "solve_seconds", "build_seconds", "variables", "constraints")
+    units = {name: each.unit for name, each in problem.watchable.items()}
+    drawn = [f"{name} by {margin:.2g} {units[name]}" for name, margin in plan.stats["margins"].items()]
+    run.summary["optimisation"] = {
+        "status": plan.status.value,
+        **{key: plan.stats[key] for key in keys},
+        "limits drawn in by the judge": ", ".join(drawn) or "none",
+    }
     run.summary["gaps"] = {"resimulation": plan.stats["resimulation_gap"], "replay": judged.stats["replay_gap"]}
     run.summary["violations"] = _violations(judged, problem.limits)
     return plan, judged
@@ -226,7 +235,7 @@ def _parity(run: Run, network: Network, surrogate: Surrogate, study: Study) -> N
         predicted = surrogate.predict(table.inputs, names)
         arrays = {f"true_{name}": table.fluxes[:, column] for name, column in zip(names, columns, strict=True)}
         arrays.update({f"predicted_{name}": predicted[:, k] for k, name in enumerate(names)})
-        write_whole(run.folder / "parity.npz", lambda part: np.savez_compressed(part, **arrays))
+        write_whole(run.folder / "parity.npz", lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
         run.summary["surrogate"]["fresh_points"] = found
 
 
@@ -238,10 +247,8 @@ def _starve(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atla
     feed = StepFeed((0.0, part.feed_stops, max(part.hours, part.feed_stops + 1.0)), (part.feed, 0.0))
 
     def starved(metabolism: Metabolism) -> Trajectory:
-        feeds: dict[str, Profile] = {name: feed for name in problem.controls}
-        return simulate(
-            problem.system, problem.initial, feeds, part.hours, metabolism, parameters=problem.parameters
-        )
+        feeds: dict[str, Profile] = dict.fromkeys(problem.controls, feed)
+        return simulate(problem.system, problem.initial, feeds, part.hours, metabolism, parameters=problem.parameters)
 
     with run.stage("starvation"):
         by_program = run.keep("starvation_lp", starved(atlas.program))

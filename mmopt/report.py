@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError
 from mmopt.plots import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
-from mmopt.results import Status, Trajectory, load_trajectory, write_whole
+from mmopt.results import Trajectory, load_trajectory, write_whole
+from mmopt.status import Status
 from mmopt.units import GROWTH, RATE
 
 # What a run may save: parts of summary.json with their shape and that of their entries, and trajectories.

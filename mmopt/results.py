@@ -1,4 +1,4 @@
-"""What every computation over time returns: a `Trajectory`, and the `Status` of whatever made it.
+"""What every computation over time returns: a `Trajectory`.
 
 A simulation, an optimisation and a closed loop all give the same kind of result, so pictures and reports need to know
 only one.
@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,8 @@ import numpy as np
 import xarray as xr
 
 from mmopt.errors import StudyError
+from mmopt.status import Status
 from mmopt.units import TIME
-
-
-class Status(Enum):
-    """How a computation ended; the value is the sentence a user reads."""
-
-    OPTIMAL = "solved to optimality"
-    ACCEPTABLE = "solved to the looser, acceptable tolerance"
-    INFEASIBLE = "no point satisfies all the constraints"
-    UNBOUNDED = "the objective has no bound"
-    ITERATION_LIMIT = "stopped at the iteration limit"
-    TIME_LIMIT = "stopped at the time limit"
-    NUMERICAL_TROUBLE = "the solver met numerical trouble"
-    SIMULATED = "simulated to the end"
-    ENDED_EARLY = "simulation ended early, at an event"
-    CLOSED_LOOP = "closed loop ran to the end"
-
-    @property
-    def solved(self) -> bool:
-        """Whether the numbers that come with this status are an answer."""
-        return self in (Status.OPTIMAL, Status.ACCEPTABLE)
 
 
 @dataclass(frozen=True)
@@ -145,7 +125,9 @@ def load_trajectory(path: str | Path) -> Trajectory:
             raise ValueError("it has no times")
         return found
     except Exception as error:  # a damaged file fails in many ways; each means the same to a user
-        raise StudyError(f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again") from error
+        raise StudyError(
+            f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
+        ) from error
 
 
 def read_netcdf(path: str | Path) -> xr.Dataset:

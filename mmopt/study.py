@@ -172,7 +172,7 @@ class Study(_Part):
     def sources(self) -> dict[str, str]:
         """Where each parameter of the reactor comes from."""
         known = {} if self.reactor.species else dict(SOURCES)
-        return {**known, **{name: "set in the study" for name in self.reactor.parameters}}
+        return {**known, **dict.fromkeys(self.reactor.parameters, "set in the study")}
 
 
 def read_study(path: str | Path) -> Study:
@@ -191,7 +191,9 @@ def read_study(path: str | Path) -> Study:
     except (YAMLError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(told, dict):
-        raise StudyError(f"{path} is empty or no mapping; give a study file, such as case_studies/ecoli_fedbatch/study.yaml")
+        raise StudyError(
+            f"{path} is empty or no mapping; give a study file, such as case_studies/ecoli_fedbatch/study.yaml"
+        )
     try:
         return Study.model_validate(told)
     except ValidationError as error:

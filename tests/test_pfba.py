@@ -88,13 +88,13 @@ def test_answer_is_the_published_one(
 def test_maintenance_is_paid_in_full_above_the_least_glucose(
     programs: dict[str, LabelProgram], name: str, oxygen: float
 ) -> None:
-    assert programs[name].solve([LEAST_GLUCOSE[name, oxygen] + 1.0e-6, oxygen]).shortfall == pytest.approx(0.0, abs=1e-9)
+    assert programs[name].solve([LEAST_GLUCOSE[name, oxygen] + 1.0e-6, oxygen]).shortfall == pytest.approx(
+        0.0, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(("name", "oxygen"), LEAST_GLUCOSE, ids=str)
-def test_growth_begins_above_the_least_glucose(
-    programs: dict[str, LabelProgram], name: str, oxygen: float
-) -> None:
+def test_growth_begins_above_the_least_glucose(programs: dict[str, LabelProgram], name: str, oxygen: float) -> None:
     assert programs[name].solve([LEAST_GLUCOSE[name, oxygen] + 1.0e-3, oxygen]).growth > 1.0e-6
 
 
@@ -111,9 +111,7 @@ def test_shortfall_is_the_part_that_glucose_cannot_pay(
 
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.999])
 @pytest.mark.parametrize(("name", "oxygen"), LEAST_GLUCOSE, ids=str)
-def test_starving_cell_does_not_grow(
-    programs: dict[str, LabelProgram], name: str, oxygen: float, part: float
-) -> None:
+def test_starving_cell_does_not_grow(programs: dict[str, LabelProgram], name: str, oxygen: float, part: float) -> None:
     assert programs[name].solve([part * LEAST_GLUCOSE[name, oxygen], oxygen]).growth == pytest.approx(0.0, abs=1.0e-9)
 
 
@@ -137,7 +135,9 @@ def test_cell_without_uptake_does_nothing(programs: dict[str, LabelProgram], nam
     assert (idle.total, idle.shortfall) == pytest.approx((0.0, network.maintenance_demand), abs=1.0e-9)
 
 
-@pytest.mark.parametrize(("name", "points"), [("textbook", RANDOM), ("ijo1366", RANDOM[:2])], ids=["textbook", "iJO1366"])
+@pytest.mark.parametrize(
+    ("name", "points"), [("textbook", RANDOM), ("ijo1366", RANDOM[:2])], ids=["textbook", "iJO1366"]
+)
 def test_growth_agrees_with_cobra(
     programs: dict[str, LabelProgram], sources: dict[str, cobra.Model], name: str, points: np.ndarray
 ) -> None:
@@ -149,7 +149,9 @@ def test_growth_agrees_with_cobra(
     assert [programs[name].solve(point).growth for point in points] == pytest.approx(growth, abs=1.0e-7)
 
 
-@pytest.mark.parametrize(("name", "points"), [("textbook", RANDOM), ("ijo1366", RANDOM[:2])], ids=["textbook", "iJO1366"])
+@pytest.mark.parametrize(
+    ("name", "points"), [("textbook", RANDOM), ("ijo1366", RANDOM[:2])], ids=["textbook", "iJO1366"]
+)
 def test_total_flux_agrees_with_cobra(
     programs: dict[str, LabelProgram], sources: dict[str, cobra.Model], name: str, points: np.ndarray
 ) -> None:
@@ -237,14 +239,25 @@ def one_aim_after_the_other(network: Network, limits: dict[str, float]) -> tuple
     rows, right = [maintained], [-network.maintenance_demand]
     least, exact = [], {"primal_feasibility_tolerance": 1.0e-10, "dual_feasibility_tolerance": 1.0e-10}
     for aim in (missed, grown, total):
-        found = linprog(aim, np.array(rows), right, balance, np.zeros(len(dense)), bounds, method="highs-ds", options=exact)
+        found = linprog(
+            aim, np.array(rows), right, balance, np.zeros(len(dense)), bounds, method="highs-ds", options=exact
+        )
         least.append(found.fun)
         rows.append(aim)
         right.append(found.fun + 1.0e-10)
     return least[0], -least[1], least[2]
 
 
-STRICT = [(10.0, 1000.0), (10.0, 15.0), (10.0, 0.0), (3.0, 0.3), (1.0, 1.0), (0.4794, 1000.0), (0.48, 1000.0), (0.2, 0.4)]
+STRICT = [
+    (10.0, 1000.0),
+    (10.0, 15.0),
+    (10.0, 0.0),
+    (3.0, 0.3),
+    (1.0, 1.0),
+    (0.4794, 1000.0),
+    (0.48, 1000.0),
+    (0.2, 0.4),
+]
 
 
 @pytest.mark.parametrize("aim", ["shortfall", "growth", "total"])
@@ -375,7 +388,12 @@ def test_cell_of_a_program_reads_what_it_solves(programs: dict[str, LabelProgram
     names = ["EX_co2_e", "shortfall", "growth", "PFK"]
     answer = programs[name].solve([9.0, 11.0])
     rates = programs[name].answers(names)({OXYGEN: 11.0, GLUCOSE: 9.0})
-    expected = {"shortfall": answer.shortfall, "growth": answer.growth, "EX_co2_e": answer["EX_co2_e"], "PFK": answer["PFK"]}
+    expected = {
+        "shortfall": answer.shortfall,
+        "growth": answer.growth,
+        "EX_co2_e": answer["EX_co2_e"],
+        "PFK": answer["PFK"],
+    }
     assert rates == pytest.approx(expected, abs=1.0e-9)
 
 

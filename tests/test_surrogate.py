@@ -125,12 +125,16 @@ def test_named_readings_are_the_fluxes_in_the_asked_order(surrogate: Surrogate, 
 
 def test_one_point_gives_one_row_of_many(surrogate: Surrogate) -> None:
     points = uniform(surrogate.domain, 3, seed=6)
-    assert surrogate.predict(points[1], ["growth"]) == pytest.approx(surrogate.predict(points, ["growth"])[1], abs=1e-13)
+    assert surrogate.predict(points[1], ["growth"]) == pytest.approx(
+        surrogate.predict(points, ["growth"])[1], abs=1e-13
+    )
 
 
 def test_cell_of_a_surrogate_reads_what_it_predicts(surrogate: Surrogate) -> None:
     rates = surrogate.answers(["EX_co2_e", "growth"])({ACETATE: 1.0, OXYGEN: 12.0, GLUCOSE: 8.0})
-    expected = dict(zip(["EX_co2_e", "growth"], surrogate.predict([8.0, 12.0, 1.0], ["EX_co2_e", "growth"]), strict=True))
+    expected = dict(
+        zip(["EX_co2_e", "growth"], surrogate.predict([8.0, 12.0, 1.0], ["EX_co2_e", "growth"]), strict=True)
+    )
     assert rates == pytest.approx(expected, abs=1.0e-12)
 
 
@@ -153,8 +157,8 @@ def test_limit_that_is_not_a_number_is_refused(surrogate: Surrogate) -> None:
 
 
 def test_unknown_reading_names_the_nearest(surrogate: Surrogate) -> None:
-    with pytest.raises(SurrogateError, match="no reading 'EX_glc_e'; nearest known: EX_glc__D_e"):
-        surrogate.predict([8.0, 12.0, 1.0], ["EX_glc_e"])
+    with pytest.raises(SurrogateError, match="no reading 'EX_glc_D_e'; nearest known: EX_glc__D_e"):
+        surrogate.predict([8.0, 12.0, 1.0], ["EX_glc_D_e"])
 
 
 READINGS = ["growth", GLUCOSE, OXYGEN, ACETATE, "shortfall"]
@@ -166,7 +170,9 @@ def embedded(surrogate: Surrogate) -> pyo.ConcreteModel:
     problem = pyo.ConcreteModel()
     problem.twice = pyo.Var(surrogate.inputs, initialize=2.0)
     problem.rates = pyo.Expression(READINGS)
-    for name, rate in embed(problem, surrogate, {i: problem.twice[i] / 2.0 for i in surrogate.inputs}, READINGS).items():
+    for name, rate in embed(
+        problem, surrogate, {i: problem.twice[i] / 2.0 for i in surrogate.inputs}, READINGS
+    ).items():
         problem.rates[name] = rate
     return problem
 
@@ -232,7 +238,7 @@ def test_missing_file_of_a_surrogate_is_refused(saved: Path, name: str) -> None:
 def test_truncated_file_of_a_surrogate_is_refused(saved: Path, name: str, kept: float) -> None:
     raw = (saved / name).read_bytes()
     (saved / name).write_bytes(raw[: int(kept * len(raw))])
-    with pytest.raises(SurrogateError, match="is damaged .*; train it again"):
+    with pytest.raises(SurrogateError, match=r"is damaged .*; train it again"):
         load_surrogate(saved)
 
 
@@ -270,7 +276,7 @@ def test_missing_array_is_refused(saved: Path) -> None:
 
 def test_pickle_among_the_arrays_is_refused(saved: Path) -> None:
     with_arrays(saved, lambda arrays: arrays.update(bias_0=np.array([print, None], dtype=object)))
-    with pytest.raises(SurrogateError, match="is damaged .*allow_pickle=False"):
+    with pytest.raises(SurrogateError, match=r"is damaged .*allow_pickle=False"):
         load_surrogate(saved)
 
 

@@ -144,7 +144,9 @@ def _largest_kept(
 
     low, high, kept = 0.0, 1.0, simulated(0.0)
     if limits_broken(kept, problem.limits):
-        raise InfeasibleError(f"even an empty feed breaks {', '.join(limits_broken(kept, problem.limits))}; loosen the limits")
+        raise InfeasibleError(
+            f"even an empty feed breaks {', '.join(limits_broken(kept, problem.limits))}; loosen the limits"
+        )
     for _ in range(halvings):
         size = (low + high) / 2.0
         tried = simulated(size)

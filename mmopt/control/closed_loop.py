@@ -14,7 +14,8 @@ from mmopt.errors import StudyError
 from mmopt.reactor.feeds import ConstantFeed
 from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism, System
-from mmopt.results import Status, Trajectory
+from mmopt.results import Trajectory
+from mmopt.status import Status
 
 Progress = Callable[[int, int], None]
 
@@ -67,7 +68,8 @@ class Plant:
     def measure(self) -> dict[str, float]:
         """What the sensors show now."""
         return {
-            name: self._states[name] + deviation * self._random.standard_normal() for name, deviation in self._noise.items()
+            name: self._states[name] + deviation * self._random.standard_normal()
+            for name, deviation in self._noise.items()
         }
 
     def advance(self, controls: Mapping[str, float], duration: float) -> Trajectory:
@@ -136,7 +138,9 @@ def run_closed_loop(
     data = xr.concat([piece.data for piece in pieces], dim="time")
     for name in samples[0]:
         shown = np.full(data.sizes["time"], np.nan)
-        shown[np.cumsum([0, *(piece.data.sizes["time"] for piece in pieces[:-1])])] = [sample[name] for sample in samples]
+        shown[np.cumsum([0, *(piece.data.sizes["time"] for piece in pieces[:-1])])] = [
+            sample[name] for sample in samples
+        ]
         data[f"measured_{name}"] = ("time", shown, {"kind": "measured", "units": data[name].attrs["units"]})
     loop = Trajectory(data, Status.CLOSED_LOOP, {"steps": steps})
     seconds = [step["seconds"] for step in steps]

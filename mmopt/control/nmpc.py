@@ -17,8 +17,9 @@ from mmopt.control.problem import Problem
 from mmopt.control.transcribe import read_controls, read_states, set_data, start_from, transcribe
 from mmopt.errors import MmoptError, StudyError
 from mmopt.reactor.feeds import StepFeed
-from mmopt.results import Status, Trajectory, trajectory
+from mmopt.results import Trajectory, trajectory
 from mmopt.solvers.ipopt import NonlinearProgram, Solve
+from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 
 PRICE: Final = 100.0
@@ -93,7 +94,9 @@ class Controller:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if not 0.0 < interval <= problem.horizon.length:
-            raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.length:g} h")
+            raise StudyError(
+                f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.length:g} h"
+            )
         self.problem = problem
         self.interval = interval
         self._surrogate = surrogate
@@ -102,9 +105,7 @@ class Controller:
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, StepFeed] = {}
 
-    def step(
-        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None
-    ) -> Move:
+    def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.
 
         Parameters

@@ -7,6 +7,7 @@ controls, and `replay` puts them on the linear program.
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +19,9 @@ from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.reactor.feeds import ConstantFeed, Profile, StepFeed
 from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism
-from mmopt.results import Status, Trajectory
+from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
+from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 
 _CUT: Final = 0.5
@@ -102,7 +104,12 @@ def optimise(
         solves.append(solve)
     plan = _plan(program, problem, surrogate, solve)
     again = simulate(
-        problem.system, problem.initial, controls_of(plan), problem.horizon.length, surrogate, parameters=problem.parameters
+        problem.system,
+        problem.initial,
+        controls_of(plan),
+        problem.horizon.length,
+        surrogate,
+        parameters=problem.parameters,
     )
     reached, found = again.final(problem.maximise), plan.final(problem.maximise)
     stats = {
@@ -141,7 +148,12 @@ def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) ->
         far each broken limit is broken relative to the limit.
     """
     made = simulate(
-        problem.system, problem.initial, controls_of(plan), problem.horizon.length, metabolism, parameters=problem.parameters
+        problem.system,
+        problem.initial,
+        controls_of(plan),
+        problem.horizon.length,
+        metabolism,
+        parameters=problem.parameters,
     )
     reached, planned = made.final(problem.maximise), plan.final(problem.maximise)
     judged = {
@@ -312,9 +324,7 @@ def _wider_margins(problem: Problem, judged: Trajectory, margins: Mapping[str, n
             excess = np.maximum(excess, low - values)
         if high is not None:
             excess = np.maximum(excess, values - high)
-        worst = [
-            excess[(judged.time >= begin) & (judged.time <= end)].max() for begin, end in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        worst = [excess[(judged.time >= begin) & (judged.time <= end)].max() for begin, end in pairwise(edges)]
         wider[name] = margin + _MARGIN_ROOM * np.array(worst)
     return wider
 
@@ -323,6 +333,8 @@ def _why_infeasible(problem: Problem, guess: Trajectory) -> str:
     """Say which limits the most careful simulated controls break."""
     broken = limits_broken(guess, problem.limits)
     if not broken:
-        return "Ipopt found no controls that keep all limits, though a simulation did; try another start or more elements"
+        return (
+            "Ipopt found no controls that keep all limits, though a simulation did; try another start or more elements"
+        )
     worst = ", ".join(f"{name} (by {part:.0%} of its limit)" for name, part in broken.items())
     return f"no controls keep all limits: even the lowest break {worst}; loosen those limits or change the start of the batch"

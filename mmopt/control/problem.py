@@ -92,7 +92,10 @@ def limits_broken(trajectory: Trajectory, limits: Limits) -> dict[str, float]:
     broken: dict[str, float] = {}
     for name, (low, high) in limits.items():
         values = trajectory[name][1:]
-        for limit, excess in ((low, None if low is None else low - values), (high, None if high is None else values - high)):
+        for limit, excess in (
+            (low, None if low is None else low - values),
+            (high, None if high is None else values - high),
+        ):
             if limit is not None and excess is not None and excess.max() > 0.0:
                 broken[name] = max(broken.get(name, 0.0), float(excess.max()) / max(abs(limit), 1.0e-12))
     return broken

@@ -6,6 +6,7 @@ that settle in seconds are taken as settled. Every limited quantity is a variabl
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,9 @@ _SMOOTHNESS: Final = 1.0e-4
 """Price of the squared change of a control from element to element, in scaled units: it makes a flat optimum unique."""
 
 
-def transcribe(problem: Problem, surrogate: Surrogate | None = None, *, price: float | None = None) -> pyo.ConcreteModel:
+def transcribe(
+    problem: Problem, surrogate: Surrogate | None = None, *, price: float | None = None
+) -> pyo.ConcreteModel:
     """Write a problem as a nonlinear program.
 
     Parameters
@@ -114,7 +117,7 @@ def start_from(
     edges = np.array(program.time.get_finite_elements())
     fine = np.linspace(0.0, 1.0, 10, endpoint=False) + 0.05
     for name in problem.controls:
-        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (low, high) in enumerate(pairwise(edges)):
             held = trajectory.at(name, first + length * (low + fine * (high - low))).mean()
             program.control[name, number].set_value(float(held) / problem.scales[name], skip_validation=True)
     complete_start(program, problem, surrogate)
@@ -216,7 +219,9 @@ def _point(block: Any, t: float, program: pyo.ConcreteModel, problem: Problem, s
 def _watch(program: pyo.ConcreteModel, problem: Problem, price: float | None) -> None:
     """Bound the limited quantities; where limits are soft, by what they may be broken is a variable that costs."""
     limits = problem.limits
-    program.watched = pyo.Var(_watched_names(problem), program.inner, bounds=lambda _, name, t: limits.get(name, (None, None)))
+    program.watched = pyo.Var(
+        _watched_names(problem), program.inner, bounds=lambda _, name, t: limits.get(name, (None, None))
+    )
     if price is None:
         program.watches = pyo.Constraint(
             program.watched.index_set(), rule=lambda m, name, t: m.watched[name, t] == m.point[t].seen[name]

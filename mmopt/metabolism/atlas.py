@@ -70,16 +70,14 @@ class Atlas:
         rows = [special[name] if name in special else network.column(name) for name in names]
         return AtlasCell(self, tuple(names), np.array(rows), [])
 
-    def law(self, point: np.ndarray, last: int) -> int | None:
+    def find(self, point: np.ndarray, last: int) -> int | None:
         """Number of a region that holds (limits, demand), tried from ``last`` on; None if none can be had."""
-        for number in (last, *range(len(self._laws) - 1, -1, -1)):
-            if number < len(self._laws):
-                known = self._laws[number]
-                if np.all(known.left @ point <= known.right + _INSIDE):
-                    return number
+        for number in (last, *reversed(range(len(self._laws)))):
+            if number < len(self._laws) and _holds(self._laws[number], point):
+                return number
         self.program.solve(point[:-1])
         found = self.program.law()
-        if found is None or not np.all(found.left @ point <= found.right + _INSIDE):
+        if found is None or not _holds(found, point):
             return None
         self._laws.append(found)
         return len(self._laws) - 1
@@ -102,7 +100,7 @@ class AtlasCell:
         """Rates at the given uptake limits [mmol/gDW/h]; a limit below zero counts as zero."""
         program = self.atlas.program
         point = np.array([*(max(0.0, limits[name]) for name in program.inputs), program.network.maintenance_demand])
-        number = self.atlas.law(point, self.last)
+        number = self.atlas.find(point, self.last)
         if number is None:  # a basis that could not be proved: the program's own answer, without a law
             fluxes = program.solve(point[:-1])
             values = np.append(fluxes.net, fluxes.shortfall)[self.rows]
@@ -114,3 +112,7 @@ class AtlasCell:
             constant, slope = self.readings[number]
             values = constant + slope @ point
         return dict(zip(self.names, values.tolist(), strict=True))
+
+
+def _holds(law: AffineLaw, point: np.ndarray) -> bool:
+    return bool(np.all(law.left @ point <= law.right + _INSIDE))

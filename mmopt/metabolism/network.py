@@ -137,7 +137,7 @@ def read_network(
     >>> read_network("textbook").biomass
     'Biomass_Ecoli_core'
     """
-    raw = source if hasattr(source, "metabolites") else _read_cobra(source)  # type: ignore[arg-type]
+    raw: Any = _read_cobra(source) if isinstance(source, str | Path) else source
     stoichiometry = _stoichiometry(raw)
     reactions = tuple(reaction.id for reaction in raw.reactions)
     exchanges = tuple(reaction.id for reaction in raw.reactions if reaction.boundary and _moves_outside(reaction))

@@ -15,8 +15,8 @@ import pyomo.environ as pyo
 
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, SolverError
 from mmopt.metabolism.network import Network
-from mmopt.results import Status
 from mmopt.solvers.highs import AffineLaw, LexicographicProgram
+from mmopt.status import Status
 
 GROWTH = "growth"
 SHORTFALL = "shortfall"

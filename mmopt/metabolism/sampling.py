@@ -187,9 +187,10 @@ def design(domain: Domain, n: int, seed: int) -> np.ndarray:
         qmc.Sobol(dimensions, rng=np.random.default_rng([seed, stream])).random_base2(power) for stream in range(3)
     )
     faced[np.arange(len(faced)), np.arange(len(faced)) % dimensions] = 0.0
-    faced[1 :: 2] **= _STARVED_POWER
+    faced[1::2] **= _STARVED_POWER
     unit = np.vstack([even[: n - starved - faces], drawn[:starved] ** _STARVED_POWER, faced[:faces]])
-    return domain.lower + unit * (domain.upper - domain.lower)
+    points: np.ndarray = domain.lower + unit * (domain.upper - domain.lower)
+    return points
 
 
 def sample(network: Network, domain: Domain, n: int, seed: int = 0, progress: Progress | None = None) -> FluxTable:

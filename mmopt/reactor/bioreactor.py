@@ -71,7 +71,11 @@ class Species:
 
     def amount(self, millimoles: Any) -> Any:
         """Turn mmol into the unit of this species."""
-        return millimoles if self.molar_mass is None or self.unit != MASS_CONCENTRATION else grams(millimoles, self.molar_mass)
+        return (
+            millimoles
+            if self.molar_mass is None or self.unit != MASS_CONCENTRATION
+            else grams(millimoles, self.molar_mass)
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ class Bioreactor:
         for name in {name for each in self.species if each.uptake for name in each.uptake.inhibitors} - set(names):
             raise StudyError(f"inhibitor '{name}' is no species of the reactor; {nearest(name, names)}")
         if self.aeration and self.aeration.species not in names:
-            raise StudyError(f"aerated '{self.aeration.species}' is no species of the reactor; {nearest(self.aeration.species, names)}")
+            raise StudyError(
+                f"aerated '{self.aeration.species}' is no species of the reactor; {nearest(self.aeration.species, names)}"
+            )
 
     @cached_property
     def states(self) -> tuple[Quantity, ...]:
@@ -204,4 +210,3 @@ class Bioreactor:
                 transfer,
             )
         return found
-

@@ -134,7 +134,9 @@ def read_feed(path: str | Path) -> StepFeed:
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
     except (OSError, ValueError) as error:
-        raise StudyError(f"{path} is no feed table ({error}); give a CSV with a header and rows: from, to, rate") from error
+        raise StudyError(
+            f"{path} is no feed table ({error}); give a CSV with a header and rows: from, to, rate"
+        ) from error
     if table.size == 0 or table.shape[1] != 3 or not np.allclose(table[1:, 0], table[:-1, 1]):
         raise StudyError(f"{path} is no feed table; give rows: from, to, rate, each beginning where the last one ended")
     return StepFeed((*table[:, 0].tolist(), float(table[-1, 1])), tuple(table[:, 2].tolist()))

@@ -6,6 +6,7 @@ fermentation takes a day. LSODA (Petzold 1983) took a third of the time of BDF h
 
 import time as clock
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,8 @@ from mmopt.errors import SolverError, StudyError, nearest
 from mmopt.metabolism.pfba import GROWTH, SHORTFALL
 from mmopt.reactor.feeds import Profile
 from mmopt.reactor.system import Cell, Metabolism, System, no_cell
-from mmopt.results import Status, Trajectory, trajectory
+from mmopt.results import Trajectory, trajectory
+from mmopt.status import Status
 from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE
 
@@ -76,7 +78,7 @@ def simulate(
     StudyError
         If a state, control or parameter is missing, unknown or not finite.
     SolverError
-        If the integrator fails.
+        If the integrator fails, or the derivative divides by zero or overflows.
 
     Examples
     --------
@@ -99,7 +101,10 @@ def simulate(
         nonlocal calls
         calls += 1
         now = {name: _finite_control(name, profile(time), time) for name, profile in controls.items()}
-        found = system.derivative(_named(system, values), now, numbers, cell)
+        try:
+            found = system.derivative(_named(system, values), now, numbers, cell)
+        except ArithmeticError as error:  # an empty vessel, a state that runs away
+            raise SolverError(f"no derivative at {time:.4g} h: {error}; check initial states and parameters") from error
         return np.array([found[each.name] for each in system.states], dtype=float)
 
     def crossing(time: float, values: np.ndarray) -> float:
@@ -110,7 +115,7 @@ def simulate(
     times, rows, ended = [np.array([start])], [state[:, None]], False
     edges = _edges(controls, start, duration)
     grid = np.linspace(start, start + duration, points)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inner = np.append(grid[(grid > low) & (grid < high)], high)
         part = solve_ivp(
             _held_before(derivative, high),

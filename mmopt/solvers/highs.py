@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from mmopt.results import Status
+from mmopt.status import Status
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo

@@ -19,7 +19,7 @@ import pyomo.environ as pyo
 from pyomo.repn.plugins.nl_writer import NLWriter
 
 from mmopt.errors import SolverError
-from mmopt.results import Status
+from mmopt.status import Status
 
 _STATUS: Final = {
     "Solve_Succeeded": Status.OPTIMAL,
@@ -163,7 +163,9 @@ class NonlinearProgram:
             options = {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
             # derivatives take most of the making: the second solver takes those of the first
             made = next(iter(self._solvers.values()), None)
-            shared = {} if made is None else {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
+            shared: dict[str, Any] = (
+                {} if made is None else {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
+            )
             self._solvers[warm] = casadi.nlpsol(
                 "problem", "ipopt", self._statement, {"ipopt": options, "print_time": False, "expand": True, **shared}
             )

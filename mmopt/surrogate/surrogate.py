@@ -6,7 +6,7 @@ Here is NumPy alone; Keras is needed to train, not to use.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -20,7 +20,11 @@ from mmopt.metabolism.pfba import GROWTH, SHORTFALL
 from mmopt.metabolism.sampling import Domain
 from mmopt.results import write_whole
 
-ACTIVATIONS = {"tanh": np.tanh, "softplus": lambda z: np.logaddexp(z, 0.0), "linear": lambda z: z}
+ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": np.tanh,
+    "softplus": lambda z: np.logaddexp(z, 0.0),
+    "linear": lambda z: z,
+}
 """Smooth activations that Keras, NumPy and OMLT all know by the same name."""
 
 _BELOW = 0.1
@@ -186,7 +190,7 @@ class Surrogate:
         arrays = {"used": used, "modes": self.modes[:, used], "offset": self.offset[used]}
         for number, layer in enumerate((*self.hidden, self.weights)):
             arrays[f"weights_{number}"], arrays[f"bias_{number}"] = layer.weights, layer.bias
-        write_whole(folder / _ARRAYS, lambda part: np.savez_compressed(part, **arrays))
+        write_whole(folder / _ARRAYS, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
         description = {
             "schema": _SCHEMA,
             "domain": {name: list(limits) for name, limits in self.domain.limits.items()},
@@ -241,7 +245,7 @@ def load_surrogate(source: str | Path) -> Surrogate:
         told = json.loads((folder / _CARD).read_text())
         if told["schema"] != _SCHEMA:
             raise SurrogateError(f"{folder} has schema {told['schema']}, this mmopt reads {_SCHEMA}; train it again")
-        with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _assemble(told, {name: arrays[name] for name in arrays.files})
     except SurrogateError:
         raise

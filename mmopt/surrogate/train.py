@@ -5,6 +5,7 @@ network that weighs them; full-batch L-BFGS in float64 fits it. Errors count by 
 exchanges of the domain and the shortfall most, the other exchanges less, the fluxes inside the cell least.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -76,6 +77,7 @@ def train(
     Liu and Nocedal (1989), Math. Program. 45:503-528 (L-BFGS).
     """
     widths = _checked(table, hidden, activation)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow speaks of its build otherwise
     started = time.perf_counter()
     held_out = _held_out(len(table), seed)
     inputs, fluxes = table.inputs, table.fluxes
@@ -87,7 +89,7 @@ def train(
 
     keras = _keras_network(len(table.domain.inputs), widths, len(modes), activation, seed)
     loss = _fit(keras, unit[~held_out], wanted[~held_out] / scale, emphasis, iterations, progress)
-    *layers, last = [Layer(*map(np.asarray, dense.get_weights()), dense.activation.__name__) for dense in keras.layers]
+    *layers, last = [_layer(dense) for dense in keras.layers]
     first = Layer(
         layers[0].weights / _half(table)[:, None],
         layers[0].bias - (_middle(table) / _half(table)) @ layers[0].weights,
@@ -164,7 +166,9 @@ def _emphasis(table: FluxTable, fluxes: np.ndarray, modes: np.ndarray) -> np.nda
     network = table.network
     spread = np.ptp(fluxes, axis=0)
     inputs = [network.column(name) for name in table.domain.inputs]
-    spread[inputs] = np.minimum(spread[inputs], table.domain.upper - table.domain.lower)  # an error must be small beside the limit
+    spread[inputs] = np.minimum(
+        spread[inputs], table.domain.upper - table.domain.lower
+    )  # an error must be small beside the limit
     moving = np.flatnonzero(spread > 1.0e-6)
     growth = network.column(network.biomass)
     reactor = set(inputs)
@@ -246,7 +250,7 @@ def _loss_with_gradient(
     x, y, e = (tf.constant(array, dtype=tf.float64) for array in (inputs, wanted, emphasis))
     variables = [variable.value for variable in keras.trainable_variables]
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def evaluate(*values: Any) -> Any:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -262,6 +266,11 @@ def _loss_with_gradient(
         return float(loss), np.asarray(gradient)
 
     return value_and_gradient
+
+
+def _layer(dense: Any) -> Layer:
+    weights, bias = dense.get_weights()
+    return Layer(np.asarray(weights), np.asarray(bias), dense.activation.__name__)
 
 
 def _held_out(count: int, seed: int) -> np.ndarray:

@@ -1,0 +1,237 @@
+"""Optimal feeds: they are optimal, they hold on the linear program, and failures say why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from mmopt.control.baselines import best_constant, best_exponential
+from mmopt.control.horizon import Horizon
+from mmopt.control.optimise import controls_of, feasible_start, optimise, replay
+from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.transcribe import read_controls, start_from, transcribe
+from mmopt.errors import DomainError, InfeasibleError, SolverError, StudyError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.pfba import LabelProgram
+from mmopt.reactor.feeds import StepFeed
+from mmopt.reactor.simulate import simulate
+from mmopt.reactor.system import Cell, Quantity
+from mmopt.results import Trajectory
+from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.study import read_study
+from mmopt.surrogate.surrogate import Surrogate
+
+CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return read_study(CASE).problem()
+
+
+@pytest.fixture(scope="module")
+def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
+    return Atlas(ijo1366, surrogate.inputs)
+
+
+@pytest.fixture(scope="module")
+def plan(problem: Problem, surrogate: Surrogate, atlas: Atlas) -> Trajectory:
+    return optimise(problem, surrogate, judge=atlas, bundled=True)
+
+
+@pytest.fixture(scope="module")
+def judged(problem: Problem, plan: Trajectory, plant: LabelProgram) -> Trajectory:
+    return replay(problem, plan, plant)
+
+
+def test_plan_agrees_with_an_integration_of_its_feed(plan: Trajectory) -> None:
+    assert plan.stats["resimulation_gap"] < 0.01
+
+
+def test_plan_agrees_with_the_linear_program(judged: Trajectory) -> None:
+    assert judged.stats["replay_gap"] < 0.03
+
+
+def test_plan_keeps_its_limits_on_the_linear_program(judged: Trajectory, problem: Problem) -> None:
+    assert max(limits_broken(judged, problem.limits).values(), default=0.0) < 0.02
+
+
+def test_replay_on_the_atlas_equals_replay_on_the_linear_program(
+    problem: Problem, plan: Trajectory, judged: Trajectory, atlas: Atlas
+) -> None:
+    assert replay(problem, plan, atlas).final("biomass_amount") == pytest.approx(judged.final("biomass_amount"), rel=1e-6)
+
+
+def test_optimal_feed_beats_the_best_constant_feed(judged: Trajectory, problem: Problem, atlas: Atlas) -> None:
+    _, made = best_constant(problem, atlas)
+    assert judged.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+
+
+def test_optimal_feed_beats_the_best_exponential_feed(judged: Trajectory, problem: Problem, atlas: Atlas) -> None:
+    _, made = best_exponential(problem, atlas)
+    assert judged.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+
+
+def test_baseline_feeds_keep_the_limits(problem: Problem, atlas: Atlas) -> None:
+    _, made = best_constant(problem, atlas)
+    assert limits_broken(made, problem.limits) == {}
+
+
+def test_feed_stays_in_its_range(plan: Trajectory, problem: Problem) -> None:
+    low, high = problem.controls["feed"]
+    rates = controls_of(plan)["feed"].rates
+    assert low <= min(rates)
+    assert max(rates) <= high
+
+
+def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surrogate: Surrogate) -> None:
+    too_much = StepFeed((0.0, problem.horizon.length), (0.1,))
+    guess, left = feasible_start(problem, surrogate, {"feed": too_much})
+    assert limits_broken(guess, problem.limits) == {}
+    assert 0.0 < left < 1.0
+
+
+def test_random_starts_reach_the_same_optimum(problem: Problem, surrogate: Surrogate) -> None:
+    program = transcribe(problem, surrogate)
+    ipopt = NonlinearProgram(program)
+    random = np.random.default_rng(7)
+    reached = []
+    for _ in range(10):
+        edges = problem.horizon.edges()
+        wish = StepFeed(tuple(edges.tolist()), tuple(random.uniform(0.0, 0.1, len(edges) - 1).tolist()))
+        guess, _ = feasible_start(problem, surrogate, {"feed": wish})
+        start_from(program, problem, guess, surrogate)
+        solve = ipopt.solve()
+        if solve.status.solved:
+            reached.append(solve.objective)
+    assert sum(abs(value - min(reached)) < 1.0e-5 * abs(min(reached)) for value in reached) >= 9
+
+
+def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogate: Surrogate) -> None:
+    program = transcribe(problem, surrogate)
+    guess, _ = feasible_start(problem, surrogate)
+    start_from(program, problem, guess, surrogate)
+    worst = max(abs(pyo.value(program.point[t].moves[name].body)) for t in program.inner for name in ("biomass", "glucose"))
+    assert worst < 1.0e-9
+
+
+def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem, surrogate: Surrogate) -> None:
+    from pyomo.contrib.incidence_analysis import IncidenceGraphInterface
+
+    program = transcribe(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
+    for data in program.component_data_objects(pyo.Var):
+        if data.lb is not None and data.lb == data.ub:
+            data.fix()
+    program.control.fix(0.1)
+    graph = IncidenceGraphInterface(program, include_inequality=False)
+    unmatched = graph.dulmage_mendelsohn()
+    assert unmatched[0].unmatched == []
+    assert unmatched[1].unmatched == []
+
+
+def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem, surrogate: Surrogate) -> None:
+    from idaes.core.util.model_diagnostics import DiagnosticsToolbox
+
+    program = transcribe(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
+    for data in program.component_data_objects(pyo.Var):
+        if data.lb is not None and data.lb == data.ub:
+            data.fix()
+    program.control.fix(0.1)
+    DiagnosticsToolbox(program).assert_no_structural_warnings(ignore_evaluation_errors=True, ignore_unit_consistency=True)
+
+
+def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> None:
+    impossible = replace(problem, limits={"oxygen_saturation": (99.0, None)})
+    with pytest.raises(InfeasibleError, match="oxygen_saturation"):
+        optimise(impossible, surrogate, bundled=True)
+
+
+def test_contradictory_limits_are_refused_at_once(problem: Problem) -> None:
+    with pytest.raises(StudyError, match="lowest acetate allowed, 3, is above the highest, 2"):
+        replace(problem, limits={"acetate": (3.0, 2.0)})
+
+
+def test_unknown_limit_is_refused_with_the_nearest_name(problem: Problem) -> None:
+    with pytest.raises(StudyError, match="nearest known: acetate"):
+        replace(problem, limits={"acetat": (None, 2.0)})
+
+
+def test_limit_that_is_not_a_number_is_refused(problem: Problem) -> None:
+    with pytest.raises(StudyError, match="a limit of 'acetate' is not a number"):
+        replace(problem, limits={"acetate": (None, float("nan"))})
+
+
+def test_uptake_beyond_the_domain_is_refused_before_solving(problem: Problem, surrogate: Surrogate) -> None:
+    with pytest.raises(DomainError, match="lower the largest uptake rate"):
+        optimise(replace(problem, parameters={"glucose_vmax": 14.0}), surrogate, bundled=True)
+
+
+def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmopt.control.optimise.find_executable", lambda: None)
+    with pytest.raises(SolverError, match="no ipopt executable was found"):
+        optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, bundled=False)
+
+
+def test_iteration_limit_is_no_result(problem: Problem, surrogate: Surrogate) -> None:
+    with pytest.raises(SolverError, match="stopped at the iteration limit"):
+        optimise(replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, bundled=True, options={"max_iter": 2})
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A cart that is pulled: x' = v, v' = u; from rest the farthest after time T under u <= 1 is T^2 / 2."""
+
+    states = (Quantity("x", "m"), Quantity("v", "m/h"))
+    controls = (Quantity("u", "m/h2"),)
+    derived: tuple[Quantity, ...] = ()
+    readings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return {}
+
+    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        return {"x": states["v"], "v": controls["u"]}
+
+
+def test_system_without_a_cell_reaches_the_analytic_optimum() -> None:
+    cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, maximise="x")
+    assert optimise(cart, bundled=True).stats["optimum"] == pytest.approx(8.0, rel=1.0e-6)
+
+
+def test_speed_limit_gives_the_analytic_optimum() -> None:
+    # v <= 1 after one hour of u = 1: x = 1/2 + 3 x 1; edges meet the switch at 1 h
+    cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, {"v": (None, 1.0)}, maximise="x")
+    assert optimise(cart, bundled=True).stats["optimum"] == pytest.approx(3.5, rel=1.0e-4)
+
+
+def test_collocation_equals_integration_for_any_controls(surrogate: Surrogate, problem: Problem) -> None:
+    short = replace(problem, horizon=Horizon(4.0, 16, 3), limits={})
+    program = transcribe(short, surrogate)
+    wish = StepFeed(tuple(short.horizon.edges().tolist()), tuple([0.0] * 8 + [0.005] * 8))
+    guess, _ = feasible_start(short, surrogate, {"feed": wish})
+    start_from(program, short, guess, surrogate)
+    for (_, number), variable in program.control.items():
+        value = wish.rates[number] / short.scales["feed"]
+        variable.setlb(value)
+        variable.setub(value)
+    assert NonlinearProgram(program).solve().status.solved
+    integrated = simulate(short.system, short.initial, {"feed": wish}, 4.0, surrogate)
+    end = program.inner.last()
+    assert read_controls(program, short)["feed"] == pytest.approx(wish.rates)
+    for name in ("biomass", "volume"):
+        collocated = program.state[name, end].value * short.scales[name]
+        assert collocated == pytest.approx(integrated.final(name), rel=1.0e-3)

@@ -1,0 +1,506 @@
+"""The reactor keeps its balances, simulations meet their closed forms, and cells starve and overflow by themselves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cobra.data
+import numpy as np
+import pytest
+from cobra.io import read_sbml_model
+
+from mmopt.errors import DomainError, SolverError, StudyError
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.pfba import LabelProgram
+from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
+from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
+from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
+from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
+from mmopt.reactor.kinetics import inhibited, monod
+from mmopt.reactor.simulate import simulate
+from mmopt.reactor.system import Cell, Quantity
+from mmopt.results import Trajectory
+from mmopt.status import Status
+from mmopt.surrogate.surrogate import Surrogate
+
+GLUCOSE_MASS, ACETATE_MASS = 180.156, 59.044
+START = {"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2}
+FEED = {"feed": ConstantFeed(0.02)}
+
+
+class Dead:
+    """A metabolism that does nothing."""
+
+    inputs = ("EX_glc__D_e", "EX_ac_e", "EX_o2_e")
+
+    def trusts(self, limits: Mapping[str, float]) -> None:
+        """Accept everything."""
+
+    def answers(self, names: Sequence[str]) -> Cell:
+        return lambda limits: dict.fromkeys(names, 0.0)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A system made of one function of (states, controls)."""
+
+    names: tuple[str, ...]
+    change: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    controlled: tuple[str, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    derived: tuple[Quantity, ...] = ()
+    readings: tuple[str, ...] = ()
+
+    @property
+    def states(self) -> tuple[Quantity, ...]:
+        return tuple(Quantity(name, "g/L") for name in self.names)
+
+    @property
+    def controls(self) -> tuple[Quantity, ...]:
+        return tuple(Quantity(name, "L/h") for name in self.controlled)
+
+    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        return self.change(states, controls)
+
+
+# --- balances and kinetics
+
+
+@pytest.mark.parametrize(("volume", "feed"), [(1.0, 0.1), (3.5, 0.0), (0.2, 2.0)])
+def test_balances_conserve_what_no_cell_touches(volume: float, feed: float) -> None:
+    concentration, fed = 7.0, 500.0
+    change = species_balance(concentration, fed, feed / volume, production=0.0)
+    # d(C V)/dt = C' V + C V' is what the feed brings
+    assert change * volume + concentration * volume_balance(feed) == pytest.approx(fed * feed)
+
+
+def test_balance_of_biomass_adds_growth_decay_and_dilution() -> None:
+    assert biomass_balance(10.0, growth=0.5, decay=0.1, dilution=0.05) == pytest.approx(3.5)
+
+
+def test_oxygen_is_transferred_out_above_saturation() -> None:
+    assert oxygen_transfer(kla=300.0, saturation=0.21, concentration=0.31) == pytest.approx(-30.0)
+
+
+@pytest.mark.parametrize("constant", [0.05, 5.0])
+def test_monod_never_falls_even_below_zero(constant: float) -> None:
+    rates = monod(np.linspace(-20.0, 20.0, 2001), 10.0, constant)
+    assert np.all(np.diff(rates) > 0.0)
+
+
+def test_monod_is_smooth_at_zero() -> None:
+    step = 1.0e-6
+    below, above = (monod(0.0, 10.0, 0.05) - monod(-step, 10.0, 0.05)) / step, monod(step, 10.0, 0.05) / step
+    assert below == pytest.approx(above, rel=1.0e-3)
+
+
+def test_monod_of_nothing_is_nothing() -> None:
+    assert monod(0.0, 10.0, 0.05) == 0.0
+
+
+def test_inhibition_without_inhibitor_changes_nothing() -> None:
+    assert inhibited(10.0, 0.0, 9.0) == 10.0
+
+
+def test_derivative_passes_arrays_through() -> None:
+    reactor = ecoli_fed_batch()
+    rows = {name: np.array([value, value]) for name, value in START.items()}
+    cell = Dead().answers(reactor.readings)
+    many = reactor.derivative(rows, {"feed": 0.02}, reactor.parameters, cell)
+    one = reactor.derivative(START, {"feed": 0.02}, reactor.parameters, cell)
+    assert {name: value[1] if np.ndim(value) else value for name, value in many.items()} == pytest.approx(one)
+
+
+# --- feeds
+
+
+@pytest.mark.parametrize(("time", "rate"), [(-1.0, 0.0), (1.999, 0.0), (2.0, 0.05), (9.0, 0.05)])
+def test_constant_feed_begins_at_its_start(time: float, rate: float) -> None:
+    assert ConstantFeed(0.05, start=2.0)(time) == rate
+
+
+@pytest.mark.parametrize(("time", "rate"), [(0.5, 0.0), (1.0, 0.01), (3.0, 0.01 * np.exp(0.4)), (50.0, 0.1)])
+def test_exponential_feed_rises_to_its_highest(time: float, rate: float) -> None:
+    assert ExponentialFeed(0.01, 0.2, start=1.0, highest=0.1)(time) == pytest.approx(rate)
+
+
+def test_exponential_feed_bends_where_it_meets_its_highest() -> None:
+    feed = ExponentialFeed(0.01, 0.2, start=1.0, highest=0.1)
+    assert feed.breakpoints == pytest.approx((1.0, 1.0 + np.log(10.0) / 0.2))
+
+
+@pytest.mark.parametrize(("time", "rate"), [(-1.0, 0.1), (0.0, 0.1), (0.999, 0.1), (1.0, 0.3), (2.0, 0.3), (9.0, 0.3)])
+def test_step_feed_holds_its_rates(time: float, rate: float) -> None:
+    assert StepFeed((0.0, 1.0, 2.0), (0.1, 0.3))(time) == rate
+
+
+@pytest.mark.parametrize(
+    ("edges", "rates", "said"),
+    [
+        ((0.0, 1.0), (0.1, 0.2), "2 rates need 3 edges, 2 were given"),
+        ((0.0,), (), "0 rates need 1 edges"),
+        ((0.0, 2.0, 1.0), (0.1, 0.2), "must ascend"),
+        ((0.0, 1.0, 1.0), (0.1, 0.2), "must ascend"),
+        ((0.0, 1.0), (np.nan,), "all its numbers be finite"),
+    ],
+)
+def test_step_feed_that_makes_no_sense_is_refused(
+    edges: tuple[float, ...], rates: tuple[float, ...], said: str
+) -> None:
+    with pytest.raises(StudyError, match=said):
+        StepFeed(edges, rates)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConstantFeed(np.nan),
+        lambda: ConstantFeed(0.1, start=np.inf),
+        lambda: ExponentialFeed(0.01, np.nan),
+        lambda: ExponentialFeed(np.inf, 0.2),
+    ],
+    ids=["rate", "start", "growth", "initial"],
+)
+def test_feed_of_numbers_that_are_not_finite_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(StudyError, match="all its numbers must be finite"):
+        make()
+
+
+# --- closed forms
+
+
+def test_simulation_meets_exponential_growth() -> None:
+    run = simulate(Given(("x",), lambda s, c: {"x": 0.4 * s["x"]}), {"x": 0.1}, {}, 10.0, tolerance=1.0e-9)
+    assert run["x"] == pytest.approx(0.1 * np.exp(0.4 * run.time), rel=1.0e-6)
+
+
+def test_simulation_meets_washout() -> None:
+    dilution, fed = 0.3, 20.0
+    system = Given(("c", "x"), lambda s, c: {"c": dilution * (fed - s["c"]), "x": -dilution * s["x"]})
+    run = simulate(system, {"c": 1.0, "x": 5.0}, {}, 12.0, tolerance=1.0e-9)
+    assert run["c"] == pytest.approx(fed - (fed - 1.0) * np.exp(-dilution * run.time), rel=1.0e-6)
+
+
+def test_simulation_meets_a_stepwise_control() -> None:
+    system = Given(("v",), lambda s, c: {"v": c["feed"]}, controlled=("feed",))
+    run = simulate(system, {"v": 1.0}, {"feed": StepFeed((0.0, 1.0, 1.5, 3.0), (0.2, 5.0, 0.0))}, 3.0)
+    assert run["v"] == pytest.approx(np.interp(run.time, [0.0, 1.0, 1.5, 3.0], [1.0, 1.2, 3.7, 3.7]), abs=1.0e-9)
+
+
+def test_simulation_has_a_time_at_every_jump() -> None:
+    system = Given(("v",), lambda s, c: {"v": c["feed"]}, controlled=("feed",))
+    run = simulate(system, {"v": 1.0}, {"feed": StepFeed((0.0, 0.777, 3.0), (0.2, 0.0))}, 3.0, points=4)
+    assert {0.0, 0.777, 3.0} <= set(run.time)
+
+
+def test_simulation_can_start_later() -> None:
+    run = simulate(Given(("x",), lambda s, c: {"x": 1.0}), {"x": 0.0}, {}, 2.0, start=5.0)
+    assert (run.time[0], run.time[-1], run.final("x")) == pytest.approx((5.0, 7.0, 2.0))
+
+
+def test_simulation_matches_derivatives_by_name() -> None:
+    system = Given(("x", "y"), lambda s, c: {"y": 2.0, "x": 1.0})
+    run = simulate(system, {"y": 0.0, "x": 0.0}, {}, 1.0)
+    assert (run.final("x"), run.final("y")) == pytest.approx((1.0, 2.0))
+
+
+def test_simulation_stops_where_its_rule_rises_above_zero() -> None:
+    run = simulate(
+        Given(("x",), lambda s, c: {"x": 0.4 * s["x"]}),
+        {"x": 1.0},
+        {},
+        10.0,
+        tolerance=1.0e-9,
+        stop_when=lambda states, rates: states["x"] - 2.0,
+    )
+    assert run.time[-1] == pytest.approx(np.log(2.0) / 0.4, abs=1.0e-6)
+
+
+def test_simulation_that_stops_tells_so() -> None:
+    run = simulate(
+        Given(("x",), lambda s, c: {"x": 1.0}), {"x": 0.0}, {}, 2.0, stop_when=lambda states, rates: states["x"] - 1.0
+    )
+    assert run.status is Status.ENDED_EARLY
+
+
+def test_simulation_that_runs_away_is_no_result() -> None:
+    with pytest.raises(
+        SolverError, match=r"no derivative at 1 h: .*out of range.* check initial states and parameters"
+    ):
+        simulate(Given(("x",), lambda s, c: {"x": s["x"] ** 2}), {"x": 1.0}, {}, 3.0)
+
+
+def test_simulation_of_an_empty_vessel_is_no_result() -> None:
+    with pytest.raises(SolverError, match=r"no derivative at 0 h: float division by zero"):
+        simulate(ecoli_fed_batch(), {**START, "volume": 0.0}, FEED, 1.0, Dead())
+
+
+def test_vessel_without_cells_holds_what_was_fed() -> None:
+    run = simulate(ecoli_fed_batch(), START, {"feed": StepFeed((0.0, 2.0, 5.0), (0.1, 0.3))}, 5.0, Dead())
+    fed = 0.1 * np.minimum(run.time, 2.0) + 0.3 * np.maximum(run.time - 2.0, 0.0)
+    assert run["glucose"] * run["volume"] == pytest.approx(5.0 + 500.0 * fed, rel=1.0e-4)
+
+
+def test_vessel_without_cells_keeps_its_biomass() -> None:
+    run = simulate(ecoli_fed_batch(), START, FEED, 5.0, Dead())
+    assert run["biomass"] * run["volume"] == pytest.approx(np.full_like(run.time, 0.5), rel=1.0e-4)
+
+
+def test_oxygen_without_cells_saturates() -> None:
+    run = simulate(ecoli_fed_batch(), START, {"feed": ConstantFeed(0.0)}, 1.0, Dead())
+    assert run.final("oxygen_saturation") == pytest.approx(100.0, abs=1.0e-3)
+
+
+# --- with a cell
+
+
+@pytest.fixture(scope="module")
+def fed_batches(surrogate: Surrogate, plant: LabelProgram) -> dict[str, Trajectory]:
+    """The same 6 h fed-batch, with either as the cell."""
+    start = {**START, "biomass": 1.0}
+    feed = {"feed": ExponentialFeed(0.004, 0.25)}
+    cells = {"surrogate": surrogate, "program": plant}
+    return {name: simulate(ecoli_fed_batch(), start, feed, 6.0, cell) for name, cell in cells.items()}
+
+
+def test_surrogate_and_program_grow_the_same_biomass(fed_batches: dict[str, Trajectory]) -> None:
+    assert fed_batches["surrogate"].final("biomass") == pytest.approx(fed_batches["program"].final("biomass"), rel=0.03)
+
+
+def test_surrogate_follows_the_program_all_along(fed_batches: dict[str, Trajectory]) -> None:
+    judged = fed_batches["program"]
+    gap = np.abs(fed_batches["surrogate"].at("biomass", judged.time) - judged["biomass"]).max()
+    assert gap < 0.03 * judged["biomass"].max()
+
+
+@pytest.mark.parametrize("name", ["surrogate", "program"])
+def test_fed_batch_names_its_rates(fed_batches: dict[str, Trajectory], name: str) -> None:
+    assert fed_batches[name].names("rate") == ("growth", "EX_glc__D_e", "EX_ac_e", "EX_o2_e", "shortfall")
+
+
+def test_fed_batch_carries_units(fed_batches: dict[str, Trajectory]) -> None:
+    data = fed_batches["program"].data
+    told = {name: data[name].attrs["units"] for name in ("volume", "biomass", "oxygen", "feed", "growth", "EX_o2_e")}
+    assert told == {
+        "volume": "L",
+        "biomass": "g/L",
+        "oxygen": "mmol/L",
+        "feed": "L/h",
+        "growth": "1/h",
+        "EX_o2_e": "mmol/gDW/h",
+    }
+
+
+@pytest.fixture(scope="module")
+def starving(plant: LabelProgram) -> Trajectory:
+    """A feed that stops after half an hour, watched until acetate is gone as well."""
+    feed = {"feed": StepFeed((0.0, 0.5, 2.5), (0.01, 0.0))}
+    return simulate(ecoli_fed_batch(), {**START, "biomass": 5.0, "glucose": 0.1}, feed, 2.5, plant)
+
+
+def test_starving_culture_is_simulated_to_the_end(starving: Trajectory) -> None:
+    assert (starving.status, starving.time[-1]) == (Status.SIMULATED, 2.5)
+
+
+def test_starving_culture_stops_growing(starving: Trajectory) -> None:
+    assert starving.final("growth") == pytest.approx(0.0, abs=1.0e-9)
+
+
+def test_starving_culture_misses_its_maintenance(starving: Trajectory) -> None:
+    assert starving.final("shortfall") == pytest.approx(3.15, abs=0.05)
+
+
+def test_fed_culture_does_not_miss_its_maintenance(starving: Trajectory) -> None:
+    fed = (starving.time > 0.01) & (starving.time < 0.45)
+    assert np.abs(starving["shortfall"][fed]).max() < 1.0e-9
+
+
+@pytest.mark.parametrize("state", ["volume", "biomass", "glucose", "acetate", "oxygen"])
+def test_starving_culture_takes_nothing_that_is_not_there(starving: Trajectory, state: str) -> None:
+    assert starving[state].min() >= -1.0e-6
+
+
+def test_starving_culture_keeps_its_biomass_where_no_death_is_assumed(starving: Trajectory) -> None:
+    late = starving["shortfall"] > 3.0
+    assert np.ptp(starving["biomass"][late]) < 1.0e-4 * starving.final("biomass")
+
+
+def test_starving_culture_dies_where_death_is_assumed(plant: LabelProgram) -> None:
+    reactor = Bioreactor(ecoli_fed_batch().species, ecoli_fed_batch().aeration, death=0.1)
+    empty = {**START, "biomass": 5.0, "glucose": 0.0}
+    run = simulate(reactor, empty, {"feed": ConstantFeed(0.0)}, 1.0, plant)
+    # nothing to eat: the whole demand of 3.15 is missed, so X = X0 exp(-0.1 * 3.15 t)
+    assert run.final("biomass") == pytest.approx(5.0 * np.exp(-0.315), rel=1.0e-4)
+
+
+def overfed(cell: object, kla: float) -> Trajectory:
+    start = {**START, "biomass": 10.0, "glucose": 20.0}
+    feed = {"feed": ConstantFeed(0.0)}
+    return simulate(ecoli_fed_batch(), start, feed, 0.5, cell, parameters={"kla": kla})  # type: ignore[arg-type]
+
+
+def test_acetate_appears_where_oxygen_is_short(plant: LabelProgram) -> None:
+    assert overfed(plant, kla=100.0).final("acetate") > 1.0
+
+
+def test_acetate_does_not_appear_where_nothing_is_short(plant: LabelProgram) -> None:
+    slow = {"glucose_vmax": 5.0, "kla": 1000.0}
+    run = simulate(ecoli_fed_batch(), START, {"feed": ConstantFeed(0.0)}, 0.5, plant, parameters=slow)
+    assert run["acetate"].max() < 1.0e-6
+
+
+def test_surrogate_overflows_as_the_program_does(plant: LabelProgram, surrogate: Surrogate) -> None:
+    judged = overfed(plant, kla=100.0).final("acetate")
+    assert overfed(surrogate, kla=100.0).final("acetate") == pytest.approx(judged, rel=0.05)
+
+
+def test_carbon_fed_is_carbon_found(textbook: Network) -> None:
+    reactor = Bioreactor(
+        species=(
+            Species("glucose", "EX_glc__D_e", molar_mass=GLUCOSE_MASS, uptake=Uptake(10.0, 0.05), fed=500.0),
+            Species("oxygen", "EX_o2_e", "mmol/L", uptake=Uptake(15.0, 0.001), scale=0.1),
+            Species("acetate", "EX_ac_e", molar_mass=ACETATE_MASS),
+            Species("formate", "EX_for_e", "mmol/L"),
+            Species("ethanol", "EX_etoh_e", "mmol/L"),
+            Species("dioxide", "EX_co2_e", "mmol/L"),  # stays dissolved here, so that it can be counted
+        ),
+        aeration=Aeration(kla=150.0, saturation=0.21),
+    )
+    start = {
+        **dict.fromkeys((each.name for each in reactor.states), 0.0),
+        "volume": 1.0,
+        "biomass": 2.0,
+        "glucose": 10.0,
+    }
+    program = LabelProgram(textbook, ["EX_glc__D_e", "EX_o2_e"])
+    run = simulate(reactor, start, {"feed": ConstantFeed(0.02, start=0.5)}, 2.0, program, tolerance=1.0e-8)
+    # mmol of carbon per unit of each; 42.5555 per g of biomass is what the biomass reaction lacks in products
+    carbon = {
+        "biomass": 42.5555,
+        "glucose": 6.0e3 / GLUCOSE_MASS,
+        "acetate": 2.0e3 / ACETATE_MASS,
+        "formate": 1.0,
+        "ethanol": 2.0,
+        "dioxide": 1.0,
+    }
+    found = run["volume"] * sum(each * run[name] for name, each in carbon.items())
+    fed = 0.02 * np.maximum(run.time - 0.5, 0.0) * 500.0 * carbon["glucose"]
+    assert found == pytest.approx(found[0] + fed, rel=1.0e-5)
+
+
+# --- refusals
+
+
+def run(**changed: Any) -> Trajectory:
+    asked = {"initial": START, "controls": FEED, "duration": 1.0, "metabolism": Dead(), **changed}
+    return simulate(ecoli_fed_batch(), **asked)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"initial": {name: START[name] for name in ("volume", "biomass", "glucose")}},
+            "state acetate, oxygen is missing",
+        ),
+        ({"initial": {**START, "glucos": 1.0}}, "there is no state 'glucos'; nearest known: glucose"),
+        ({"initial": {**START, "glucose": np.nan}}, "state 'glucose' is nan; give a finite number"),
+        ({"initial": {**START, "glucose": np.inf}}, "state 'glucose' is inf; give a finite number"),
+        ({"controls": {}}, "control feed is missing; give a value for each of feed"),
+        ({"controls": {**FEED, "fed": ConstantFeed(0.0)}}, "there is no control 'fed'; nearest known: feed"),
+        ({"parameters": {"Kla": 1.0}}, "there is no parameter 'Kla'; nearest known: kla"),
+        ({"parameters": {"kla": np.nan}}, "parameter 'kla' is nan; give a finite number"),
+        ({"duration": 0.0}, "the duration is 0 h"),
+        ({"duration": -1.0}, "the duration is -1 h"),
+        ({"duration": np.nan}, "the duration is nan h"),
+        ({"start": np.nan}, "give finite times"),
+        ({"metabolism": None}, "this system asks a cell; give metabolism="),
+    ],
+    ids=[
+        "missing state",
+        "unknown state",
+        "state nan",
+        "state infinite",
+        "missing control",
+        "unknown control",
+        "unknown parameter",
+        "parameter nan",
+        "no duration",
+        "negative duration",
+        "duration nan",
+        "start nan",
+        "no metabolism",
+    ],
+)
+def test_simulation_of_what_makes_no_sense_is_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        run(**changed)
+
+
+class Broken:
+    """A profile of a user's own that fails after half an hour."""
+
+    breakpoints = ()
+
+    def __call__(self, time: float) -> float:
+        return 0.02 if time < 0.5 else np.nan
+
+
+def test_control_that_is_not_a_number_is_refused_with_its_time() -> None:
+    with pytest.raises(StudyError, match=r"control 'feed' is nan at 0\.\d+ h; give a finite number at every time"):
+        run(controls={"feed": Broken()})
+
+
+def test_metabolism_with_other_inputs_is_refused(textbook: Network) -> None:
+    with pytest.raises(StudyError, match="the metabolism takes EX_glc__D_e; make them the same"):
+        run(metabolism=LabelProgram(textbook, ["EX_glc__D_e"]))
+
+
+def test_uptake_rate_above_the_trained_domain_is_refused(surrogate: Surrogate) -> None:
+    with pytest.raises(
+        DomainError, match=r"uptake limit 13 .* of EX_glc__D_e is outside .* or lower the largest uptake rate"
+    ):
+        run(metabolism=surrogate, parameters={"glucose_vmax": 13.0})
+
+
+def test_uptake_rate_at_the_edge_of_the_trained_domain_is_accepted(surrogate: Surrogate) -> None:
+    assert run(metabolism=surrogate, parameters={"glucose_vmax": 12.0}).status is Status.SIMULATED
+
+
+def test_species_in_grams_needs_its_molar_mass() -> None:
+    with pytest.raises(StudyError, match="glucose is in g/L and needs its molar mass"):
+        Species("glucose", "EX_glc__D_e")
+
+
+def test_species_in_an_unknown_unit_is_refused() -> None:
+    with pytest.raises(StudyError, match="unit 'mg/L' of glucose is unknown; use g/L or mmol/L"):
+        Species("glucose", "EX_glc__D_e", "mg/L", molar_mass=GLUCOSE_MASS)
+
+
+def test_inhibitor_that_is_no_species_is_refused() -> None:
+    glucose = Species("glucose", "EX_glc__D_e", "mmol/L", uptake=Uptake(10.0, 0.05, {"acetat": 9.0}))
+    with pytest.raises(StudyError, match="inhibitor 'acetat' is no species of the reactor; nearest known: acetate"):
+        Bioreactor((glucose, Species("acetate", "EX_ac_e", "mmol/L")))
+
+
+def test_aerated_gas_that_is_no_species_is_refused() -> None:
+    with pytest.raises(StudyError, match="aerated 'oxygen' is no species of the reactor"):
+        Bioreactor((Species("glucose", "EX_glc__D_e", "mmol/L"),), Aeration(300.0, 0.21))
+
+
+def test_every_parameter_of_the_shipped_reactor_has_a_source() -> None:
+    unfed = {"acetate_fed", "oxygen_fed"}
+    assert set(ecoli_fed_batch().parameters) - unfed == set(SOURCES)
+
+
+def test_biomass_of_the_textbook_holds_the_carbon_used_here() -> None:
+    source = read_sbml_model(f"{cobra.data.__path__[0]}/textbook.xml.gz")
+    assert -source.reactions.Biomass_Ecoli_core.check_mass_balance()["C"] == pytest.approx(42.5555)
