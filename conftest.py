@@ -7,6 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def public_names(request: pytest.FixtureRequest) -> None:
+    """Put the public names into the namespace of doctests."""
     if "doctest_namespace" not in request.fixturenames and not hasattr(request.node, "dtest"):
         return
     import numpy as np

@@ -45,14 +45,19 @@ def main() -> None:
             worst = max(worst, abs(found - growths[number * (len(part) // COBRA_LABELS)]))
         rates["cobra pfba() loop"].append(COBRA_LABELS / (time.perf_counter() - started))
     base = float(np.median(rates["cobra pfba() loop"]))
-    rows = {name: {"per_second": float(np.median(each)), "ratio": float(np.median(each)) / base} for name, each in rates.items()}
+    rows = {
+        name: {"per_second": float(np.median(each)), "ratio": float(np.median(each)) / base}
+        for name, each in rates.items()
+    }
     print(f"{'labels of iJO1366':<24}{'a second':>12}{'ratio':>10}")
     for name, row in rows.items():
         print(f"{name:<24}{row['per_second']:>12.1f}{row['ratio']:>10.0f}")
     print(f"largest difference in growth to cobra: {worst:.1e} 1/h; {atlas.regions} regions")
     target = Path(__file__).parent / "results" / "labels.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps({"rows": rows, "worst_growth_difference": worst, "regions": atlas.regions}, indent=1) + "\n")
+    target.write_text(
+        json.dumps({"rows": rows, "worst_growth_difference": worst, "regions": atlas.regions}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

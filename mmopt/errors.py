@@ -45,9 +45,12 @@ def nearest(asked: str, known: Iterable[str], count: int = 3) -> str:
     'nearest known: EX_glc__D_e, EX_o2_e'
     """
     names = sorted(known)
+    lower = asked.lower()
+    stem = lower.rsplit("_", 1)[0]  # without the compartment: EX_glc_e means EX_glc__D_e
+    begun = [name for name in names if len(stem) > 3 and name.lower().startswith(stem + "_")]
     by_lower = {name.lower(): name for name in names}
-    matches = get_close_matches(asked.lower(), list(by_lower), n=count, cutoff=0.5)
-    close = [by_lower[match] for match in matches]
+    alike = [by_lower[match] for match in get_close_matches(lower, list(by_lower), n=count, cutoff=0.5)]
+    close = list(dict.fromkeys([*begun, *alike]))[:count]
     if close:
         return "nearest known: " + ", ".join(close)
     return "known: " + ", ".join(names[:count]) + (", ..." if len(names) > count else "")

@@ -132,7 +132,7 @@ def load_trajectory(path: str | Path) -> Trajectory:
 
 def read_netcdf(path: str | Path) -> xr.Dataset:
     """Read a whole netCDF file into memory; what is wrong with a damaged one comes as any kind of exception."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     if not Path(path).is_file():
         raise FileNotFoundError("there is no such file")

@@ -1,7 +1,5 @@
 """What many tests share: networks are read once a session, and the names that docstring examples use."""
 
-
-
 import pytest
 
 from mmopt.metabolism.network import Network, read_network

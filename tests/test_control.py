@@ -64,7 +64,9 @@ def test_plan_keeps_its_limits_on_the_linear_program(judged: Trajectory, problem
 def test_replay_on_the_atlas_equals_replay_on_the_linear_program(
     problem: Problem, plan: Trajectory, judged: Trajectory, atlas: Atlas
 ) -> None:
-    assert replay(problem, plan, atlas).final("biomass_amount") == pytest.approx(judged.final("biomass_amount"), rel=1e-6)
+    assert replay(problem, plan, atlas).final("biomass_amount") == pytest.approx(
+        judged.final("biomass_amount"), rel=1e-6
+    )
 
 
 def test_optimal_feed_beats_the_best_constant_feed(judged: Trajectory, problem: Problem, atlas: Atlas) -> None:
@@ -116,7 +118,9 @@ def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogat
     program = transcribe(problem, surrogate)
     guess, _ = feasible_start(problem, surrogate)
     start_from(program, problem, guess, surrogate)
-    worst = max(abs(pyo.value(program.point[t].moves[name].body)) for t in program.inner for name in ("biomass", "glucose"))
+    worst = max(
+        abs(pyo.value(program.point[t].moves[name].body)) for t in program.inner for name in ("biomass", "glucose")
+    )
     assert worst < 1.0e-9
 
 
@@ -142,7 +146,9 @@ def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem, surrogat
         if data.lb is not None and data.lb == data.ub:
             data.fix()
     program.control.fix(0.1)
-    DiagnosticsToolbox(program).assert_no_structural_warnings(ignore_evaluation_errors=True, ignore_unit_consistency=True)
+    DiagnosticsToolbox(program).assert_no_structural_warnings(
+        ignore_evaluation_errors=True, ignore_unit_consistency=True
+    )
 
 
 def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> None:
@@ -214,7 +220,9 @@ def test_system_without_a_cell_reaches_the_analytic_optimum() -> None:
 
 def test_speed_limit_gives_the_analytic_optimum() -> None:
     # v <= 1 after one hour of u = 1: x = 1/2 + 3 x 1; edges meet the switch at 1 h
-    cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, {"v": (None, 1.0)}, maximise="x")
+    cart = Problem(
+        Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, {"v": (None, 1.0)}, maximise="x"
+    )
     assert optimise(cart, bundled=True).stats["optimum"] == pytest.approx(3.5, rel=1.0e-4)
 
 

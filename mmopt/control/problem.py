@@ -57,21 +57,10 @@ class Problem:
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked_values(self.initial, [each.name for each in self.system.states], "state")
         merged_parameters(self.system, self.parameters)
-        known = self.watchable
-        for name in (*self.limits, self.maximise):
-            if name not in known:
-                raise StudyError(f"there is no state or derived quantity '{name}'; {nearest(name, known)}")
-        for name, (low, high) in self.limits.items():
-            _check_range(name, -np.inf if low is None else low, np.inf if high is None else high)
-        named = {each.name for each in self.system.controls}
-        if set(self.controls) != named:
-            raise StudyError(f"give the lowest and highest value of each control: {', '.join(sorted(named))}")
-        for name, (low, high) in self.controls.items():
-            _check_range(name, low, high)
-            if not (np.isfinite(low) and np.isfinite(high)):
-                raise StudyError(f"the range of control '{name}' must be finite")
+        _check_start(self.system, self.initial)
+        _check_limits(self.watchable, self.limits, self.maximise)
+        _check_controls(self.system, self.controls)
 
     @property
     def watchable(self) -> dict[str, Quantity]:
@@ -99,6 +88,36 @@ def limits_broken(trajectory: Trajectory, limits: Limits) -> dict[str, float]:
             if limit is not None and excess is not None and excess.max() > 0.0:
                 broken[name] = max(broken.get(name, 0.0), float(excess.max()) / max(abs(limit), 1.0e-12))
     return broken
+
+
+def _check_start(system: System, initial: Mapping[str, float]) -> None:
+    checked_values(initial, [each.name for each in system.states], "state")
+    for each in system.states:
+        if not each.lower <= initial[each.name] <= each.upper:
+            raise StudyError(f"{each.name} cannot begin at {initial[each.name]:g} {each.unit}; give a possible value")
+
+
+def _check_limits(known: Mapping[str, Quantity], limits: Limits, maximise: str) -> None:
+    for name in (*limits, maximise):
+        if name not in known:
+            raise StudyError(f"there is no state or derived quantity '{name}'; {nearest(name, known)}")
+    for name, (low, high) in limits.items():
+        _check_range(name, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _check_controls(system: System, controls: Mapping[str, tuple[float, float]]) -> None:
+    if set(controls) != {each.name for each in system.controls}:
+        named = ", ".join(each.name for each in system.controls)
+        raise StudyError(f"give the lowest and highest value of each control: {named}")
+    for each in system.controls:
+        low, high = controls[each.name]
+        _check_range(each.name, low, high)
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise StudyError(f"the range of control '{each.name}' must be finite")
+        if low < each.lower:
+            raise StudyError(
+                f"control '{each.name}' cannot be below {each.lower:g} {each.unit}; raise its lowest value"
+            )
 
 
 def _check_range(name: str, low: float, high: float) -> None:

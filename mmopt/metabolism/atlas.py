@@ -37,7 +37,7 @@ class Atlas:
     >>> atlas = Atlas(read_network("textbook"), ["EX_glc__D_e"])
     >>> cell = atlas.answers(["growth"])
     >>> [round(cell({"EX_glc__D_e": limit})["growth"], 4) for limit in (10.0, 8.0)], atlas.regions
-    ([0.8739, 0.6914], 1)
+    ([0.8739, 0.6906], 1)
     """
 
     def __init__(self, network: Network, inputs: Sequence[str]) -> None:

@@ -1,0 +1,198 @@
+"""Closed loops: the batch is completed, what is not known is learnt, and failures are survived and told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmopt.control.closed_loop import Plant, run_closed_loop
+from mmopt.control.estimate import Estimator
+from mmopt.control.horizon import Horizon
+from mmopt.control.nmpc import LAST_PLAN, LOWEST, Controller
+from mmopt.control.problem import Problem
+from mmopt.errors import StudyError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.pfba import LabelProgram
+from mmopt.reactor.system import Cell, Quantity
+from mmopt.results import Trajectory
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
+from mmopt.study import Study, read_study
+from mmopt.surrogate.surrogate import Surrogate
+
+CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
+HOURS, INTERVAL = 6.0, 0.5
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return read_study(CASE)
+
+
+@pytest.fixture(scope="module")
+def problem(study: Study) -> Problem:
+    """The case study, over its first hours: batch, oxygen limit, feed."""
+    assert study.nmpc is not None
+    whole = study.problem()
+    return replace(whole, horizon=Horizon(HOURS, 12, 3), limits={**whole.limits, **study.nmpc.limits})
+
+
+@pytest.fixture(scope="module")
+def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
+    return Atlas(ijo1366, surrogate.inputs)
+
+
+def closed_loop(
+    study: Study,
+    problem: Problem,
+    surrogate: Surrogate,
+    metabolism: Any,
+    known: Mapping[str, float],
+    broken_solves: tuple[int, ...] = (),
+) -> tuple[Trajectory, Estimator]:
+    """The study's closed loop on its disturbed plant; the numbered solves fail."""
+    part = study.nmpc
+    assert part is not None
+    controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
+    whole, count = controller._ipopt.solve, 0
+
+    def failing(*, warm: bool = False) -> Solve:
+        nonlocal count
+        count += 1
+        if count in broken_solves:
+            return Solve(Status.NUMERICAL_TROUBLE, 3, 0.0, float("nan"), "injected failure")
+        return whole(warm=warm)
+
+    controller._ipopt.solve = failing  # type: ignore[method-assign]
+    estimator = Estimator(
+        problem.system, surrogate, problem.initial, part.noise, parameters=known, drifting=part.estimated
+    )
+    plant = Plant(
+        problem.system, metabolism, problem.initial, parameters=part.disturbance, noise=part.noise, seed=part.seed
+    )
+    return run_closed_loop(plant, controller, estimator), estimator
+
+
+@pytest.fixture(scope="module")
+def disturbed(
+    study: Study, problem: Problem, surrogate: Surrogate, plant: LabelProgram
+) -> tuple[Trajectory, Estimator]:
+    """The controller does not know that less oxygen is transferred; the plant is the linear program itself."""
+    return closed_loop(study, problem, surrogate, plant, {})
+
+
+def test_disturbed_batch_is_completed(disturbed: tuple[Trajectory, Estimator]) -> None:
+    loop, _ = disturbed
+    assert loop.time[-1] == pytest.approx(HOURS)
+    assert loop.stats["fallbacks"] == 0
+
+
+def test_every_step_is_recorded(disturbed: tuple[Trajectory, Estimator]) -> None:
+    steps = disturbed[0].stats["steps"]
+    assert len(steps) == int(HOURS / INTERVAL)
+    assert all(step["status"] == "OPTIMAL" and step["iterations"] > 0 and step["seconds"] > 0.0 for step in steps)
+
+
+def test_samples_are_kept_where_they_were_taken(disturbed: tuple[Trajectory, Estimator]) -> None:
+    shown = disturbed[0]["measured_biomass"]
+    assert np.sum(np.isfinite(shown)) == int(HOURS / INTERVAL)
+
+
+def test_disturbed_loop_comes_close_to_one_that_knows_the_plant(
+    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[Trajectory, Estimator]
+) -> None:
+    assert study.nmpc is not None
+    reference, _ = closed_loop(study, problem, surrogate, atlas, study.nmpc.disturbance)
+    assert disturbed[0].stats["reached"] == pytest.approx(reference.stats["reached"], rel=0.05)
+
+
+def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[Trajectory, Estimator]) -> None:
+    assert study.nmpc is not None
+    assert disturbed[1].parameters["kla"] == pytest.approx(study.nmpc.disturbance["kla"], rel=0.08)
+
+
+def test_injected_failures_are_survived_and_told(
+    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[Trajectory, Estimator]
+) -> None:
+    # solves 6 and 7 are the warm and the cold attempt of one step in the middle of the batch
+    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=(6, 7))
+    told = [step for step in loop.stats["steps"] if step["fallback"]]
+    assert [step["fallback"] for step in told] == [LAST_PLAN]
+    assert "injected failure" in told[0]["reason"]
+    assert loop.time[-1] == pytest.approx(HOURS)
+    assert loop.stats["reached"] == pytest.approx(disturbed[0].stats["reached"], rel=0.05)
+
+
+def test_step_without_any_plan_takes_the_lowest_controls(problem: Problem, surrogate: Surrogate) -> None:
+    controller = Controller(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, INTERVAL)
+    move = controller.step(0.0, {**problem.initial, "biomass": float("nan")})
+    assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
+    assert "not finite" in move.reason
+
+
+def test_step_after_the_end_of_the_batch_says_so(problem: Problem, surrogate: Surrogate) -> None:
+    controller = Controller(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, INTERVAL)
+    assert "the batch ended at 2 h" in controller.step(2.5, problem.initial).reason
+
+
+def test_interval_longer_than_the_batch_is_refused(problem: Problem, surrogate: Surrogate) -> None:
+    with pytest.raises(StudyError, match="the interval is 7 h"):
+        Controller(problem, surrogate, 7.0)
+
+
+def test_noise_is_the_same_for_the_same_seed(problem: Problem, atlas: Atlas) -> None:
+    shown = [Plant(problem.system, atlas, problem.initial, noise={"biomass": 0.1}, seed=3).measure() for _ in range(2)]
+    assert shown[0] == shown[1]
+
+
+@dataclass(frozen=True)
+class Decay:
+    """x' = -k x: linear, so that an extended Kalman filter is the exact one."""
+
+    states = (Quantity("x", "g"),)
+    controls: tuple[Quantity, ...] = ()
+    derived: tuple[Quantity, ...] = ()
+    readings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return {"k": 0.5}
+
+    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        return {"x": -parameters["k"] * states["x"]}
+
+
+def test_filter_of_a_linear_system_equals_the_textbook_filter() -> None:
+    estimator = Estimator(Decay(), None, {"x": 2.0}, {"x": 0.3}, drift=0.1, uncertainty=0.4)
+    mean, variance = 2.0, 0.4**2
+    for measured in (1.5, 0.9, 0.2):
+        gain = variance / (variance + 0.3**2)
+        mean, variance = mean + gain * (measured - mean), (1.0 - gain) * variance
+        estimator.update({"x": measured})
+        assert estimator.states["x"] == pytest.approx(mean, rel=1.0e-5)
+        factor = np.exp(-0.5)
+        mean, variance = factor * mean, factor**2 * variance + 0.1**2
+        estimator.predict({}, 1.0)
+
+
+def test_missing_measurement_changes_nothing() -> None:
+    estimator = Estimator(Decay(), None, {"x": 2.0}, {"x": 0.3})
+    estimator.update({"x": float("nan")})
+    assert estimator.states == {"x": 2.0}
+
+
+def test_estimator_refuses_a_sensor_of_no_state() -> None:
+    with pytest.raises(StudyError, match="measured 'y' is no state"):
+        Estimator(Decay(), None, {"x": 2.0}, {"y": 0.3})
