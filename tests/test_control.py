@@ -11,8 +11,9 @@ import pytest
 
 from mmopt.control.baselines import best_constant, best_exponential
 from mmopt.control.horizon import Horizon
-from mmopt.control.optimise import controls_of, feasible_start, optimise, replay
+from mmopt.control.optimise import controls_of, optimise, replay
 from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.start import feasible_start
 from mmopt.control.transcribe import read_controls, start_from, transcribe
 from mmopt.errors import DomainError, InfeasibleError, SolverError, StudyError
 from mmopt.metabolism.atlas import Atlas

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.optimise import feasible_start
 from mmopt.control.problem import Problem
+from mmopt.control.start import feasible_start
 from mmopt.control.transcribe import read_controls, read_states, set_data, start_from, transcribe
 from mmopt.errors import MmoptError, StudyError
 from mmopt.reactor.feeds import StepFeed

@@ -14,9 +14,10 @@ import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.start import feasible_start
 from mmopt.control.transcribe import read_controls, read_states, start_from, tighten, transcribe
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.reactor.feeds import ConstantFeed, Profile, StepFeed
+from mmopt.reactor.feeds import Profile, StepFeed
 from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
@@ -24,21 +25,11 @@ from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_e
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 
-_CUT: Final = 0.5
-_MOST_CUTS: Final = 8
-_REGROWTH: Final = 1.4
-"""How much more than its forerunner kept an element tries at first."""
-
-_LOOK_AHEAD: Final = 4
-_START_POINTS: Final = 15
 _KEPT: Final = 2.0e-3
 """Part of a limit by which the judge may see it broken and still call it kept: the integrator's own error is near it."""
 
 _MARGIN_ROOM: Final = 1.1
 _MOST_MARGIN_ROUNDS: Final = 6
-
-_START_TOLERANCE: Final = 1.0e-4
-"""Tolerance of the simulation that only gives a start."""
 
 
 def optimise(
@@ -176,82 +167,6 @@ def controls_of(plan: Trajectory) -> dict[str, StepFeed]:
         raise StudyError("this trajectory holds no stepwise controls; give one that optimise made")
     edges = tuple(plan.stats["edges"])
     return {name: StepFeed(edges, tuple(rates)) for name, rates in plan.stats["controls"].items()}
-
-
-def feasible_start(
-    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None = None
-) -> tuple[Trajectory, float]:
-    """Simulate starting controls, cut element by element until the limits are kept.
-
-    An element's controls are lowered towards their lowest values until, with the lowest ones after it, no limit is
-    broken for some elements on: what is fed too early is paid for later. If the whole still breaks one, the same is done
-    once more, looking to the end each time.
-
-    Returns
-    -------
-    trajectory, left
-        The simulation, and the part of the wanted controls that is left on average.
-    """
-    given = start or {name: ConstantFeed((low + high) / 2.0) for name, (low, high) in problem.controls.items()}
-    wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
-    for ahead in (_LOOK_AHEAD, problem.horizon.elements):
-        kept, left = _cut(problem, surrogate, wanted, ahead)
-        whole = _simulated(problem, surrogate, problem.initial, kept, 0, problem.horizon.elements)
-        if not limits_broken(whole, problem.limits):
-            break
-    return whole, left
-
-
-def _cut(
-    problem: Problem, surrogate: Surrogate | None, wanted: Mapping[str, np.ndarray], ahead: int
-) -> tuple[dict[str, np.ndarray], float]:
-    """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
-    elements = problem.horizon.elements
-    low = {name: float(bounds[0]) for name, bounds in problem.controls.items()}
-    kept = {name: np.full(elements, lowest) for name, lowest in low.items()}
-    left = np.zeros(elements)
-    state, trying = dict(problem.initial), 1.0
-    for number in range(elements):
-        for cut in (*(_CUT**k for k in range(_MOST_CUTS)), 0.0):
-            left[number] = cut * trying
-            for name, values in wanted.items():
-                kept[name][number] = low[name] + left[number] * (values[number] - low[name])
-            tried = _simulated(problem, surrogate, state, kept, number, min(number + 1 + ahead, elements))
-            if not limits_broken(tried, problem.limits):
-                break
-        trying = min(1.0, max(_REGROWTH * left[number], _CUT**_MOST_CUTS))
-        end = problem.horizon.edges()[number + 1]
-        state = {each.name: float(tried.at(each.name, end)) for each in problem.system.states}
-    return kept, float(left.mean())
-
-
-def _simulated(
-    problem: Problem,
-    surrogate: Surrogate | None,
-    state: Mapping[str, float],
-    controls: Mapping[str, np.ndarray],
-    first: int,
-    last: int,
-) -> Trajectory:
-    """Simulate from the begin of element ``first`` to the begin of element ``last``."""
-    edges = problem.horizon.edges()
-    return simulate(
-        problem.system,
-        state,
-        {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()},
-        edges[last] - edges[first],
-        surrogate,
-        parameters=problem.parameters,
-        start=edges[first],
-        points=1 + _START_POINTS * (last - first),
-        tolerance=_START_TOLERANCE,
-    )
-
-
-def _on_elements(problem: Problem, name: str, profile: Profile) -> np.ndarray:
-    """A profile's values in the middle of each element, inside the control's range."""
-    edges = problem.horizon.edges()
-    return np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], *problem.controls[name])
 
 
 def _door(
