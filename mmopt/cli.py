@@ -135,7 +135,7 @@ def nmpc(file: StudyFile, folder: Folder = None) -> None:
             raise StudyError(f"{file} has no part 'nmpc'; add one, see case_studies/ecoli_fedbatch/study.yaml")
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
         surrogate = find_surrogate(study, made, network)
-        close_loop(study, made, study.problem(), surrogate, Atlas(network, surrogate.inputs))
+        close_loop(study.nmpc, made, study.problem(), surrogate, Atlas(network, surrogate.inputs))
         told = made.summary["nmpc"]
         _say(
             f"closed loop: {told['final_biomass']:.4g}, {told['ratio']:.1%} of a controller that knows the plant; "

@@ -7,11 +7,13 @@ that an interrupted run keeps what it has.
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,13 +35,15 @@ from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.report import write_report
 from mmopt.results import Trajectory, write_whole
-from mmopt.study import Study
+from mmopt.study import NmpcPart, StarvationPart, Study
 from mmopt.surrogate.certify import compare
 from mmopt.surrogate.surrogate import Surrogate, load_surrogate
 
 PARITY_POINTS: Final = 400
 _PARITY_SEED: Final = 20260101
 """Seed of the points a surrogate is shown on; no training uses it."""
+
+_SIMPLE: Final = {"constant": best_constant, "exponential": best_exponential}
 
 PACKAGES: Final = ("mmopt", "cobra", "pyomo", "omlt", "casadi", "highspy", "scipy", "numpy")
 
@@ -109,12 +113,17 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
         }
     surrogate = _surrogate(study, run, network, fresh)
     atlas = Atlas(network, surrogate.inputs)
-    _parity(run, network, surrogate, study)
-    if study.starvation is not None:
-        _starve(study, run, problem, surrogate, atlas)
-    _optimise(run, problem, surrogate, atlas)
-    if study.nmpc is not None:
-        close_loop(study, run, problem, surrogate, atlas)
+    # the simple feeds need nothing of what follows, so the second core looks for them meanwhile
+    with get_context("spawn").Pool(1) as worker:
+        asked = {role: (role, problem, network, surrogate.inputs) for role in _SIMPLE}
+        simple = {role: worker.apply_async(_simple_feed, arguments) for role, arguments in asked.items()}
+        _parity(run, network, surrogate)
+        if study.starvation is not None:
+            _starve(study.starvation, run, problem, surrogate, atlas)
+        plan, judged = plan_and_replay(run, problem, surrogate, atlas)
+        if study.nmpc is not None:
+            close_loop(study.nmpc, run, problem, surrogate, atlas)
+        _compare_feeds(run, problem, plan, judged, simple)
     run.write_summary()
     with run.stage("report"):
         write_report(run.folder)
@@ -225,7 +234,7 @@ def _describe_surrogate(run: Run, name: str, surrogate: Surrogate) -> None:
     run.summary["surrogate"] = {"name": name, "card": dict(surrogate.card)}
 
 
-def _parity(run: Run, network: Network, surrogate: Surrogate, study: Study) -> None:
+def _parity(run: Run, network: Network, surrogate: Surrogate) -> None:
     """Show the surrogate against the linear program on points it has never met."""
     with run.stage("surrogate on fresh points", PARITY_POINTS) as progress:
         table = sample(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress)
@@ -239,11 +248,8 @@ def _parity(run: Run, network: Network, surrogate: Surrogate, study: Study) -> N
         run.summary["surrogate"]["fresh_points"] = found
 
 
-def _starve(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
+def _starve(part: StarvationPart, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
     """Stop the feed, and follow the cell to where the textbook program is infeasible."""
-    part = study.starvation
-    if part is None:
-        return
     feed = StepFeed((0.0, part.feed_stops, max(part.hours, part.feed_stops + 1.0)), (part.feed, 0.0))
 
     def starved(metabolism: Metabolism) -> Trajectory:
@@ -268,10 +274,22 @@ def _starve(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atla
         }
 
 
-def _optimise(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
-    plan, judged = plan_and_replay(run, problem, surrogate, atlas)
+def _simple_feed(role: str, problem: Problem, network: Network, inputs: Sequence[str]) -> tuple[str, Trajectory]:
+    """Find a simple feed, judged by the exact answer all along; runs in a process of its own."""
+    feed, made = _SIMPLE[role](problem, Atlas(network, inputs))
+    return ", ".join(f"{key} {value:.4g}" for key, value in vars(feed).items()), made
+
+
+def _compare_feeds(
+    run: Run,
+    problem: Problem,
+    plan: Trajectory,
+    judged: Trajectory,
+    simple: Mapping[str, "AsyncResult[tuple[str, Trajectory]]"],
+) -> None:
+    """Set the optimal feed beside the best simple ones, all by the judgement of the linear program."""
     best = judged.final(problem.maximise)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "label": "Optimal feed",
             "role": "optimum",
@@ -282,12 +300,12 @@ def _optimise(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) ->
             "note": "the last on the linear program itself",
         }
     ]
-    for role, find in (("constant", best_constant), ("exponential", best_exponential)):
+    for role, found in simple.items():
         with run.stage(f"best {role} feed"):
-            feed, made = find(problem, atlas)
+            shape, made = found.get()
             run.keep(role, made)
         reached = made.final(problem.maximise)
-        shape = ", ".join(f"{key} {value:.4g}" for key, value in vars(feed).items())
+        gain = best / reached - 1.0
         rows.append(
             {
                 "label": f"Best {role} feed",
@@ -295,19 +313,15 @@ def _optimise(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) ->
                 "optimiser": None,
                 "resimulated": None,
                 "lp": reached,
-                "gain": best / reached - 1.0,
-                "note": f"the optimal feed gives {best / reached - 1.0:.1%} more; {shape}",
+                "gain": gain,
+                "note": f"the optimal feed gives {gain:.1%} more; {shape}",
             }
         )
     run.summary["results"] = rows
-    run.write_summary()
 
 
-def close_loop(study: Study, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
-    """The batch under control on a disturbed plant, and what a controller that knows the plant would reach."""
-    part = study.nmpc
-    if part is None:
-        return
+def close_loop(part: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> None:
+    """Control the batch on a disturbed plant, and as a controller would that knows the plant."""
     steps = int(np.ceil(problem.horizon.length / part.interval - 1.0e-9))
     aimed = replace(problem, limits={**problem.limits, **part.limits})
     told = dict(problem.parameters)

@@ -1,9 +1,7 @@
 """Optimal feeds: they are optimal, they hold on the linear program, and failures say why."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
@@ -21,11 +19,11 @@ from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
 from mmopt.reactor.feeds import StepFeed
 from mmopt.reactor.simulate import simulate
-from mmopt.reactor.system import Cell, Quantity
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study import read_study
 from mmopt.surrogate.surrogate import Surrogate
+from tests.systems import Pulled
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
 
@@ -187,31 +185,6 @@ def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monk
 def test_iteration_limit_is_no_result(problem: Problem, surrogate: Surrogate) -> None:
     with pytest.raises(SolverError, match="stopped at the iteration limit"):
         optimise(replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, bundled=True, options={"max_iter": 2})
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """A cart that is pulled: x' = v, v' = u; from rest the farthest after time T under u <= 1 is T^2 / 2."""
-
-    states = (Quantity("x", "m"), Quantity("v", "m/h"))
-    controls = (Quantity("u", "m/h2"),)
-    derived: tuple[Quantity, ...] = ()
-    readings: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return {}
-
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
-        return {"x": states["v"], "v": controls["u"]}
 
 
 def test_system_without_a_cell_reaches_the_analytic_optimum() -> None:

@@ -1,11 +1,18 @@
 """The doors to Ipopt: data are bounds, endings become our words, and both doors give the same answer."""
 
+import sys
+from pathlib import Path
+
 import pyomo.environ as pyo
 import pytest
 
+from mmopt.control.horizon import Horizon
+from mmopt.control.optimise import optimise
+from mmopt.control.problem import Problem
 from mmopt.errors import SolverError
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.status import Status
+from tests.systems import Pulled
 
 
 def hs71() -> pyo.ConcreteModel:
@@ -59,13 +66,65 @@ def test_iteration_limit_is_called_so() -> None:
     assert NonlinearProgram(hs71(), {"max_iter": 1}).solve().status is Status.ITERATION_LIMIT
 
 
-def test_executable_that_is_none_says_so(tmp_path: object) -> None:
+def test_executable_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(SolverError, match="mmopt doctor"):
-        IpoptExecutable(hs71(), f"{tmp_path}/ipopt").solve()  # type: ignore[arg-type]
+        IpoptExecutable(hs71(), tmp_path / "ipopt").solve()
 
 
-@pytest.mark.skipif(find_executable() is None, reason="no ipopt executable on this machine")
-def test_both_doors_give_the_same_answer() -> None:
-    path = find_executable()
-    assert path is not None
-    assert IpoptExecutable(hs71(), path).solve().objective == pytest.approx(17.0140173, abs=1.0e-6)
+DRIVER = """#!{python}
+# An `ipopt` as a user would have it: the AMPL protocol (.nl in, .sol out) around a real Ipopt.
+import sys
+import casadi
+
+if "-v" in sys.argv:
+    print("Ipopt 3.14.0")
+    sys.exit(0)
+stem = sys.argv[1].removesuffix(".nl")
+options = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
+read = casadi.NlpBuilder()
+read.import_nl(stem + ".nl")
+statement = dict(x=casadi.vertcat(*read.x), f=read.f, g=casadi.vertcat(*read.g))
+most = dict(max_iter=int(options.get("max_iter", 3000)), print_level=0, sb="yes")
+solver = casadi.nlpsol("driver", "ipopt", statement, dict(ipopt=most, print_time=False))
+found = solver(x0=read.x_init, lbx=read.x_lb, ubx=read.x_ub, lbg=read.g_lb, ubg=read.g_ub)
+code = dict(Solve_Succeeded=0, Infeasible_Problem_Detected=200, Maximum_Iterations_Exceeded=400)
+x, duals = found["x"].full().ravel(), found["lam_g"].full().ravel()
+head = ["Ipopt: " + solver.stats()["return_status"], "", "Options", 3, 0, 1, 0, len(duals), len(duals), len(x), len(x)]
+ending = "objno 0 %d" % code.get(solver.stats()["return_status"], 500)
+with open(stem + ".sol", "w") as file:
+    file.write("\\n".join(map(str, [*head, *duals, *x, ending])) + "\\n")
+"""
+
+
+@pytest.fixture
+def executable(tmp_path: Path) -> Path:
+    path = tmp_path / "ipopt"
+    path.write_text(DRIVER.replace("{python}", sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+def test_both_doors_give_the_same_answer(executable: Path) -> None:
+    assert IpoptExecutable(hs71(), executable).solve().objective == pytest.approx(17.0140173, abs=1.0e-6)
+
+
+def test_executable_tells_an_infeasible_problem(executable: Path) -> None:
+    problem = bounded(1.0, 5.0)
+    problem.impossible = pyo.Constraint(expr=problem.y <= -1.0)
+    assert IpoptExecutable(problem, executable).solve().status is Status.INFEASIBLE
+
+
+def test_executable_tells_the_iteration_limit(executable: Path) -> None:
+    assert IpoptExecutable(hs71(), executable, {"max_iter": 1}).solve().status is Status.ITERATION_LIMIT
+
+
+def test_executable_on_the_search_path_is_found(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(executable.parent))
+    assert find_executable() == executable
+
+
+def test_executable_is_the_one_that_optimises(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(executable.parent))
+    cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, maximise="x")
+    plan = optimise(cart)
+    assert (plan.stats["solver"], plan.stats["optimum"]) == ("ipopt executable", pytest.approx(8.0, rel=1.0e-6))

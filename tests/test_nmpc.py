@@ -1,7 +1,7 @@
 """Closed loops: the batch is completed, what is not known is learnt, and failures are survived and told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from mmopt.errors import StudyError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
-from mmopt.reactor.system import Cell, Quantity
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.study import Study, read_study
 from mmopt.surrogate.surrogate import Surrogate
+from tests.systems import Decay
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
 HOURS, INTERVAL = 6.0, 0.5
@@ -147,31 +147,6 @@ def test_interval_longer_than_the_batch_is_refused(problem: Problem, surrogate: 
 def test_noise_is_the_same_for_the_same_seed(problem: Problem, atlas: Atlas) -> None:
     shown = [Plant(problem.system, atlas, problem.initial, noise={"biomass": 0.1}, seed=3).measure() for _ in range(2)]
     assert shown[0] == shown[1]
-
-
-@dataclass(frozen=True)
-class Decay:
-    """x' = -k x: linear, so that an extended Kalman filter is the exact one."""
-
-    states = (Quantity("x", "g"),)
-    controls: tuple[Quantity, ...] = ()
-    derived: tuple[Quantity, ...] = ()
-    readings: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return {"k": 0.5}
-
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
-        return {"x": -parameters["k"] * states["x"]}
 
 
 def test_filter_of_a_linear_system_equals_the_textbook_filter() -> None:

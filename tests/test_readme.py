@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 EVERY_PAGE = [*PAGES, ROOT / "models" / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 CARD = ROOT / "models" / "ecoli_ijo1366" / "surrogate.json"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,3 +58,17 @@ def test_errors_in_a_table_are_those_of_the_shipped_card(page: Path) -> None:
 def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "mmopt").rglob("*.py")), ids=name_of)
+def test_folder_map_names_every_file(source: Path) -> None:
+    assert source.name == "__init__.py" or re.search(rf"── {source.name} ", DESIGN)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = [re.split(r"[><=;\[ ]", each)[0] for each in wanted]
+    assert [
+        name for name in names if not re.search(rf"^\| (?:.*, )?{re.escape(name)}(?:,.*)? \|", DESIGN, re.MULTILINE)
+    ] == []
