@@ -34,7 +34,8 @@ _HOMES = {
     "reactor.simulate": ("simulate",),
     "control.horizon": ("Horizon",),
     "control.problem": ("Problem",),
-    "control.optimise": ("optimise", "replay"),
+    "control.optimise": ("optimise",),
+    "control.plan": ("replay",),
     "control.transcribe": ("transcribe",),
     "control.nmpc": ("Controller",),
     "control.estimate": ("Estimator",),
@@ -62,7 +63,8 @@ if TYPE_CHECKING:
     from mmopt.control.estimate import Estimator
     from mmopt.control.horizon import Horizon
     from mmopt.control.nmpc import Controller
-    from mmopt.control.optimise import optimise, replay
+    from mmopt.control.optimise import optimise
+    from mmopt.control.plan import replay
     from mmopt.control.problem import Problem
     from mmopt.control.transcribe import transcribe
     from mmopt.errors import (

@@ -61,13 +61,11 @@ def train(
 ) -> None:
     """Train a surrogate on sampled labels (sampled now if there are none)."""
     from mmopt.metabolism.network import read_network
-    from mmopt.pipeline import find_table, make_surrogate, make_table
+    from mmopt.pipeline import find_table, make_surrogate
 
     with _opened(file, folder) as (study, made):
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
-        known = (made.folder / "labels.nc").is_file()
-        table = find_table(made, network) if known else make_table(study, made, network)
-        card = make_surrogate(study, made, table, iterations=iterations).card
+        card = make_surrogate(study, made, find_table(study, made, network), iterations=iterations).card
         growth = card["held_out"]["growth"]
         _say(
             f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
@@ -172,14 +170,14 @@ def main() -> None:
 @contextmanager
 def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
     """A checked study, and a run folder that tells its progress on the terminal."""
-    from mmopt.pipeline import Run
+    from mmopt.pipeline import Run, read_summary
     from mmopt.study import read_study
 
     study = read_study(file)
     name = file.resolve().parent.name if file.stem == "study" else file.stem
     with _progress() as tell:
-        made = Run(folder or Path("runs") / name, tell)
-        yield study, made
+        where = folder or Path("runs") / name
+        yield study, Run(where, tell, read_summary(where))
 
 
 @contextmanager
@@ -219,7 +217,7 @@ def _print_summary(summary: dict[str, Any], folder: Path) -> None:
 
     console = Console()
     table = Table(title=summary["title"], title_justify="left")
-    for heading in ("feed", "on the linear program [g]", "optimum gains"):
+    for heading in ("feed", r"on the linear program \[g]", "optimum gains"):
         table.add_column(heading)
     for row in summary["results"]:
         gain = "" if row["gain"] is None else f"{row['gain']:+.1%}"

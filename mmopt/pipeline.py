@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
-from multiprocessing.pool import AsyncResult
+from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ from mmopt.control.baselines import best_constant, best_exponential
 from mmopt.control.closed_loop import Plant, run_closed_loop
 from mmopt.control.estimate import Estimator
 from mmopt.control.nmpc import Controller
-from mmopt.control.optimise import optimise, replay
+from mmopt.control.optimise import optimise
+from mmopt.control.plan import replay
 from mmopt.control.problem import Limits, Problem, limits_broken
 from mmopt.errors import StudyError
 from mmopt.metabolism.atlas import Atlas
@@ -84,6 +85,15 @@ class Run:
         write_whole(self.folder / "summary.json", lambda part: part.write_text(text + "\n"))
 
 
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What earlier commands told in this run folder; empty if there is none that can be read."""
+    try:
+        told = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     """Do everything a study asks for, and write the report.
 
@@ -102,6 +112,7 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
         What ``summary.json`` holds.
     """
     problem = study.problem()
+    run.summary.clear()
     _begin(study, run, problem)
     with run.stage("network"):
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
@@ -114,7 +125,7 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     surrogate = _surrogate(study, run, network, fresh)
     atlas = Atlas(network, surrogate.inputs)
     # the simple feeds need nothing of what follows, so the second core looks for them meanwhile
-    with get_context("spawn").Pool(1) as worker:
+    with _second_core() as worker:
         asked = {role: (role, problem, network, surrogate.inputs) for role in _SIMPLE}
         simple = {role: worker.apply_async(_simple_feed, arguments) for role, arguments in asked.items()}
         _parity(run, network, surrogate)
@@ -179,9 +190,15 @@ def find_surrogate(study: Study, run: Run, network: Network) -> Surrogate:
     return surrogate
 
 
-def find_table(run: Run, network: Network) -> FluxTable:
-    """The labels sampled before in this run folder."""
-    return load_table(run.folder / "labels.nc", network)
+def find_table(study: Study, run: Run, network: Network) -> FluxTable:
+    """The labels sampled before in this run folder, if they are those the study asks for; else sampled now."""
+    path = run.folder / "labels.nc"
+    if path.is_file():
+        table = load_table(path, network)
+        part = study.sampling
+        if (table.domain, len(table), int(table.data.attrs["seed"])) == (study.box(), part.labels, part.seed):
+            return table
+    return make_table(study, run, network)
 
 
 def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> tuple[Trajectory, Trajectory]:
@@ -272,6 +289,17 @@ def _starve(part: StarvationPart, run: Run, problem: Problem, surrogate: Surroga
             "final biomass on the linear program": by_program.final("biomass_amount"),
             "final biomass on the surrogate": by_surrogate.final("biomass_amount"),
         }
+
+
+@contextmanager
+def _second_core() -> Iterator[Pool]:
+    """Start a process beside this one; it ends with the block, also where the block fails."""
+    worker = get_context("spawn").Pool(1)
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.join()
 
 
 def _simple_feed(role: str, problem: Problem, network: Network, inputs: Sequence[str]) -> tuple[str, Trajectory]:

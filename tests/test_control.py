@@ -9,7 +9,8 @@ import pytest
 
 from mmopt.control.baselines import best_constant, best_exponential
 from mmopt.control.horizon import Horizon
-from mmopt.control.optimise import controls_of, optimise, replay
+from mmopt.control.optimise import optimise
+from mmopt.control.plan import controls_of, replay
 from mmopt.control.problem import Problem, limits_broken
 from mmopt.control.start import feasible_start
 from mmopt.control.transcribe import read_controls, start_from, transcribe

@@ -1,35 +1,28 @@
 """Optimal control of a system: simulate, transcribe, start, solve, simulate again, and let the linear program judge.
 
 The objective of a collocation can lie, and a surrogate can. So every optimum carries the gap to an integration of its
-controls, and `replay` puts them on the linear program.
+controls, and with a judge its limits are drawn in until they are kept there.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 import pyomo.environ as pyo
 
+from mmopt.control.margins import Margins, drawn_in, keep_limits
+from mmopt.control.plan import controls_of, read_plan
 from mmopt.control.problem import Problem, limits_broken
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import read_controls, read_states, start_from, tighten, transcribe
-from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.reactor.feeds import Profile, StepFeed
-from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
+from mmopt.control.transcribe import start_from, tighten, transcribe
+from mmopt.errors import InfeasibleError, SolverError
+from mmopt.reactor.feeds import Profile
+from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-
-_KEPT: Final = 2.0e-3
-"""Part of a limit by which the judge may see it broken and still call it kept: the integrator's own error is near it."""
-
-_MARGIN_ROOM: Final = 1.1
-_MOST_MARGIN_ROUNDS: Final = 6
 
 
 def optimise(
@@ -80,29 +73,21 @@ def optimise(
     start_from(program, problem, guess, surrogate)
     ipopt = _door(program, options, bundled)
     built = time.perf_counter()
-    solve = _accepted(ipopt.solve(), problem, guess)
-    solves, margins = [solve], _no_margins(problem)
-    while judge is not None and len(solves) <= _MOST_MARGIN_ROUNDS:
-        plan = _plan(program, problem, surrogate, solve)
-        judged = replay(problem, plan, judge)
-        if max(judged.stats["broken"].values(), default=0.0) <= _KEPT:
-            break
-        margins = _wider_margins(problem, judged, margins)
-        tighten(program, problem, margins)
-        guess, _ = feasible_start(_drawn_in(problem, margins), surrogate, controls_of(plan))
-        start_from(program, problem, guess, surrogate)
-        solve = _accepted(ipopt.solve(), problem, guess)
-        solves.append(solve)
-    plan = _plan(program, problem, surrogate, solve)
-    again = simulate(
-        problem.system,
-        problem.initial,
-        controls_of(plan),
-        problem.horizon.length,
-        surrogate,
-        parameters=problem.parameters,
-    )
-    reached, found = again.final(problem.maximise), plan.final(problem.maximise)
+    solves = [_accepted(ipopt.solve(), problem, guess)]
+    plan = read_plan(program, problem, surrogate, solves[-1].status)
+    margins: Margins = {}
+    if judge is not None:
+
+        def again(drawn: Margins, last: Trajectory) -> Trajectory | None:
+            tighten(program, problem, drawn)
+            careful, _ = feasible_start(drawn_in(problem, drawn), surrogate, controls_of(last))
+            start_from(program, problem, careful, surrogate)
+            solves.append(ipopt.solve())
+            solved = solves[-1].status.solved
+            return read_plan(program, problem, surrogate, solves[-1].status) if solved else None
+
+        kept = keep_limits(problem, plan, judge, again)
+        plan, margins = kept.plan, kept.margins
     stats = {
         "solver": ipopt.name,
         "iterations": sum(each.iterations for each in solves),
@@ -113,60 +98,23 @@ def optimise(
         "constraints": sum(1 for _ in program.component_data_objects(pyo.Constraint, active=True)),
         "start_left": left,
         "margins": {name: float(margin.max()) for name, margin in margins.items() if margin.max() > 0.0},
-        "optimum": found,
-        "resimulated": reached,
-        "resimulation_gap": abs(found - reached) / abs(reached),
+        **_integrated(problem, surrogate, plan),
     }
     return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
-def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> Trajectory:
-    """Simulate the controls of a plan with another cell, usually the linear program itself.
-
-    Parameters
-    ----------
-    problem
-        The problem the plan was made for.
-    plan
-        What `optimise` returned.
-    metabolism
-        Who answers for the cell.
-
-    Returns
-    -------
-    Trajectory
-        ``stats`` holds ``replayed``, the maximised quantity at the end, ``replay_gap`` to the plan, and ``broken``, how
-        far each broken limit is broken relative to the limit.
-    """
-    made = simulate(
+def _integrated(problem: Problem, surrogate: Surrogate | None, plan: Trajectory) -> dict[str, float]:
+    """What the plan claims, what an integration of its controls reaches, and the gap."""
+    again = simulate(
         problem.system,
         problem.initial,
         controls_of(plan),
         problem.horizon.length,
-        metabolism,
+        surrogate,
         parameters=problem.parameters,
     )
-    reached, planned = made.final(problem.maximise), plan.final(problem.maximise)
-    judged = {
-        "replayed": reached,
-        "replay_gap": abs(planned - reached) / abs(reached),
-        "broken": limits_broken(made, problem.limits),
-    }
-    return Trajectory(made.data, made.status, {**made.stats, **judged})
-
-
-def controls_of(plan: Trajectory) -> dict[str, StepFeed]:
-    """The stepwise controls of a plan that `optimise` made.
-
-    Raises
-    ------
-    StudyError
-        If the trajectory is no plan.
-    """
-    if "edges" not in plan.stats:
-        raise StudyError("this trajectory holds no stepwise controls; give one that optimise made")
-    edges = tuple(plan.stats["edges"])
-    return {name: StepFeed(edges, tuple(rates)) for name, rates in plan.stats["controls"].items()}
+    reached, found = again.final(problem.maximise), plan.final(problem.maximise)
+    return {"optimum": found, "resimulated": reached, "resimulation_gap": abs(found - reached) / abs(reached)}
 
 
 def _door(
@@ -194,54 +142,6 @@ def _accepted(solve: Solve, problem: Problem, guess: Trajectory) -> Solve:
             "iterations); try another start, more elements, or looser limits"
         )
     return solve
-
-
-def _plan(program: pyo.ConcreteModel, problem: Problem, surrogate: Surrogate | None, solve: Solve) -> Trajectory:
-    """The program's present answer as a trajectory."""
-    edges = problem.horizon.edges().tolist()
-    rates = {name: values.tolist() for name, values in read_controls(program, problem).items()}
-    points, states = read_states(program, problem)
-    numbers = merged_parameters(problem.system, problem.parameters)
-    return describe(
-        problem.system,
-        points * problem.horizon.length,
-        states,
-        {name: StepFeed(tuple(edges), tuple(values)) for name, values in rates.items()},
-        numbers,
-        answering(problem.system, surrogate, numbers),
-        solve.status,
-        {"edges": edges, "controls": rates},
-    )
-
-
-def _no_margins(problem: Problem) -> dict[str, np.ndarray]:
-    return {name: np.zeros(problem.horizon.elements) for name in problem.limits}
-
-
-def _drawn_in(problem: Problem, margins: Mapping[str, np.ndarray]) -> Problem:
-    """The problem with each limit drawn in by its largest margin."""
-    drawn = {}
-    for name, (low, high) in problem.limits.items():
-        margin = float(margins[name].max())
-        drawn[name] = (None if low is None else low + margin, None if high is None else high - margin)
-    return replace(problem, limits=drawn)
-
-
-def _wider_margins(problem: Problem, judged: Trajectory, margins: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Add to the margin of each element what the judge saw broken in it, and a little more."""
-    edges = problem.horizon.edges()
-    wider = {}
-    for name, margin in margins.items():
-        low, high = problem.limits[name]
-        values = judged[name]
-        excess = np.zeros_like(values)
-        if low is not None:
-            excess = np.maximum(excess, low - values)
-        if high is not None:
-            excess = np.maximum(excess, values - high)
-        worst = [excess[(judged.time >= begin) & (judged.time <= end)].max() for begin, end in pairwise(edges)]
-        wider[name] = margin + _MARGIN_ROOM * np.array(worst)
-    return wider
 
 
 def _why_infeasible(problem: Problem, guess: Trajectory) -> str:

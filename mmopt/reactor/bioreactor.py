@@ -163,8 +163,8 @@ class Bioreactor:
 
     @cached_property
     def readings(self) -> tuple[str, ...]:
-        """Growth and the exchange of each species; the shortfall where it kills."""
-        return (GROWTH, *(each.exchange for each in self.species), *((SHORTFALL,) if self.death else ()))
+        """Growth, the exchange of each species, and the shortfall."""
+        return (GROWTH, *(each.exchange for each in self.species), SHORTFALL)
 
     def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Uptake limit of every species that can be taken up [mmol/gDW/h]."""
@@ -193,7 +193,7 @@ class Bioreactor:
         rates = cell(self.limits(states, parameters))
         biomass, feed = states[BIOMASS_STATE], controls[FEED_CONTROL]
         dilution = feed / states[VOLUME_STATE]
-        decay = parameters["death"] * rates[SHORTFALL] if self.death else 0.0
+        decay = parameters["death"] * rates[SHORTFALL]
         found = {
             VOLUME_STATE: balances.volume_balance(feed),
             BIOMASS_STATE: balances.biomass_balance(biomass, rates[GROWTH], decay, dilution),

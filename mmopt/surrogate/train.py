@@ -37,6 +37,9 @@ _PEAKS = 1.0
 """Weight of the root mean fourth power beside the mean square: on iJO1366 (4,096 labels, 24-24, 4,000 iterations) it
 lowers the worst error of growth from 0.0080 to 0.0062 1/h and that of oxygen from 0.58 to 0.37 mmol/gDW/h."""
 
+_QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
+"""What keeps TensorFlow from speaking of its build on the user's screen, where the user has not said otherwise."""
+
 _MINOR_EXCHANGE = 0.5
 """Exchanges that move less than this over the whole domain count as fluxes inside the cell [mmol/gDW/h]."""
 
@@ -77,7 +80,8 @@ def train(
     Liu and Nocedal (1989), Math. Program. 45:503-528 (L-BFGS).
     """
     widths = _checked(table, hidden, activation)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow speaks of its build otherwise
+    for name, value in _QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
     started = time.perf_counter()
     held_out = _held_out(len(table), seed)
     inputs, fluxes = table.inputs, table.fluxes
