@@ -44,7 +44,7 @@ class Estimator:
 
     References
     ----------
-    Jazwinski (1970), Stochastic Processes and Filtering Theory, Academic Press.
+    Gelb (1974), Applied Optimal Estimation, MIT Press.
     """
 
     def __init__(

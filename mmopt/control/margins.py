@@ -4,7 +4,8 @@ A collocation sees a limit at its points, and with the surrogate's eyes; the jud
 lies between the two views, element by element, is added to the limit (or given back, where the surrogate is the stricter
 one), and the problem solved again. The best plan that the judge lets pass is kept.
 
-Marchetti, Chachuat and Bonvin (2009), Ind. Eng. Chem. Res. 48:6022, correct the constraints of a plant in this way.
+Chachuat, Srinivasan and Bonvin (2009), Comput. Chem. Eng. 33:1557-1567, review how constraints are so modified by what a
+plant shows.
 """
 
 from collections.abc import Callable, Mapping
