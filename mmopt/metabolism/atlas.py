@@ -12,7 +12,7 @@ import numpy as np
 
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import GROWTH, SHORTFALL, LabelProgram
-from mmopt.solvers.highs import AffineLaw
+from mmopt.solvers.laws import AffineLaw
 
 _INSIDE: Final = 1.0e-9
 """How far a basic variable may be beyond its bound for a point to count as inside; the tolerance of the program."""

@@ -15,7 +15,8 @@ import pyomo.environ as pyo
 
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, SolverError
 from mmopt.metabolism.network import Network
-from mmopt.solvers.highs import AffineLaw, LexicographicProgram
+from mmopt.solvers.highs import LexicographicProgram
+from mmopt.solvers.laws import AffineLaw
 from mmopt.status import Status
 
 GROWTH = "growth"

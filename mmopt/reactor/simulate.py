@@ -112,33 +112,44 @@ def simulate(
         return stop_when(states, cell(system.limits(states, numbers))) if stop_when else -1.0
 
     crossing.terminal, crossing.direction = True, 1.0  # type: ignore[attr-defined]
-    times, rows, ended = [np.array([start])], [state[:, None]], False
     edges = _edges(controls, start, duration)
     grid = np.linspace(start, start + duration, points)
+    scales = np.array([each.scale for each in system.states])
+    times, rows, ended = _integrated(derivative, crossing if stop_when else None, edges, grid, state, tolerance, scales)
+    stats = {"seconds": clock.perf_counter() - started, "derivative_calls": calls, "tolerance": tolerance}
+    status = Status.ENDED_EARLY if ended else Status.SIMULATED
+    return describe(system, times, rows, controls, numbers, (cell, names), status, stats)
+
+
+def _integrated(
+    derivative: Callable[[float, np.ndarray], np.ndarray],
+    crossing: Callable[[float, np.ndarray], float] | None,
+    edges: np.ndarray,
+    grid: np.ndarray,
+    state: np.ndarray,
+    tolerance: float,
+    scales: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Integrate stretch by stretch: times, states of shape (states, times), and whether an event ended it."""
+    times, rows = [edges[:1]], [state[:, None]]
     for low, high in pairwise(edges):
-        inner = np.append(grid[(grid > low) & (grid < high)], high)
         part = solve_ivp(
             _held_before(derivative, high),
             (low, high),
             rows[-1][:, -1],
             method="LSODA",
-            t_eval=inner,
+            t_eval=np.append(grid[(grid > low) & (grid < high)], high),
             rtol=tolerance,
-            atol=tolerance * np.array([each.scale for each in system.states]),
-            events=crossing if stop_when else None,
+            atol=tolerance * scales,
+            events=crossing,
         )
         if part.status < 0:
             raise SolverError(f"the integration failed at {low:.4g} h: {part.message}; check parameters and feed")
         times.append(part.t)
         rows.append(part.y)
         if part.status == 1:
-            times.append(part.t_events[0])
-            rows.append(part.y_events[0].T)
-            ended = True
-            break
-    stats = {"seconds": clock.perf_counter() - started, "derivative_calls": calls, "tolerance": tolerance}
-    status = Status.ENDED_EARLY if ended else Status.SIMULATED
-    return describe(system, np.concatenate(times), np.hstack(rows), controls, numbers, (cell, names), status, stats)
+            return np.concatenate([*times, part.t_events[0]]), np.hstack([*rows, part.y_events[0].T]), True
+    return np.concatenate(times), np.hstack(rows), False
 
 
 def describe(

@@ -7,14 +7,13 @@ ones before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import highspy
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
 
+from mmopt.solvers.laws import AffineLaw, Bounds, affine_law
 from mmopt.status import Status
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ _FEASIBILITY: Final = 1.0e-9
 _REDUCED_COST_ZERO: Final = 1.0e-8
 """Reduced costs closer to zero than this, relative to the prices behind them, count as zero."""
 
-_COEFFICIENT_ZERO: Final = 1.0e-11
-"""A basic variable whose law depends less than this on every moving bound does not bound the region."""
-
 _STATUS: Final = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
     highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
@@ -37,24 +33,6 @@ _STATUS: Final = {
     highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
     highspy.HighsModelStatus.kIterationLimit: Status.ITERATION_LIMIT,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class AffineLaw:
-    """How the answer depends on the bounds of the changing variables while one basis stays optimal.
-
-    Attributes
-    ----------
-    constant, slope
-        Returned values are ``constant + slope @ bounds``; shapes (columns,) and (columns, changing).
-    left, right
-        The region: ``left @ bounds <= right``; shapes (conditions, changing) and (conditions,).
-    """
-
-    constant: np.ndarray
-    slope: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
 
 
 class LexicographicProgram:
@@ -167,47 +145,10 @@ class LexicographicProgram:
         leading = self._leading()
         if leading is None:
             return None
-        rows, columns = self._matrix.shape
-        basic = self._basic()
-        moving = np.zeros((columns, len(self._changing)))
-        moving[self._changing, np.arange(len(self._changing))] = 1.0
-        pinned = self._lower == self._upper
-        at_upper = (leading[:columns] < 0.0) | (pinned & ~(leading[:columns] > 0.0))
-        at_upper &= np.isfinite(self._upper)
-        at_upper[self._demanded] = True
-        resting = np.setdiff1d(np.arange(columns), basic)
-        constant, slope = np.zeros(columns), np.zeros((columns, len(self._changing)))
-        follows = np.isin(resting, self._changing) & at_upper[resting]
-        slope[resting[follows]] = moving[resting[follows]]
-        still = resting[~follows]
-        constant[still] = np.where(at_upper[still], self._upper[still], self._lower[still])
-        row_rest = self._row_rest(leading[columns:], basic)
-        whole = sp.hstack([self._matrix, -sp.eye_array(rows)], format="csc")
-        factor = splu(whole[:, basic])
-        push = np.column_stack([self._matrix @ constant - row_rest, self._matrix @ slope])
-        moved = -factor.solve(push)
-        inside = basic < columns
-        constant[basic[inside]], slope[basic[inside]] = moved[inside, 0], moved[inside, 1:]
-        left, right = self._region(basic, moved, moving)
-        returned = self._returned
-        return AffineLaw(np.append(constant, 0.0)[returned], np.vstack([slope, 0.0 * slope[:1]])[returned], left, right)
-
-    def _row_rest(self, leading: np.ndarray, basic: np.ndarray) -> np.ndarray:
-        """Activities of the rows that are not basic."""
-        rest = np.where((leading < 0.0) | np.isinf(self._row_lower), self._row_upper, self._row_lower)
-        rest[basic[basic >= self._matrix.shape[1]] - self._matrix.shape[1]] = 0.0
-        return rest
-
-    def _region(self, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Conditions under which the basic variables keep their bounds; those that always hold are left out."""
-        lower = np.concatenate([self._lower, self._row_lower])[basic]
-        upper = np.concatenate([self._upper, self._row_upper])[basic]
-        follows = np.vstack([moving, np.zeros((len(self._row_lower), moving.shape[1]))])[basic]
-        upper = np.where(np.any(follows, axis=1), 0.0, upper)
-        left = np.vstack([-moved[:, 1:], moved[:, 1:] - follows])
-        right = np.concatenate([moved[:, 0] - lower, upper - moved[:, 0]])
-        depends = (np.abs(left).max(axis=1) > _COEFFICIENT_ZERO) & np.isfinite(right)
-        return left[depends], right[depends]
+        bounds = Bounds(self._lower, self._upper, self._row_lower, self._row_upper)
+        law = affine_law(self._matrix, bounds, self._basic(), leading, self._changing, self._demanded)
+        constant, slope = np.append(law.constant, 0.0), np.vstack([law.slope, np.zeros_like(law.slope[:1])])
+        return AffineLaw(constant[self._returned], slope[self._returned], law.left, law.right)
 
     def _is_strict_optimum(self) -> bool:
         """Whether the present basis is optimal aim by aim, whatever the weights were."""

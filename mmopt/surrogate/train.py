@@ -8,6 +8,7 @@ exchanges of the domain and the shortfall most, the other exchanges less, the fl
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -93,16 +94,28 @@ def train(
 
     keras = _keras_network(len(table.domain.inputs), widths, len(modes), activation, seed)
     loss = _fit(keras, unit[~held_out], wanted[~held_out] / scale, emphasis, iterations, progress)
-    *layers, last = [_layer(dense) for dense in keras.layers]
-    first = Layer(
-        layers[0].weights / _half(table)[:, None],
-        layers[0].bias - (_middle(table) / _half(table)) @ layers[0].weights,
-        layers[0].activation,
-    )
+    surrogate = _assembled(table, [_layer(dense) for dense in keras.layers], scale, modes, offset)
+    how = {
+        "hidden": list(widths),
+        "activation": activation,
+        "training_seed": seed,
+        "iterations": iterations,
+        "loss": loss,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    return replace(surrogate, card=_card(table, surrogate, held_out, how))
+
+
+def _assembled(
+    table: FluxTable, layers: Sequence[Layer], scale: np.ndarray, modes: np.ndarray, offset: np.ndarray
+) -> Surrogate:
+    """Make a surrogate of trained layers, the scaling of inputs and weights folded into the first and the last."""
+    first, *middle, last = layers
+    weights = first.weights / _half(table)[:, None]
     network = table.network
-    surrogate = Surrogate(
+    return Surrogate(
         domain=table.domain,
-        hidden=(first, *layers[1:]),
+        hidden=(Layer(weights, first.bias - _middle(table) @ weights, first.activation), *middle),
         weights=Layer(last.weights * scale, last.bias * scale, "linear"),
         modes=modes,
         offset=offset,
@@ -112,20 +125,19 @@ def train(
         maintenance_demand=network.maintenance_demand,
         card={},
     )
-    card = {
-        **{name: _plain(value) for name, value in table.data.attrs.items() if name not in ("lower", "upper")},
+
+
+def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dict[str, Any]) -> dict[str, Any]:
+    """Tell where a surrogate comes from, how it was trained, and how wrong it is on the labels held out."""
+    origin = {name: _plain(value) for name, value in table.data.attrs.items() if name not in ("lower", "upper")}
+    return {
+        **origin,
         "labels": len(table),
-        "hidden": list(widths),
-        "activation": activation,
-        "training_seed": seed,
-        "iterations": iterations,
-        "loss": loss,
-        "seconds": round(time.perf_counter() - started, 1),
+        **how,
         "version_keras": version("keras"),
-        "held_out": compare(surrogate, network, inputs[held_out], fluxes[held_out]),
-        "balance": balance_error(surrogate, network, inputs),
+        "held_out": compare(surrogate, table.network, table.inputs[held_out], table.fluxes[held_out]),
+        "balance": balance_error(surrogate, table.network, table.inputs),
     }
-    return Surrogate(**{**{name: getattr(surrogate, name) for name in surrogate.__dataclass_fields__}, "card": card})
 
 
 def flux_modes(network: Network, fluxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,118 @@
+"""The affine law of a linear program around an optimal basis, and the region in which it holds.
+
+Basic variables are x_B = B⁻¹ (what the resting ones push), so they are affine in every bound that moves; the law holds as
+long as they keep their own bounds.
+
+Gal and Nedoma (1972), Manage. Sci. 18:406.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import splu
+
+_COEFFICIENT_ZERO: Final = 1.0e-11
+"""A basic variable whose law depends less than this on every moving bound does not bound the region."""
+
+
+@dataclass(frozen=True, eq=False)
+class AffineLaw:
+    """How the answer depends on the bounds of the changing variables while one basis stays optimal.
+
+    Attributes
+    ----------
+    constant, slope
+        Returned values are ``constant + slope @ bounds``; shapes (columns,) and (columns, changing).
+    left, right
+        The region: ``left @ bounds <= right``; shapes (conditions, changing) and (conditions,).
+    """
+
+    constant: np.ndarray
+    slope: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Bounds of the columns and of the rows of a linear program."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    row_lower: np.ndarray
+    row_upper: np.ndarray
+
+
+def affine_law(
+    matrix: sp.csc_array,
+    bounds: Bounds,
+    basic: np.ndarray,
+    leading: np.ndarray,
+    changing: np.ndarray,
+    demanded: np.ndarray,
+) -> AffineLaw:
+    """Read the law of all columns from a basis.
+
+    Parameters
+    ----------
+    matrix
+        A, shape (rows, columns).
+    bounds
+        Present bounds.
+    basic
+        Positions of the basic variables, columns first, then rows.
+    leading
+        Sign of the leading reduced cost of every column and row: where a resting one stands.
+    changing
+        Columns whose upper bound moves.
+    demanded
+        Those of them whose lower bound moves along.
+    """
+    rows, columns = matrix.shape
+    moving = np.zeros((columns, len(changing)))
+    moving[changing, np.arange(len(changing))] = 1.0
+    constant, slope = _resting_columns(bounds, basic, leading[:columns], changing, demanded, moving)
+    activity = np.where((leading[columns:] < 0.0) | np.isinf(bounds.row_lower), bounds.row_upper, bounds.row_lower)
+    activity[basic[basic >= columns] - columns] = 0.0
+    whole = sp.hstack([matrix, -sp.eye_array(rows)], format="csc")
+    push = np.column_stack([matrix @ constant - activity, matrix @ slope])
+    moved = -splu(whole[:, basic]).solve(push)
+    inside = basic < columns
+    constant[basic[inside]], slope[basic[inside]] = moved[inside, 0], moved[inside, 1:]
+    left, right = _region(bounds, basic, moved, moving)
+    return AffineLaw(constant, slope, left, right)
+
+
+def _resting_columns(
+    bounds: Bounds,
+    basic: np.ndarray,
+    leading: np.ndarray,
+    changing: np.ndarray,
+    demanded: np.ndarray,
+    moving: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values of the columns that rest at a bound, and how they follow it; zero for the basic ones."""
+    pinned = bounds.lower == bounds.upper
+    at_upper = ((leading < 0.0) | (pinned & ~(leading > 0.0))) & np.isfinite(bounds.upper)
+    at_upper[demanded] = True
+    resting = np.setdiff1d(np.arange(len(leading)), basic)
+    follows = np.isin(resting, changing) & at_upper[resting]
+    constant, slope = np.zeros(len(leading)), np.zeros_like(moving)
+    slope[resting[follows]] = moving[resting[follows]]
+    still = resting[~follows]
+    constant[still] = np.where(at_upper[still], bounds.upper[still], bounds.lower[still])
+    return constant, slope
+
+
+def _region(bounds: Bounds, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Conditions under which the basic variables keep their bounds; those that always hold are left out."""
+    lower = np.concatenate([bounds.lower, bounds.row_lower])[basic]
+    upper = np.concatenate([bounds.upper, bounds.row_upper])[basic]
+    follows = np.vstack([moving, np.zeros((len(bounds.row_lower), moving.shape[1]))])[basic]
+    upper = np.where(np.any(follows, axis=1), 0.0, upper)
+    left = np.vstack([-moved[:, 1:], moved[:, 1:] - follows])
+    right = np.concatenate([moved[:, 0] - lower, upper - moved[:, 0]])
+    depends = (np.abs(left).max(axis=1) > _COEFFICIENT_ZERO) & np.isfinite(right)
+    return left[depends], right[depends]
