@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
-from multiprocessing.pool import AsyncResult, Pool
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from mmopt.control.nmpc import Controller
 from mmopt.control.optimise import optimise
 from mmopt.control.plan import replay
 from mmopt.control.problem import Limits, Problem, limits_broken
-from mmopt.errors import StudyError
+from mmopt.errors import MmoptError, SolverError, StudyError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.network import Network, read_network
 from mmopt.metabolism.pfba import GROWTH
@@ -125,9 +125,7 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     surrogate = _surrogate(study, run, network, fresh)
     atlas = Atlas(network, surrogate.inputs)
     # the simple feeds need nothing of what follows, so the second core looks for them meanwhile
-    with _second_core() as worker:
-        asked = {role: (role, problem, network, surrogate.inputs) for role in _SIMPLE}
-        simple = {role: worker.apply_async(_simple_feed, arguments) for role, arguments in asked.items()}
+    with _simple_feeds_meanwhile(problem, network, surrogate.inputs) as simple:
         _parity(run, network, surrogate)
         if study.starvation is not None:
             _starve(study.starvation, run, problem, surrogate, atlas)
@@ -217,7 +215,7 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
     run.summary["optimisation"] = {
         "status": plan.status.value,
         **{key: plan.stats[key] for key in keys},
-        "limits drawn in by the judge": ", ".join(drawn) or "none",
+        "limits moved by up to": ", ".join(drawn) or "none",
     }
     run.summary["gaps"] = {"resimulation": plan.stats["resimulation_gap"], "replay": judged.stats["replay_gap"]}
     run.summary["violations"] = _violations(judged, problem.limits)
@@ -292,20 +290,43 @@ def _starve(part: StarvationPart, run: Run, problem: Problem, surrogate: Surroga
 
 
 @contextmanager
-def _second_core() -> Iterator[Pool]:
-    """Start a process beside this one; it ends with the block, also where the block fails."""
-    worker = get_context("spawn").Pool(1)
+def _simple_feeds_meanwhile(problem: Problem, network: Network, inputs: Sequence[str]) -> Iterator[Connection]:
+    """Look for the simple feeds in a process of its own, which ends with the block, also where the block fails."""
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_simple_feeds, args=(theirs, problem, network, inputs), daemon=True)
+    process.start()
+    theirs.close()
     try:
-        yield worker
+        yield ours
     finally:
-        worker.terminate()
-        worker.join()
+        process.terminate()
+        process.join()
 
 
-def _simple_feed(role: str, problem: Problem, network: Network, inputs: Sequence[str]) -> tuple[str, Trajectory]:
-    """Find a simple feed, judged by the exact answer all along; runs in a process of its own."""
-    feed, made = _SIMPLE[role](problem, Atlas(network, inputs))
-    return ", ".join(f"{key} {value:.4g}" for key, value in vars(feed).items()), made
+def _simple_feeds(told: Connection, problem: Problem, network: Network, inputs: Sequence[str]) -> None:
+    """Find the simple feeds, judged by the exact answer all along, and tell each of them or why there is none."""
+    atlas = Atlas(network, inputs)
+    for find in _SIMPLE.values():
+        try:
+            feed, made = find(problem, atlas)
+        except MmoptError as error:
+            told.send(error)
+        else:
+            told.send((", ".join(f"{key} {value:.4g}" for key, value in vars(feed).items()), made))
+
+
+def _told_feed(role: str, told: Connection) -> tuple[str, Trajectory]:
+    try:
+        answer = told.recv()
+    except EOFError as error:
+        raise SolverError(
+            f"the search for the best {role} feed ended without an answer; run the study again"
+        ) from error
+    if isinstance(answer, MmoptError):
+        raise answer
+    shape, made = answer
+    return shape, made
 
 
 def _compare_feeds(
@@ -313,7 +334,7 @@ def _compare_feeds(
     problem: Problem,
     plan: Trajectory,
     judged: Trajectory,
-    simple: Mapping[str, "AsyncResult[tuple[str, Trajectory]]"],
+    simple: Connection,
 ) -> None:
     """Set the optimal feed beside the best simple ones, all by the judgement of the linear program."""
     best = judged.final(problem.maximise)
@@ -328,9 +349,9 @@ def _compare_feeds(
             "note": "the last on the linear program itself",
         }
     ]
-    for role, found in simple.items():
+    for role in _SIMPLE:
         with run.stage(f"best {role} feed"):
-            shape, made = found.get()
+            shape, made = _told_feed(role, simple)
             run.keep(role, made)
         reached = made.final(problem.maximise)
         gain = best / reached - 1.0
@@ -379,9 +400,9 @@ def close_loop(part: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate,
         "fallbacks": loop.stats["fallbacks"],
         "median_ms": 1000.0 * loop.stats["median_seconds"],
         "worst_ms": 1000.0 * loop.stats["worst_seconds"],
-        "limits broken on the plant": {
-            name: f"by {broken:.1%} of the limit" for name, broken in limits_broken(loop, problem.limits).items()
-        }
+        "limits broken on the plant": ", ".join(
+            f"{name} by {broken:.1%} of the limit" for name, broken in limits_broken(loop, problem.limits).items()
+        )
         or "none",
     }
 

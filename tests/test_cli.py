@@ -1,5 +1,6 @@
 """The command line: one verb a command, one line an error, and a whole study from end to end."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,14 @@ def test_infeasible_limits_end_with_code_one(folder: Path) -> None:
     assert done.returncode == 1
     assert "oxygen_saturation" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_failed_run_says_why_in_its_last_line(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "made" / "surrogate", tmp_path / "surrogate")
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "[20.0, null]", "[99.0, null]") + "surrogate: surrogate\n")
+    done = mmopt("run", "study.yaml", at=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("mmopt: no controls keep all limits")
 
 
 def test_surrogate_of_another_network_is_refused(tmp_path: Path) -> None:
