@@ -213,7 +213,10 @@ def _course(run: _Run) -> str:
     facts = page.facts(run.part("optimisation"))
     if not runs:
         return facts
-    what = "The plan as the optimiser sees it and as the metabolic network answers it; the red side is forbidden to the LP plant. Where the optimiser stands a little beyond a limit, the judge found it too strict."
+    what = (
+        "The plan as the optimiser sees it and as the metabolic network answers it; the red side is forbidden to the LP "
+        "plant. Where the optimiser stands a little beyond a limit, the judge found it too strict there."
+    )
     pictures = _figure(run, "trajectories", plot_trajectories(runs, limits=run.limits()), what, runs)
     rates = list(dict.fromkeys(name for one in runs.values() for name in one.names("rate") if name != "growth"))
     if rates:
