@@ -375,15 +375,19 @@ def close_loop(part: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate,
     aimed = replace(problem, limits={**problem.limits, **part.limits})
     told = dict(problem.parameters)
     loops = {}
-    for role, known in (("closed_loop", told), ("reference", {**told, **part.disturbance})):
-        with run.stage("closed loop" if role == "closed_loop" else "closed loop, plant known", steps) as progress:
+    # the loop that counts runs on the linear program itself; what it is compared with, on the same answers remembered
+    for role, stage, known, cell in (
+        ("closed_loop", "closed loop on the linear program", told, atlas.program),
+        ("reference", "closed loop, plant known", {**told, **part.disturbance}, atlas),
+    ):
+        with run.stage(stage, steps) as progress:
             controller = Controller(replace(aimed, parameters=known), surrogate, part.interval)
             estimator = Estimator(
                 problem.system, surrogate, problem.initial, part.noise, parameters=known, drifting=part.estimated
             )
             plant = Plant(
                 problem.system,
-                atlas,
+                cell,
                 problem.initial,
                 parameters={**told, **part.disturbance},
                 noise=part.noise,
