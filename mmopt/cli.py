@@ -223,6 +223,9 @@ def _print_summary(summary: dict[str, Any], folder: Path) -> None:
         gain = "" if row["gain"] is None else f"{row['gain']:+.1%}"
         table.add_row(row["label"], f"{row['lp']:.2f}", gain)
     console.print(table)
+    for row in summary["results"]:
+        if row["gain"] is not None and row["gain"] < 0.0:
+            console.print(f"{row['label']}: {row['note']}")
     gaps = summary["gaps"]
     console.print(
         f"plan against integration {gaps['resimulation']:.2%}, against the linear program {gaps['replay']:.2%}"
