@@ -280,3 +280,30 @@ def test_missing_objective_names_candidates(source: cobra.Model) -> None:
 def test_missing_objective_is_replaced_by_a_named_biomass(source: cobra.Model, textbook: Network) -> None:
     source.objective = {}
     assert read_network(source, biomass="Biomass_Ecoli_core").hash == textbook.hash
+
+
+OPENING = b'<?xml version="1.0"?><sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1">'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'<?xml version="1.0"?><!DOCTYPE sbml [<!ENTITY a "aaaa">]><sbml>&a;</sbml>', "remove the DOCTYPE"),
+        (OPENING + b"<a>" * 200_000, "nest more than 100 deep"),
+        (OPENING + b"<a></b></sbml>", "mismatched tag"),
+        (OPENING, "no element found"),
+    ],
+)
+def test_file_that_would_harm_its_reader_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "cell.xml").write_bytes(content)
+    with pytest.raises(NetworkError, match=said):
+        read_network(tmp_path / "cell.xml")
+
+
+def test_gzip_bomb_is_refused_before_it_inflates(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "cell.xml.gz", "wb") as file:
+        file.write(OPENING)
+        for _ in range(64):
+            file.write(b" " * 2**20)
+    with pytest.raises(NetworkError, match="inflates to more than"):
+        read_network(tmp_path / "cell.xml.gz")

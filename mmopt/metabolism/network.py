@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mmopt.errors import NetworkError, nearest
+from mmopt.metabolism.sbml import check_sbml
 
 if TYPE_CHECKING:
     import cobra
@@ -26,8 +27,6 @@ PACKAGED = ("textbook", "iJO1366", "salmonella")
 
 _UNBOUNDED = 1.0e3
 """Flux bounds at or beyond this are the field's way to write 'no bound' [mmol/gDW/h]."""
-
-_SBML_START = (b"<sbml", b"<?xml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +173,11 @@ def _read_cobra(source: str | Path) -> "cobra.Model":
     path = Path(source)
     if str(source) in PACKAGED:
         path = Path(cobra.data.__file__).parent / f"{source}.xml.gz"
-    _check_sbml(path)
+    if not path.is_file():
+        raise NetworkError(
+            f"there is no file '{path}', and no packaged network of that name; {nearest(str(path), PACKAGED)}"
+        )
+    check_sbml(path)
     with _quiet("cobra"):
         try:
             return read_sbml_model(str(path))
@@ -183,25 +186,6 @@ def _read_cobra(source: str | Path) -> "cobra.Model":
             raise NetworkError(
                 f"{path} cannot be read as SBML: {reason}. Check the file with an SBML validator"
             ) from error
-
-
-def _check_sbml(path: Path) -> None:
-    import gzip
-    import zlib
-
-    if not path.is_file():
-        raise NetworkError(
-            f"there is no file '{path}', and no packaged network of that name; {nearest(str(path), PACKAGED)}"
-        )
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, EOFError, zlib.error) as error:
-        raise NetworkError(f"{path} cannot be read ({error}); give an SBML file, plain or gzipped") from error
-    if not head:
-        raise NetworkError(f"{path} is empty; give an SBML file (.xml or .xml.gz)")
-    if not head.startswith(_SBML_START) or b"<sbml" not in head:
-        raise NetworkError(f"{path} is not SBML: it begins with {head[:20]!r}; give an SBML file (.xml or .xml.gz)")
 
 
 @contextmanager
