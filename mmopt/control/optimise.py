@@ -46,8 +46,8 @@ def optimise(
         Profiles to start from, by control; they are cut until their simulation keeps the limits. By default the middle of
         each control's range.
     judge
-        If given, the plan is replayed on it, and where a limit is broken there, it is drawn in by as much and the problem
-        solved again, until the limits are kept on the judge.
+        If given, the plan is replayed on it, and limits are moved, element by element, by what lies between its view and
+        the plan's, until they are kept on the judge; see `mmopt.control.margins`.
     options
         Options of Ipopt that differ from mmopt's.
     bundled
