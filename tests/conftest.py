@@ -1,9 +1,14 @@
-"""What many tests share: networks are read once a session, and the names that docstring examples use."""
+"""What many tests share: networks are read, and atlases explored, once a session."""
 
+import numpy as np
 import pytest
 
-from mmopt.metabolism.network import Network, read_network
+from mmopt import Domain
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.fluxes import Labels
+from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
+from mmopt.metabolism.reading import read_network
 from mmopt.surrogate.surrogate import Surrogate, load_surrogate
 
 
@@ -15,6 +20,63 @@ def textbook() -> Network:
 @pytest.fixture(scope="session")
 def ijo1366() -> Network:
     return read_network("iJO1366")
+
+
+@pytest.fixture(scope="session")
+def salmonella() -> Network:
+    return read_network("salmonella")
+
+
+@pytest.fixture(scope="session")
+def domain() -> Domain:
+    """From nothing to about what *E. coli* takes up at most."""
+    return Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
+
+
+def explored(network: Network, domain: Domain) -> Atlas:
+    atlas = Atlas(network, domain)
+    atlas.explore()
+    return atlas
+
+
+@pytest.fixture(scope="session")
+def textbook_atlas(textbook: Network, domain: Domain) -> Atlas:
+    return explored(textbook, domain)
+
+
+@pytest.fixture(scope="session")
+def ijo1366_atlas(ijo1366: Network, domain: Domain) -> Atlas:
+    return explored(ijo1366, domain)
+
+
+@pytest.fixture(scope="session")
+def salmonella_atlas(salmonella: Network, domain: Domain) -> Atlas:
+    return explored(salmonella, domain)
+
+
+@pytest.fixture(scope="session")
+def points(domain: Domain) -> np.ndarray:
+    """Random points of the domain, neighbours after each other: that spares the program half of its steps."""
+    unit = np.random.default_rng(2024).random((2000, len(domain.inputs)))
+    slab, bar = (unit[:, 0] * 8.0).astype(int), (unit[:, 1] * 8.0).astype(int)
+    across = np.where(slab % 2 == 0, bar, 7 - bar)
+    along = np.where((8 * slab + across) % 2 == 0, unit[:, 2], -unit[:, 2])
+    return domain.lower + unit[np.lexsort([along, across, slab])] * (domain.upper - domain.lower)
+
+
+@pytest.fixture(scope="session")
+def textbook_labels(textbook: Network, domain: Domain, points: np.ndarray) -> Labels:
+    return LabelProgram(textbook, domain.inputs).batch(points)
+
+
+@pytest.fixture(scope="session")
+def ijo1366_labels(ijo1366: Network, domain: Domain, points: np.ndarray) -> Labels:
+    return LabelProgram(ijo1366, domain.inputs).batch(points)
+
+
+@pytest.fixture(scope="session")
+def salmonella_labels(salmonella: Network, domain: Domain, points: np.ndarray) -> Labels:
+    return LabelProgram(salmonella, domain.inputs).batch(points)
 
 
 @pytest.fixture(scope="session")

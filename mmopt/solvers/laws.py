@@ -13,6 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from mmopt.solvers.highs import Simplex
+
 _COEFFICIENT_ZERO: Final = 1.0e-11
 """A basic variable whose law depends less than this on every moving bound does not bound the region."""
 
@@ -34,20 +36,20 @@ class AffineLaw:
     left: np.ndarray
     right: np.ndarray
 
+    def of(self, spread: np.ndarray, offset: np.ndarray | None = None) -> "AffineLaw":
+        """The same law in other variables x, where bounds are ``spread @ x + offset``."""
+        if offset is None:
+            return AffineLaw(self.constant, self.slope @ spread, self.left @ spread, self.right)
+        constant = self.constant + self.slope @ offset
+        return AffineLaw(constant, self.slope @ spread, self.left @ spread, self.right - self.left @ offset)
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Bounds of the columns and of the rows of a linear program."""
-
-    lower: np.ndarray
-    upper: np.ndarray
-    row_lower: np.ndarray
-    row_upper: np.ndarray
+    def where(self, left: np.ndarray, right: np.ndarray) -> "AffineLaw":
+        """The same law in a smaller region."""
+        return AffineLaw(self.constant, self.slope, np.vstack([self.left, left]), np.concatenate([self.right, right]))
 
 
 def affine_law(
-    matrix: sp.csc_array,
-    bounds: Bounds,
+    program: Simplex,
     basic: np.ndarray,
     leading: np.ndarray,
     changing: np.ndarray,
@@ -57,10 +59,8 @@ def affine_law(
 
     Parameters
     ----------
-    matrix
-        A, shape (rows, columns).
-    bounds
-        Present bounds.
+    program
+        The program, with its present bounds.
     basic
         Positions of the basic variables, columns first, then rows.
     leading
@@ -70,23 +70,24 @@ def affine_law(
     demanded
         Those of them whose lower bound moves along.
     """
+    matrix = program.matrix
     rows, columns = matrix.shape
     moving = np.zeros((columns, len(changing)))
     moving[changing, np.arange(len(changing))] = 1.0
-    constant, slope = _resting_columns(bounds, basic, leading[:columns], changing, demanded, moving)
-    activity = np.where((leading[columns:] < 0.0) | np.isinf(bounds.row_lower), bounds.row_upper, bounds.row_lower)
+    constant, slope = _resting_columns(program, basic, leading[:columns], changing, demanded, moving)
+    activity = np.where((leading[columns:] < 0.0) | np.isinf(program.row_lower), program.row_upper, program.row_lower)
     activity[basic[basic >= columns] - columns] = 0.0
     whole = sp.hstack([matrix, -sp.eye_array(rows)], format="csc")
     push = np.column_stack([matrix @ constant - activity, matrix @ slope])
     moved = -splu(whole[:, basic]).solve(push)
     inside = basic < columns
     constant[basic[inside]], slope[basic[inside]] = moved[inside, 0], moved[inside, 1:]
-    left, right = _region(bounds, basic, moved, moving)
+    left, right = _region(program, basic, moved, moving)
     return AffineLaw(constant, slope, left, right)
 
 
 def _resting_columns(
-    bounds: Bounds,
+    program: Simplex,
     basic: np.ndarray,
     leading: np.ndarray,
     changing: np.ndarray,
@@ -94,23 +95,25 @@ def _resting_columns(
     moving: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values of the columns that rest at a bound, and how they follow it; zero for the basic ones."""
-    pinned = bounds.lower == bounds.upper
-    at_upper = ((leading < 0.0) | (pinned & ~(leading > 0.0))) & np.isfinite(bounds.upper)
+    pinned = program.lower == program.upper
+    at_upper = ((leading < 0.0) | (pinned & ~(leading > 0.0))) & np.isfinite(program.upper)
     at_upper[demanded] = True
     resting = np.setdiff1d(np.arange(len(leading)), basic)
     follows = np.isin(resting, changing) & at_upper[resting]
     constant, slope = np.zeros(len(leading)), np.zeros_like(moving)
     slope[resting[follows]] = moving[resting[follows]]
     still = resting[~follows]
-    constant[still] = np.where(at_upper[still], bounds.upper[still], bounds.lower[still])
+    constant[still] = np.where(at_upper[still], program.upper[still], program.lower[still])
     return constant, slope
 
 
-def _region(bounds: Bounds, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _region(
+    program: Simplex, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Conditions under which the basic variables keep their bounds; those that always hold are left out."""
-    lower = np.concatenate([bounds.lower, bounds.row_lower])[basic]
-    upper = np.concatenate([bounds.upper, bounds.row_upper])[basic]
-    follows = np.vstack([moving, np.zeros((len(bounds.row_lower), moving.shape[1]))])[basic]
+    lower = np.concatenate([program.lower, program.row_lower])[basic]
+    upper = np.concatenate([program.upper, program.row_upper])[basic]
+    follows = np.vstack([moving, np.zeros((len(program.row_lower), moving.shape[1]))])[basic]
     upper = np.where(np.any(follows, axis=1), 0.0, upper)
     left = np.vstack([-moved[:, 1:], moved[:, 1:] - follows])
     right = np.concatenate([moved[:, 0] - lower, upper - moved[:, 0]])

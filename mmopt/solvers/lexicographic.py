@@ -1,0 +1,215 @@
+"""Linear programs with several aims in strict order, compiled once and re-solved for other bounds.
+
+A weighted sum of the aims finds a basis fast; it is then *proved* to be the strict optimum from its reduced costs, taken
+aim by aim. The proof depends on the basis alone and not on the bounds, so each basis is proved once, and an answer never
+rests on the weights. Where the proof fails, the aims are passed one after the other, each on the optimal face of the
+ones before.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from mmopt.solvers.highs import FEASIBILITY, Simplex
+from mmopt.solvers.laws import AffineLaw, affine_law
+from mmopt.status import Status
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
+
+_REDUCED_COST_ZERO: Final = 1.0e-8
+"""Reduced costs closer to zero than this, relative to the prices behind them, count as zero."""
+
+
+class LexicographicProgram:
+    """A linear program whose active objectives are minimised in strict order.
+
+    Parameters
+    ----------
+    problem
+        A Pyomo problem with linear constraints and several active minimisation objectives, first aim first.
+    weights
+        One for each objective: the combined objective that is tried first.
+    columns
+        Variables whose values `solve` returns, in this order.
+    changing
+        Variables whose bounds `solve` sets, in this order; one with equal bounds in the problem stays fixed, at new values.
+    """
+
+    def __init__(
+        self,
+        problem: "pyo.ConcreteModel",
+        *,
+        weights: Sequence[float],
+        columns: "Sequence[pyo.Var]",
+        changing: "Sequence[pyo.Var]",
+    ) -> None:
+        from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+
+        form = LinearStandardFormCompiler().write(problem, mixed_form=True)
+        position = {id(variable): column for column, variable in enumerate(form.columns)}
+        self._returned = np.array([position.get(id(variable), -1) for variable in columns], dtype=np.int32)
+        self._changing = np.array([position[id(variable)] for variable in changing], dtype=np.int32)
+        self._demanded = self._changing[[v.lb == v.ub for v in changing]]
+        self._aims = np.asarray(form.c.todense(), dtype=float)
+        self._combined = np.asarray(weights, dtype=float) @ self._aims
+        lower = np.array([-np.inf if v.lb is None else v.lb for v in form.columns], dtype=float)
+        upper = np.array([np.inf if v.ub is None else v.ub for v in form.columns], dtype=float)
+        bound_type = np.array([row.bound_type for row in form.rows])
+        rows = np.where(bound_type == 1, -np.inf, form.rhs), np.where(bound_type == -1, np.inf, form.rhs)
+        self._simplex = Simplex(sp.csc_array(form.A), self._combined, (lower, upper), rows)
+        self._transposed = sp.csr_array(self._simplex.matrix.T)
+        self._proved: dict[bytes, np.ndarray | None] = {}
+        self._passes = 0
+        self._home = None
+
+    def solve(self, lower: np.ndarray, upper: np.ndarray, closed: Sequence[int] = ()) -> tuple[np.ndarray, Status]:
+        """Solve with new bounds of the changing variables.
+
+        Parameters
+        ----------
+        lower, upper
+            Bounds of the ``changing`` variables, in their order.
+        closed
+            Numbers of ``columns`` that are held at zero, for this solve alone.
+
+        Returns
+        -------
+        values, status
+            Values of ``columns``, meaningful only if ``status.solved``.
+        """
+        self._simplex.set_bounds(self._changing, lower, upper)
+        if len(closed):
+            return self._solve_closed(self._returned[np.asarray(closed, dtype=int)])
+        status = self._solve()
+        return self._answer(), status
+
+    @property
+    def bases_proved(self) -> int:
+        """How many distinct optimal bases were met and proved so far."""
+        return sum(leading is not None for leading in self._proved.values())
+
+    @property
+    def passes(self) -> int:
+        """How many solves the combined objective could not answer, and that went aim by aim."""
+        return self._passes
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether `settle` was called."""
+        return self._home is not None
+
+    def settle(self) -> None:
+        """Make the present basis the one that `restart` goes back to."""
+        self._home = self._simplex.basis()
+
+    def restart(self) -> None:
+        """Go back to the settled basis, so that what follows does not depend on what was solved before."""
+        self._simplex.restart(self._home)
+
+    def law(self) -> AffineLaw | None:
+        """The law around the present answer; None where its basis could not be proved.
+
+        The upper bounds of the changing variables move, and with them the lower bounds of those that are fixed. Strict
+        optimality of a basis does not depend on any bound, so the law holds wherever its values keep all bounds.
+        """
+        leading = self._leading(*self._simplex.values())
+        if leading is None:
+            return None
+        basic = np.sort(self._simplex.basic())  # one basis, one rounding, whatever order the simplex met it in
+        law = affine_law(self._simplex, basic, leading, self._changing, self._demanded)
+        constant, slope = np.append(law.constant, 0.0), np.vstack([law.slope, np.zeros_like(law.slope[:1])])
+        return AffineLaw(constant[self._returned], slope[self._returned], law.left, law.right)
+
+    def _solve_closed(self, columns: np.ndarray) -> tuple[np.ndarray, Status]:
+        columns = columns[columns >= 0]
+        kept = self._simplex.lower[columns], self._simplex.upper[columns]
+        self._simplex.set_bounds(columns, np.zeros(len(columns)), np.zeros(len(columns)))
+        try:
+            status = self._solve()
+            return self._answer(), status
+        finally:
+            self._simplex.set_bounds(columns, *kept)
+
+    def _solve(self) -> Status:
+        status = self._simplex.run()
+        if status is Status.NUMERICAL_TROUBLE:  # large weights can be too much for a cold start; single aims are not
+            self._simplex.restart()
+            status = self._pass_through_aims()
+        elif status.solved and self._leading(*self._simplex.values()) is None:
+            status = self._pass_through_aims()
+        return status
+
+    def _answer(self) -> np.ndarray:
+        values = np.append(self._simplex.values()[0], 0.0)  # a variable in no constraint and no aim stays at zero
+        answer: np.ndarray = values[self._returned]
+        return answer
+
+    def _leading(self, values: np.ndarray, activity: np.ndarray) -> np.ndarray | None:
+        """Sign of the first aim that moving each variable would worsen; None if the present basis is not optimal."""
+        basic = self._simplex.basic()
+        at_lower, at_upper = self._resting(np.concatenate([values, activity]))
+        key = np.sort(basic).tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
+        if key not in self._proved:
+            reduced, zero = self._reduced_costs(basic, self._aims)
+            self._proved[key] = _lexicographically_optimal(reduced, zero, basic, at_lower, at_upper)
+        return self._proved[key]
+
+    def _resting(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the columns and rows stand at their lower and at their upper bound; fixed ones do both."""
+        lower = np.concatenate([self._simplex.lower, self._simplex.row_lower])
+        upper = np.concatenate([self._simplex.upper, self._simplex.row_upper])
+        return values <= lower + FEASIBILITY, values >= upper - FEASIBILITY
+
+    def _reduced_costs(self, basic: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Reduced costs of each aim over columns and rows, and how small of them counts as zero."""
+        costs = np.hstack([aims, np.zeros((len(aims), self._simplex.matrix.shape[0]))])
+        prices = np.array([self._simplex.prices(cost[basic]) for cost in costs])
+        reduced = np.hstack([aims - (self._transposed @ prices.T).T, prices])
+        scale = np.maximum(1.0, np.abs(prices).max(axis=1))
+        return reduced, _REDUCED_COST_ZERO * scale
+
+    def _pass_through_aims(self) -> Status:
+        """Take the aims one by one, each on the optimal face of those before; the strict order by definition."""
+        self._passes += 1
+        simplex = self._simplex
+        kept = simplex.lower.copy(), simplex.upper.copy()
+        kept_rows = simplex.row_lower.copy(), simplex.row_upper.copy()
+        status = Status.OPTIMAL
+        for aim in self._aims:
+            simplex.set_cost(aim)
+            status = simplex.run()
+            if not status.solved:
+                break
+            self._freeze(aim)
+        simplex.set_bounds(np.arange(len(kept[0])), *kept)
+        simplex.set_row_bounds(np.arange(len(kept_rows[0])), *kept_rows)
+        simplex.set_cost(self._combined)
+        return status
+
+    def _freeze(self, aim: np.ndarray) -> None:
+        """Fix every variable whose move would worsen ``aim``: what stays free is its optimal face."""
+        simplex = self._simplex
+        reduced, zero = self._reduced_costs(simplex.basic(), aim[None, :])
+        columns, rows = np.split(np.abs(reduced[0]) > zero[0], [len(aim)])
+        values, activity = simplex.values()
+        here = np.flatnonzero(columns)
+        at = np.clip(values[here], simplex.lower[here], simplex.upper[here])
+        simplex.set_bounds(here, at, at)
+        here = np.flatnonzero(rows)
+        at = np.clip(activity[here], simplex.row_lower[here], simplex.row_upper[here])
+        simplex.set_row_bounds(here, at, at)
+
+
+def _lexicographically_optimal(
+    reduced: np.ndarray, zero: np.ndarray, basic: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
+) -> np.ndarray | None:
+    """Signs of the leading reduced costs, if no nonbasic variable can leave its bound without worsening an aim first."""
+    sign = np.where(np.abs(reduced) > zero[:, None], np.sign(reduced), 0.0)
+    first = np.argmax(sign != 0.0, axis=0)
+    leading = np.take_along_axis(sign, first[None, :], axis=0)[0]
+    bad = ((leading < 0.0) & ~at_upper) | ((leading > 0.0) & ~at_lower)
+    bad[basic] = False
+    return None if np.any(bad & ~(at_lower & at_upper)) else leading

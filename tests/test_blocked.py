@@ -1,0 +1,163 @@
+"""Reactions that cannot run are found exactly: by three steps on small networks, and as cobra finds them on large ones."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from cobra.flux_analysis import find_blocked_reactions
+from cobra.io import read_sbml_model
+from scipy.optimize import linprog
+
+from mmopt.metabolism.blocked import running_directions
+from mmopt.metabolism.network import Network
+
+
+def runs(rows: Sequence[Sequence[float]], reversible: Sequence[int] = ()) -> list[bool]:
+    """Whether each reaction of a small network can run; rows are metabolites."""
+    stoichiometry = sp.csc_array(np.array(rows, dtype=float))
+    forward = np.full(stoichiometry.shape[1], True)
+    reverse = np.isin(np.arange(len(forward)), reversible)
+    found = running_directions(stoichiometry, forward, reverse)
+    return (found[0] | found[1]).tolist()
+
+
+def test_chain_from_border_to_border_runs() -> None:
+    assert runs([[1, -1, 0], [0, 1, -1]]) == [True, True, True]
+
+
+def test_chain_to_a_dead_end_is_blocked_all_along() -> None:
+    # -> a, a -> b, b -> c, a ->
+    assert runs([[1, -1, 0, -1], [0, 1, -1, 0], [0, 0, 1, 0]]) == [True, False, False, True]
+
+
+def test_chain_from_nothing_is_blocked_all_along() -> None:
+    # b -> a, a ->, c -> b
+    assert runs([[1, -1, 0], [-1, 0, 1], [0, 0, -1]]) == [False, False, False]
+
+
+def test_reversible_reaction_to_a_dead_end_is_blocked() -> None:
+    assert runs([[1, -1, -1], [0, 0, 1]], reversible=[2]) == [True, True, False]
+
+
+def test_reaction_written_backwards_runs() -> None:
+    # a <- b in the reverse direction alone: the border makes a, and b leaves
+    stoichiometry = sp.csc_array(np.array([[1.0, 1.0, 0.0], [0.0, -1.0, -1.0]]))
+    forward, reverse = running_directions(stoichiometry, np.array([True, False, True]), np.array([False, True, False]))
+    assert (forward.tolist(), reverse.tolist()) == ([True, False, True], [False, True, False])
+
+
+def test_irreversible_cycle_that_grows_is_blocked() -> None:
+    # a -> 2 b, b -> a: both are made and both are used, yet no flux keeps both level
+    assert runs([[-1, 1], [2, -1]]) == [False, False]
+
+
+def test_irreversible_cycle_that_is_level_runs() -> None:
+    assert runs([[-1, 1], [1, -1]]) == [True, True]
+
+
+def test_irreversible_reaction_that_would_need_another_to_run_backwards_is_blocked() -> None:
+    # -> a, a -> , b -> a, a -> b + c, c -> , b <-> d where nothing else touches d
+    rows = [[1, -1, 1, -1, 0, 0], [0, 0, -1, 1, 0, -1], [0, 0, 0, 1, -1, 0], [0, 0, 0, 0, 0, 1]]
+    assert runs(rows, reversible=[5]) == [True, True, True, True, True, False]
+
+
+def test_reversible_cycle_that_grows_is_blocked() -> None:
+    assert runs([[-1, 1], [2, -1]], reversible=[0, 1]) == [False, False]
+
+
+def test_reversible_cycle_that_is_level_runs() -> None:
+    assert runs([[-1, 1], [1, -1]], reversible=[0, 1]) == [True, True]
+
+
+def test_reversible_cycle_that_grows_is_blocked_beside_what_runs() -> None:
+    # -> a -> , and b <-> 2 c, c <-> b
+    rows = [[1, -1, 0, 0], [0, 0, -1, 1], [0, 0, 2, -1]]
+    assert runs(rows, reversible=[2, 3]) == [True, True, False, False]
+
+
+def test_small_coefficients_block_nothing() -> None:
+    # -> a, 1e-6 a -> b, b ->
+    assert runs([[1, -1.0e-6, 0], [0, 1, -1]]) == [True, True, True]
+
+
+def test_direction_that_the_bounds_forbid_is_not_found() -> None:
+    assert not running_directions(
+        sp.csc_array(np.array([[1.0, -1.0]])), np.array([True, True]), np.array([False, False])
+    )[1].any()
+
+
+def test_network_in_which_nothing_may_run_is_blocked() -> None:
+    idle = np.array([False, False])
+    forward, reverse = running_directions(sp.csc_array(np.array([[1.0, -1.0]])), idle, idle)
+    assert not np.any(forward | reverse)
+
+
+def can_run(stoichiometry: np.ndarray, forward: np.ndarray, reverse: np.ndarray) -> list[bool]:
+    """Whether each reaction can run, by two linear programs each."""
+    rows, columns = stoichiometry.shape
+    bounds = [(-float(back), float(ahead)) for ahead, back in zip(forward, reverse, strict=True)]
+    return [
+        any(
+            -linprog(-way * np.eye(columns)[each], A_eq=stoichiometry, b_eq=np.zeros(rows), bounds=bounds).fun > 1.0e-7
+            for way in (1.0, -1.0)
+        )
+        for each in range(columns)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_network_is_read_as_two_programs_a_reaction_read_it(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    stoichiometry = np.where(generator.random((7, 12)) < 0.25, generator.integers(-2, 3, (7, 12)), 0).astype(float)
+    forward, reverse = generator.random(12) < 0.8, generator.random(12) < 0.4
+    found = running_directions(sp.csc_array(stoichiometry), forward, reverse)
+    assert (found[0] | found[1]).tolist() == can_run(stoichiometry, forward, reverse)
+
+
+@pytest.mark.parametrize("exchanges", ["as shipped", "all open"])
+def test_blocked_reactions_of_the_textbook_network_are_those_of_cobra(textbook: Network, exchanges: str) -> None:
+    source = read_sbml_model(str(files("cobra.data") / "textbook.xml.gz"))
+    source.reactions.ATPM.lower_bound = 0.0  # bounds count by their signs
+    lower, upper = textbook.lower.copy(), textbook.upper.copy()
+    if exchanges == "all open":
+        for each in textbook.exchanges:
+            source.reactions.get_by_id(each).bounds = (-1000.0, 1000.0)
+            lower[textbook.column(each)], upper[textbook.column(each)] = -np.inf, np.inf
+    forward, reverse = running_directions(textbook.stoichiometry, upper > 0.0, lower < 0.0)
+    blocked = set(np.array(textbook.reactions)[~(forward | reverse)])
+    assert blocked == set(find_blocked_reactions(source))
+
+
+@pytest.mark.genome
+@pytest.mark.parametrize(("exchanges", "count"), [("as shipped", 878), ("all open", 226)])
+def test_blocked_reactions_of_ijo1366_are_as_many_as_cobra_finds(ijo1366: Network, exchanges: str, count: int) -> None:
+    # cobra takes a minute for each of these numbers, which are those of its find_blocked_reactions
+    open_ones = np.isin(ijo1366.reactions, ijo1366.exchanges) & (exchanges == "all open")
+    forward, reverse = running_directions(
+        ijo1366.stoichiometry, (ijo1366.upper > 0.0) | open_ones, (ijo1366.lower < 0.0) | open_ones
+    )
+    assert np.count_nonzero(~(forward | reverse)) == count
+
+
+@pytest.mark.genome
+@pytest.mark.parametrize("name", ["ijo1366", "salmonella"])
+def test_every_reaction_that_ran_is_found(request: pytest.FixtureRequest, points: np.ndarray, name: str) -> None:
+    network, labels = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
+    opened = np.isin(network.reactions, ["EX_glc__D_e", "EX_o2_e", "EX_ac_e"])
+    forward, reverse = running_directions(network.stoichiometry, network.upper > 0.0, (network.lower < 0.0) | opened)
+    ran = np.abs(labels.net).max(axis=0) > 1.0e-9
+    assert not np.any(ran & ~(forward | reverse))
+
+
+@pytest.mark.genome
+@pytest.mark.parametrize("name", ["ijo1366", "salmonella"])
+def test_one_flux_runs_every_irreversible_reaction_that_is_found(request: pytest.FixtureRequest, name: str) -> None:
+    network = request.getfixturevalue(name)
+    forward, reverse = running_directions(network.stoichiometry, network.upper > 0.0, network.lower < 0.0)
+    found = forward | reverse
+    part = network.stoichiometry[:, np.flatnonzero(found)]
+    bounds = np.column_stack([np.where(reverse, -np.inf, 1.0), np.where(forward, np.inf, -1.0)])[found]
+    asked = linprog(np.zeros(len(bounds)), A_eq=part, b_eq=np.zeros(part.shape[0]), bounds=bounds)
+    assert asked.status == 0
