@@ -24,7 +24,7 @@ lint: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/.installed-dev
-	$(BIN)/python benchmarks/labels.py
+	$(BIN)/python benchmarks/metabolism.py
 
 lock: .venv/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

@@ -20,10 +20,19 @@ _HOMES = {
     ),
     "status": ("Status",),
     "results": ("Trajectory", "load_trajectory"),
-    "metabolism.network": ("Network", "read_network"),
-    "metabolism.pfba": ("Fluxes", "LabelProgram", "pfba"),
+    "metabolism.network": ("Network",),
+    "metabolism.reading": ("read_network",),
+    "metabolism.fluxes": ("Fluxes", "Labels"),
+    "metabolism.limits": ("LinearLimit",),
+    "metabolism.pfba": ("LabelProgram", "pfba"),
+    "metabolism.rules": ("reactions_lost",),
+    "metabolism.variants": ("knock_out", "set_bounds", "set_medium", "set_objective"),
+    "metabolism.deletions": ("essential", "single_deletions"),
     "metabolism.atlas": ("Atlas",),
-    "metabolism.sampling": ("Domain", "FluxTable", "load_table", "sample"),
+    "metabolism.atlas_file": ("load_atlas",),
+    "metabolism.domain": ("Domain",),
+    "metabolism.table": ("FluxTable", "load_table"),
+    "metabolism.sampling": ("sample",),
     "surrogate.surrogate": ("Surrogate", "load_surrogate"),
     "surrogate.train": ("train",),
     "surrogate.embed": ("embed",),
@@ -77,9 +86,18 @@ if TYPE_CHECKING:
         SurrogateError,
     )
     from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.network import Network, read_network
-    from mmopt.metabolism.pfba import Fluxes, LabelProgram, pfba
-    from mmopt.metabolism.sampling import Domain, FluxTable, load_table, sample
+    from mmopt.metabolism.atlas_file import load_atlas
+    from mmopt.metabolism.deletions import essential, single_deletions
+    from mmopt.metabolism.domain import Domain
+    from mmopt.metabolism.fluxes import Fluxes, Labels
+    from mmopt.metabolism.limits import LinearLimit
+    from mmopt.metabolism.network import Network
+    from mmopt.metabolism.pfba import LabelProgram, pfba
+    from mmopt.metabolism.reading import read_network
+    from mmopt.metabolism.rules import reactions_lost
+    from mmopt.metabolism.sampling import sample
+    from mmopt.metabolism.table import FluxTable, load_table
+    from mmopt.metabolism.variants import knock_out, set_bounds, set_medium, set_objective
     from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
     from mmopt.reactor.ecoli import ecoli_fed_batch
     from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed

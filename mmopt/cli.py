@@ -42,15 +42,26 @@ def run(
 
 
 @app.command()
-def sample(file: StudyFile, folder: Folder = None) -> None:
-    """Sample labels over the study's domain with the linear program."""
-    from mmopt.metabolism.network import read_network
+def sample(
+    file: StudyFile,
+    folder: Folder = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that solve; by default as many as cores, if there is the work.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler (tcp://...), whose workers solve instead.")
+    ] = None,
+) -> None:
+    """Sample labels over the study's domain with the linear program; go on from where an earlier call was interrupted."""
+    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import make_table
 
     with _opened(file, folder) as (study, made):
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
-        table = make_table(study, made, network)
-        _say(f"{len(table)} labels of {network.name} in {made.folder / 'labels.nc'}")
+        table = make_table(study, made, network, workers=workers, scheduler=scheduler)
+        missed = len(table) - int(table.solved.sum())
+        without = f", {missed} of them without an answer" if missed else ""
+        _say(f"{len(table)} labels of {network.name}{without}, in {made.folder / 'labels.nc'}")
 
 
 @app.command()
@@ -60,7 +71,7 @@ def train(
     iterations: Annotated[int | None, typer.Option(min=1, help="Other than the study's.")] = None,
 ) -> None:
     """Train a surrogate on sampled labels (sampled now if there are none)."""
-    from mmopt.metabolism.network import read_network
+    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_table, make_surrogate
 
     with _opened(file, folder) as (study, made):
@@ -80,8 +91,8 @@ def simulate(
     program: Annotated[bool, typer.Option("--lp", help="With the linear program itself as the cell.")] = False,
 ) -> None:
     """Simulate a feed table, with the surrogate or with the linear program in the loop."""
-    from mmopt.metabolism.network import read_network
     from mmopt.metabolism.pfba import LabelProgram
+    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_surrogate
     from mmopt.reactor.feeds import read_feed
     from mmopt.reactor.simulate import simulate as integrate
@@ -106,14 +117,14 @@ def simulate(
 def optimise(file: StudyFile, folder: Folder = None) -> None:
     """Find the optimal feed and replay it on the linear program."""
     from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.network import read_network
+    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_surrogate, plan_and_replay
 
     with _opened(file, folder) as (study, made):
         problem = study.problem()
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
         surrogate = find_surrogate(study, made, network)
-        plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.inputs))
+        plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
         _say(
             f"{problem.maximise}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
             f"linear program {judged.stats['replayed']:.4g}; feed table in {made.folder}"
@@ -125,7 +136,7 @@ def nmpc(file: StudyFile, folder: Folder = None) -> None:
     """Run the closed loop of the study on its disturbed plant."""
     from mmopt.errors import StudyError
     from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.network import read_network
+    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import close_loop, find_surrogate
 
     with _opened(file, folder) as (study, made):
@@ -133,7 +144,7 @@ def nmpc(file: StudyFile, folder: Folder = None) -> None:
             raise StudyError(f"{file} has no part 'nmpc'; add one, see case_studies/ecoli_fedbatch/study.yaml")
         network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
         surrogate = find_surrogate(study, made, network)
-        close_loop(study.nmpc, made, study.problem(), surrogate, Atlas(network, surrogate.inputs))
+        close_loop(study.nmpc, made, study.problem(), surrogate, Atlas(network, surrogate.domain))
         told = made.summary["nmpc"]
         _say(
             f"closed loop: {told['final_biomass']:.4g}, {told['ratio']:.1%} of a controller that knows the plant; "
@@ -187,15 +198,25 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Steps a second, while they are made."""
+
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None or task.finished else f"{task.speed:.4g}/s")
 
     columns = (
         TextColumn("{task.description:<40}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
     )

@@ -36,6 +36,19 @@ class SolverError(MmoptError, RuntimeError):
     """A solver ended without an answer."""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Cut what an exception of another library says, so that it fits into a message of ours.
+
+    Examples
+    --------
+    >>> from mmopt.errors import first_line
+    >>> first_line(OSError("no space left\nat offset 20"))
+    'no space left'
+    """
+    said = str(error).strip().splitlines()
+    return said[0] if said else type(error).__name__
+
+
 def nearest(asked: str, known: Iterable[str], count: int = 3) -> str:
     """Say which known names come closest to ``asked``, as the tail of an error message.
 

@@ -7,7 +7,7 @@ that an interrupted run keeps what it has.
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,9 +28,12 @@ from mmopt.control.plan import replay
 from mmopt.control.problem import Limits, Problem, limits_broken
 from mmopt.errors import MmoptError, SolverError, StudyError
 from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.network import Network, read_network
-from mmopt.metabolism.pfba import GROWTH
-from mmopt.metabolism.sampling import FluxTable, load_table, sample
+from mmopt.metabolism.cell import GROWTH
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.pfba import LabelProgram
+from mmopt.metabolism.reading import read_network
+from mmopt.metabolism.sampling import sample, worthwhile_workers
+from mmopt.metabolism.table import FluxTable, load_table
 from mmopt.reactor.feeds import Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
@@ -43,6 +46,9 @@ from mmopt.surrogate.surrogate import Surrogate, load_surrogate
 PARITY_POINTS: Final = 400
 _PARITY_SEED: Final = 20260101
 """Seed of the points a surrogate is shown on; no training uses it."""
+
+_LABELS_A_REGION: Final = 6
+"""Labels that the program solves in the time that one more region takes to find."""
 
 _SIMPLE: Final = {"constant": best_constant, "exponential": best_exponential}
 
@@ -123,9 +129,9 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
             "hash": network.hash,
         }
     surrogate = _surrogate(study, run, network, fresh)
-    atlas = Atlas(network, surrogate.inputs)
+    atlas = Atlas(network, surrogate.domain)
     # the simple feeds need nothing of what follows, so the second core looks for them meanwhile
-    with _simple_feeds_meanwhile(problem, network, surrogate.inputs) as simple:
+    with _simple_feeds_meanwhile(problem, atlas) as simple:
         _parity(run, network, surrogate)
         if study.starvation is not None:
             _starve(study.starvation, run, problem, surrogate, atlas)
@@ -139,12 +145,45 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     return run.summary
 
 
-def make_table(study: Study, run: Run, network: Network) -> FluxTable:
-    """Sample the labels of a study, and save them as ``labels.nc``."""
-    with run.stage("labels", study.sampling.labels) as progress:
-        table = sample(network, study.box(), study.sampling.labels, study.sampling.seed, progress)
+def make_table(
+    study: Study, run: Run, network: Network, *, workers: int | None = None, scheduler: str | None = None
+) -> FluxTable:
+    """Sample the labels of a study, and save them as ``labels.nc``.
+
+    Finished labels stay in ``labels.journal`` until the table is saved; after an interruption the next call goes on from
+    there. ``workers`` is as for `sample`, by default as many as there are cores and work is worth.
+    """
+    part, journal = study.sampling, run.folder / "labels.journal"
+    answers = _answers(study, run, network)
+    if workers is None:  # an atlas answers faster than processes start
+        workers = 1 if scheduler or part.answers == "atlas" else worthwhile_workers(part.labels)
+    with run.stage("labels", part.labels) as progress:
+        table = sample(
+            network,
+            study.box(),
+            part.labels,
+            part.seed,
+            answers=answers,
+            workers=workers,
+            scheduler=scheduler,
+            journal=journal,
+            progress=progress,
+        )
         table.save(run.folder / "labels.nc")
+        journal.unlink()
     return table
+
+
+def _answers(study: Study, run: Run, network: Network) -> Atlas | LabelProgram:
+    """Who answers for the labels: the program, or an atlas explored as far as that saves work."""
+    part = study.sampling
+    if part.answers == "program":
+        return LabelProgram(network, study.box().inputs)
+    atlas = Atlas(network, study.box())
+    with run.stage("critical regions", 1000) as progress:
+        atlas.explore(most=max(1, part.labels // _LABELS_A_REGION), progress=progress)
+    run.summary["atlas"] = {"regions": atlas.regions, "coverage": atlas.coverage}
+    return atlas
 
 
 def make_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int | None = None) -> Surrogate:
@@ -252,7 +291,7 @@ def _describe_surrogate(run: Run, name: str, surrogate: Surrogate) -> None:
 def _parity(run: Run, network: Network, surrogate: Surrogate) -> None:
     """Show the surrogate against the linear program on points it has never met."""
     with run.stage("surrogate on fresh points", PARITY_POINTS) as progress:
-        table = sample(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress)
+        table = sample(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress=progress).answered()
         found = compare(surrogate, network, table.inputs, table.fluxes)
         names = [GROWTH, *surrogate.inputs]
         columns = [network.column(network.biomass), *(network.column(name) for name in surrogate.inputs)]
@@ -290,11 +329,11 @@ def _starve(part: StarvationPart, run: Run, problem: Problem, surrogate: Surroga
 
 
 @contextmanager
-def _simple_feeds_meanwhile(problem: Problem, network: Network, inputs: Sequence[str]) -> Iterator[Connection]:
+def _simple_feeds_meanwhile(problem: Problem, atlas: Atlas) -> Iterator[Connection]:
     """Look for the simple feeds in a process of its own, which ends with the block, also where the block fails."""
     spawn = get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_simple_feeds, args=(theirs, problem, network, inputs), daemon=True)
+    process = spawn.Process(target=_simple_feeds, args=(theirs, problem, atlas), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -304,9 +343,8 @@ def _simple_feeds_meanwhile(problem: Problem, network: Network, inputs: Sequence
         process.join()
 
 
-def _simple_feeds(told: Connection, problem: Problem, network: Network, inputs: Sequence[str]) -> None:
+def _simple_feeds(told: Connection, problem: Problem, atlas: Atlas) -> None:
     """Find the simple feeds, judged by the exact answer all along, and tell each of them or why there is none."""
-    atlas = Atlas(network, inputs)
     for find in _SIMPLE.values():
         try:
             feed, made = find(problem, atlas)

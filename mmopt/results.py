@@ -4,6 +4,8 @@ A simulation, an optimisation and a closed loop all give the same kind of result
 only one.
 """
 
+import hashlib
+import io
 import json
 import os
 import tempfile
@@ -15,9 +17,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mmopt.errors import StudyError
+from mmopt.errors import StudyError, first_line
 from mmopt.status import Status
 from mmopt.units import TIME
+
+_SEALED = b"\nmmopt wrote this; SHA-256 of all before this line: "
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Trajectory:
         """Write this trajectory as netCDF; the file appears whole or not at all."""
         data = self.data.copy()
         data.attrs.update(status=self.status.name, stats=json.dumps(dict(self.stats)))
-        return write_whole(path, lambda part: data.to_netcdf(part, engine="h5netcdf"))
+        return write_whole(path, lambda part: write_netcdf(data, part))
 
     def to_csv(self, path: str | Path, names: tuple[str, ...] | None = None) -> Path:
         """Write the named quantities (all by default) as a table with units in the header."""
@@ -130,22 +134,49 @@ def load_trajectory(path: str | Path) -> Trajectory:
         ) from error
 
 
-def read_netcdf(path: str | Path) -> xr.Dataset:
-    """Read a whole netCDF file into memory; what is wrong with a damaged one comes as any kind of exception."""
+def write_netcdf(data: xr.Dataset, path: Path, encoding: Mapping[str, Any] | None = None) -> None:
+    """Write a netCDF file and seal it.
+
+    It is made in memory first, since on a full disk HDF5 ends the process where Python only says so. The seal, a SHA-256 of
+    the file, stands behind what HDF5 reads: a damaged file can make HDF5 run for ever, or end the process as well.
+    """
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    image = io.BytesIO()
+    with h5netcdf.File(image, "w") as file:
+        data.dump_to_store(H5NetCDFStore(file), encoding=encoding or {})
+    with path.open("wb") as disk:
+        disk.write(image.getbuffer())
+        disk.write(_seal(image.getbuffer()))
+
+
+def read_netcdf(path: str | Path, *, sealed: bool = False) -> xr.Dataset:
+    """Read a whole netCDF file into memory; what is wrong with a damaged one comes as any kind of exception.
+
+    A seal that is there must be whole; where it is ``sealed``, there must be one.
+    """
     import h5py
 
     if not Path(path).is_file():
         raise FileNotFoundError("there is no such file")
+    _check_seal(Path(path).read_bytes(), sealed)
     with h5py.File(path, "r") as raw:  # where HDF5 itself cannot read the root, h5netcdf leaves a broken object behind
         raw.attrs.get("_nc3_strict")
     with xr.open_dataset(path, engine="h5netcdf") as file:
         return file.load()
 
 
-def first_line(error: Exception) -> str:
-    """Cut what an exception of another library says, so that it fits into a message of ours."""
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+def _seal(content: bytes | memoryview) -> bytes:
+    return _SEALED + hashlib.sha256(content).hexdigest().encode()
+
+
+def _check_seal(raw: bytes, sealed: bool) -> None:
+    length = len(_seal(b""))
+    content, seal = memoryview(raw)[:-length], raw[-length:]
+    if seal == _seal(content) or (not sealed and _SEALED not in seal):
+        return
+    raise ValueError("its checksum is missing or wrong")
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:

@@ -4,7 +4,7 @@ Every number is checked where it is read, so that a wrong one is named by its pl
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from ruamel.yaml import YAML
@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from mmopt.control.horizon import Horizon
 from mmopt.control.problem import Problem
 from mmopt.errors import StudyError
-from mmopt.metabolism.sampling import Domain
+from mmopt.metabolism.domain import Domain
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.surrogate.train import HIDDEN, ITERATIONS
@@ -32,10 +32,11 @@ class _Part(BaseModel):
 
 
 class Sampling(_Part):
-    """How labels are sampled."""
+    """How labels are sampled: by an atlas, explored first, or by the linear program alone; the answers are the same."""
 
     labels: Count = 4096
     seed: int = 0
+    answers: Literal["atlas", "program"] = "atlas"
 
 
 class Training(_Part):

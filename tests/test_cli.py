@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from mmopt.errors import StudyError
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.sampling import sample as draw
+from mmopt.metabolism.table import load_table
+from mmopt.pipeline import Run, make_table
 from mmopt.results import load_trajectory
 from mmopt.study import read_study
 
@@ -72,6 +76,40 @@ def test_fresh_run_leaves_every_result(folder: Path, name: str) -> None:
 
 def test_run_leaves_no_temporary_file(folder: Path) -> None:
     assert [path.name for path in (folder / "made").rglob(".*")] == []
+
+
+def test_run_leaves_no_journal(folder: Path) -> None:
+    assert list((folder / "made").rglob("*.journal*")) == []
+
+
+@pytest.mark.parametrize("answers", ["atlas", "program"])
+def test_interrupted_sampling_goes_on_from_its_journal(textbook: Network, tmp_path: Path, answers: str) -> None:
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "seed: 1}", f"seed: 1, answers: {answers}}}"))
+    study = read_study(tmp_path / "study.yaml")
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "labels" and done > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_table(study, Run(tmp_path / "made", interrupt), textbook)
+    assert (tmp_path / "made" / "labels.journal").is_file()
+    done = mmopt("sample", "study.yaml", "-o", "made", at=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "400 labels of e_coli_core, in made/labels.nc" in done.stdout
+    whole = make_table(study, Run(tmp_path / "whole", lambda stage, done, total: None), textbook)
+    assert load_table(tmp_path / "made" / "labels.nc", textbook).data.identical(whole.data)
+    assert list((tmp_path / "made").glob("*.journal*")) == []
+
+
+def test_journal_of_another_study_ends_in_one_line(textbook: Network, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(SMALL)
+    box = read_study(tmp_path / "study.yaml").box()
+    draw(textbook, box, 40, 1, journal=tmp_path / "made" / "labels.journal")
+    done = mmopt("sample", "study.yaml", "-o", "made", at=tmp_path)
+    assert done.returncode == 2
+    assert "was begun for other labels (labels: 400 asked, 40 in the journal" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_report_of_a_run_misses_nothing(folder: Path) -> None:

@@ -36,7 +36,7 @@ def problem() -> Problem:
 
 @pytest.fixture(scope="module")
 def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
-    return Atlas(ijo1366, surrogate.inputs)
+    return Atlas(ijo1366, surrogate.domain)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def problem(study: Study) -> Problem:
 
 @pytest.fixture(scope="module")
 def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
-    return Atlas(ijo1366, surrogate.inputs)
+    return Atlas(ijo1366, surrogate.domain)
 
 
 def closed_loop(

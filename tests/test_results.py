@@ -94,7 +94,7 @@ def test_failed_writing_keeps_the_older_file(tmp_path: Path) -> None:
 
 
 def test_failed_saving_leaves_nothing(run: Trajectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(run.data), "to_netcdf", lambda data, part, **options: failing(part))
+    monkeypatch.setattr("mmopt.results.write_netcdf", lambda data, part: failing(part))
     with pytest.raises(OSError, match="the disk is full"):
         run.save(tmp_path / "run.nc")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Tables of labels lie in their box, repeat themselves, and know the network they came from."""
+"""Tables of labels lie in their box, repeat themselves, know the network they came from, and come back whole or not at all."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmopt.errors import DomainError, NetworkError, StudyError
+from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
+from mmopt.metabolism.domain import Domain, design
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.sampling import Domain, FluxTable, design, load_table, sample
+from mmopt.metabolism.sampling import CHUNK, sample
+from mmopt.metabolism.table import FluxTable, checksum, load_table
+from mmopt.status import Status
 
 DOMAIN = Domain({"EX_glc__D_e": (1.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 
@@ -101,11 +104,12 @@ def test_table_holds_the_points_of_the_design(table: FluxTable) -> None:
 
 
 def test_table_tells_its_units(table: FluxTable) -> None:
-    assert {str(name): array.attrs["units"] for name, array in table.data.items()} == {
+    assert {str(name): array.attrs.get("units") for name, array in table.data.items()} == {
         "inputs": "mmol/gDW/h",
         "fluxes": "mmol/gDW/h",
         "growth": "1/h",
         "shortfall": "mmol/gDW/h",
+        "status": None,
     }
 
 
@@ -114,34 +118,129 @@ def test_table_has_the_length_that_was_asked(table: FluxTable) -> None:
 
 
 def test_unknown_exchange_in_the_domain_is_named(textbook: Network) -> None:
-    with pytest.raises(NetworkError, match="no exchange 'EX_glc_e'; nearest known: EX_glc__D_e"):
+    with pytest.raises(NetworkError, match=r"no exchange 'EX_glc_e'.*; nearest known: EX_glc__D_e"):
         sample(textbook, Domain({"EX_glc_e": (0.0, 10.0)}), 8)
 
 
-def test_progress_is_told_after_every_label(textbook: Network) -> None:
+def test_progress_is_told_after_every_chunk(textbook: Network) -> None:
     told: list[tuple[int, int]] = []
-    sample(textbook, DOMAIN, 5, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    labels = 2 * CHUNK + 5
+    sample(textbook, DOMAIN, labels, progress=lambda done, total: told.append((done, total)))
+    assert told == [(CHUNK, labels), (2 * CHUNK, labels), (labels, labels)]
 
 
-def test_saved_table_comes_back_with_its_labels(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    back = load_table(table.save(tmp_path / "table.nc"), textbook)
-    assert np.array_equal(back.fluxes, table.fluxes)
+def test_answers_for_other_inputs_are_refused(textbook: Network) -> None:
+    other = LabelProgram(textbook, ["EX_o2_e"])
+    with pytest.raises(StudyError, match="answers have the inputs EX_o2_e, the domain has EX_glc__D_e, EX_o2_e"):
+        sample(textbook, DOMAIN, 8, answers=other)
 
 
-def test_saved_table_comes_back_with_its_inputs(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    back = load_table(table.save(tmp_path / "table.nc"), textbook)
-    assert np.array_equal(back.inputs, table.inputs)
+def test_answers_for_another_network_are_refused(textbook: Network) -> None:
+    other = LabelProgram(dataclasses.replace(textbook, lower=textbook.lower - 1.0), DOMAIN.inputs)
+    with pytest.raises(StudyError, match="answers are for another network"):
+        sample(textbook, DOMAIN, 8, answers=other)
+
+
+def test_no_workers_are_refused(textbook: Network) -> None:
+    with pytest.raises(StudyError, match="0 workers were asked for; ask for at least 1"):
+        sample(textbook, DOMAIN, 8, workers=0)
+
+
+def test_workers_beside_a_scheduler_are_refused(textbook: Network) -> None:
+    with pytest.raises(
+        StudyError, match="2 workers and the scheduler tcp://here:1 were asked for; give one of the two"
+    ):
+        sample(textbook, DOMAIN, 8, workers=2, scheduler="tcp://here:1")
+
+
+@pytest.fixture(scope="module")
+def forced(textbook: Network) -> Network:
+    """A network in which a reaction must run that little glucose cannot feed."""
+    lower = textbook.lower.copy()
+    lower[textbook.column("PFK")] = 4.0
+    return dataclasses.replace(textbook, lower=lower)
+
+
+@pytest.fixture(scope="module")
+def holed(forced: Network) -> FluxTable:
+    """A table some of whose labels have no answer."""
+    return sample(forced, DOMAIN, 60, seed=3)
+
+
+def test_label_without_an_answer_keeps_its_status(holed: FluxTable) -> None:
+    assert set(holed.status) == {Status.OPTIMAL, Status.INFEASIBLE}
+
+
+def test_label_without_an_answer_has_no_numbers(holed: FluxTable) -> None:
+    assert np.array_equal(np.isnan(holed.fluxes).all(axis=1), ~holed.solved)
+    assert np.array_equal(np.isnan(holed.data["growth"].values), ~holed.solved)
+
+
+def test_answered_labels_are_the_solved_ones(holed: FluxTable) -> None:
+    answered = holed.answered()
+    assert np.array_equal(answered.inputs, holed.inputs[holed.solved])
+    assert np.isfinite(answered.fluxes).all()
+
+
+def test_table_without_holes_is_its_own_answered_part(table: FluxTable) -> None:
+    assert table.answered() is table
+
+
+def test_sampling_without_one_answer_says_why(forced: Network) -> None:
+    with pytest.raises(InfeasibleError, match="PFK must run; set those bounds to include 0"):
+        sample(forced, Domain({"EX_glc__D_e": (0.0, 0.1), "EX_o2_e": (0.0, 0.1)}), 8)
+
+
+@pytest.fixture(params=[".nc", ".parquet"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a table is saved, in each kind of file."""
+    return tmp_path / f"table{request.param}"
+
+
+def test_saved_table_comes_back_as_it_was(textbook: Network, table: FluxTable, path: Path) -> None:
+    assert load_table(table.save(path), textbook).data.identical(table.data)
+
+
+def test_saved_table_comes_back_to_the_last_bit(forced: Network, holed: FluxTable, path: Path) -> None:
+    assert checksum(load_table(holed.save(path), forced).data) == checksum(holed.data)
+
+
+def test_saved_table_comes_back_with_its_holes(forced: Network, holed: FluxTable, path: Path) -> None:
+    assert load_table(holed.save(path), forced).status == holed.status
+
+
+def test_negative_zero_comes_back(textbook: Network, table: FluxTable, path: Path) -> None:
+    data = table.data.copy(deep=True)
+    data["fluxes"].values[0, :] = -0.0
+    back = load_table(FluxTable(data, textbook, DOMAIN).save(path), textbook)
+    assert np.signbit(back.fluxes[0]).all()
 
 
 @pytest.mark.parametrize("domain", [DOMAIN, Domain({"EX_glc__D_e": (0.0, 10.0)})], ids=["two inputs", "one input"])
-def test_saved_table_comes_back_with_its_domain(textbook: Network, domain: Domain, tmp_path: Path) -> None:
-    path = sample(textbook, domain, 4).save(tmp_path / "table.nc")
-    assert load_table(path, textbook).domain == domain
+def test_saved_table_comes_back_with_its_domain(textbook: Network, domain: Domain, path: Path) -> None:
+    assert load_table(sample(textbook, domain, 4).save(path), textbook).domain == domain
 
 
-def test_table_of_another_network_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    path = table.save(tmp_path / "table.nc")
+def test_saved_table_leaves_nothing_beside_it(table: FluxTable, path: Path) -> None:
+    assert list(table.save(path).parent.iterdir()) == [path]
+
+
+def test_table_in_another_kind_of_file_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"'.csv' is no kind of file it can be; use .nc \(netCDF\) or .parquet"):
+        table.save(tmp_path / "table.csv")
+    with pytest.raises(StudyError, match=r"'' is no kind of file it can be"):
+        load_table(tmp_path / "table", textbook)
+
+
+def test_parquet_has_a_column_for_each_reaction(table: FluxTable, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    column = parquet.read_table(table.save(tmp_path / "table.parquet"))["fluxes/PFK"]
+    assert np.array_equal(column.to_numpy(), table.fluxes[:, table.network.column("PFK")])
+
+
+def test_table_of_another_network_is_refused(textbook: Network, table: FluxTable, path: Path) -> None:
+    table.save(path)
     upper = textbook.upper.copy()
     upper[textbook.column("PFK")] = 12.0
     with pytest.raises(StudyError, match="was made from another network than e_coli_core as read now; sample again"):
@@ -161,28 +260,59 @@ def test_table_of_another_network_is_refused(textbook: Network, table: FluxTable
     ids=["empty", "text", "cut early", "cut in the middle", "cut at the end", "zeroed"],
 )
 def test_damaged_table_is_refused(
-    textbook: Network, table: FluxTable, tmp_path: Path, damage: Callable[[bytes], bytes]
+    textbook: Network, table: FluxTable, path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    path = table.save(tmp_path / "table.nc")
+    table.save(path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \([^\n]*\); sample again$"):
         load_table(path, textbook)
 
 
-def test_missing_table_is_refused(textbook: Network, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"none.nc is not a table of labels mmopt wrote \(there is no such file\)"):
-        load_table(tmp_path / "none.nc", textbook)
+def test_no_damaged_byte_gives_another_table(textbook: Network, table: FluxTable, path: Path) -> None:
+    raw, draw = table.save(path).read_bytes(), np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(raw)
+        damaged[draw.integers(len(raw))] ^= 1 + int(draw.integers(255))
+        path.write_bytes(damaged)
+        try:
+            back = load_table(path, textbook)
+        except StudyError:
+            continue
+        assert back.data.identical(table.data)
 
 
-def test_table_without_its_box_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    path = tmp_path / "table.nc"
-    table.data.drop_attrs().to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(StudyError, match="is not a table of labels mmopt wrote"):
+def test_missing_table_is_refused(textbook: Network, path: Path) -> None:
+    with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \(there is no such file\)"):
         load_table(path, textbook)
 
 
-def test_table_with_a_box_of_another_size_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    path = tmp_path / "table.nc"
-    table.data.assign_attrs(lower=[0.0], upper=[1.0]).to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(StudyError, match="is not a table of labels mmopt wrote"):
+def test_netcdf_of_others_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
+    table.data.to_netcdf(tmp_path / "table.nc", engine="h5netcdf")
+    with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \(its checksum is missing or wrong\)"):
+        load_table(tmp_path / "table.nc", textbook)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "said"), [({}, "lower"), ({"lower": [0.0], "upper": [1.0]}, "zip")], ids=["no box", "box of one"]
+)
+def test_table_with_a_wrong_box_is_refused(
+    textbook: Network, table: FluxTable, path: Path, attrs: dict[str, list[float]], said: str
+) -> None:
+    kept = {name: value for name, value in table.data.attrs.items() if name not in ("lower", "upper")}
+    wrong = table.data.drop_attrs().assign_attrs({**kept, **attrs})
+    for name, array in table.data.items():
+        wrong[name].attrs.update(array.attrs)
+    FluxTable(wrong, textbook, DOMAIN).save(path)
+    with pytest.raises(StudyError, match=f"is not a table of labels mmopt wrote .*{said}"):
+        load_table(path, textbook)
+
+
+@pytest.mark.parametrize("name", ["inputs", "fluxes", "growth", "shortfall"])
+def test_table_with_numbers_that_are_not_finite_is_refused(
+    textbook: Network, table: FluxTable, path: Path, name: str
+) -> None:
+    data = table.data.copy(deep=True)
+    data[name].values[3] = np.nan
+    FluxTable(data, textbook, DOMAIN).save(path)
+    with pytest.raises(StudyError, match=rf"is not a table of labels mmopt wrote \(.*{name}.* not finite"):
         load_table(path, textbook)

@@ -12,9 +12,11 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.errors import DomainError, SurrogateError
+from mmopt.metabolism.domain import Domain
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.sampling import Domain, FluxTable, sample
+from mmopt.metabolism.sampling import sample
+from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.certify import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate, load_surrogate

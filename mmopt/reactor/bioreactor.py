@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mmopt.errors import StudyError, nearest
-from mmopt.metabolism.pfba import GROWTH, SHORTFALL
+from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
 from mmopt.reactor.system import Cell, Quantity
 from mmopt.units import FEED, MASS_CONCENTRATION, MOLAR_CONCENTRATION, VOLUME, grams

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import GROWTH
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.metabolism.pfba import GROWTH, SHORTFALL
-from mmopt.metabolism.sampling import Domain
+from mmopt.metabolism.cell import GROWTH, SHORTFALL
+from mmopt.metabolism.domain import Domain
 from mmopt.results import write_whole
 
 ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -16,9 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from mmopt.errors import SurrogateError
+from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import GROWTH
-from mmopt.metabolism.sampling import FluxTable, Progress
+from mmopt.metabolism.sampling import Progress
+from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.certify import balance_error, compare
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
 
@@ -74,12 +75,13 @@ def train(
     Raises
     ------
     SurrogateError
-        If there are too few labels, labels that are not finite, or an activation that is not smooth or not known.
+        If there are too few solved labels, labels that are not finite, or an activation that is not smooth or not known.
 
     References
     ----------
     Liu and Nocedal (1989), Math. Program. 45:503-528 (L-BFGS).
     """
+    table = table.answered()  # a label without an answer teaches nothing
     widths = _checked(table, hidden, activation)
     for name, value in _QUIET_TENSORFLOW.items():
         os.environ.setdefault(name, value)

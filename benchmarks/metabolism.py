@@ -1,0 +1,152 @@
+"""The cell's answer: how exact, and how fast, in one run.
+
+Prints a table and writes benchmarks/results/metabolism.json. Speeds are ratios: cobra's loop, the label program and the
+atlas answer the same points in turns, so that a machine whose speed drifts slows all of them.
+"""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import cobra.data
+import numpy as np
+from cobra.flux_analysis import pfba as cobra_pfba
+from cobra.io import read_sbml_model
+
+from mmopt import Atlas, Domain, LabelProgram, Network, read_network, sample
+from mmopt.metabolism.domain import design, snake
+
+BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
+FED = Domain({"EX_glc__D_e": (0.5, 12.0), "EX_o2_e": (2.0, 16.0), "EX_ac_e": (0.0, 4.0)})
+"""Where every point pays for maintenance, so that cobra has an answer too."""
+
+NETWORKS = ("textbook", "iJO1366", "salmonella")
+LABELS, ROUNDS, COBRA_LABELS = 2000, 4, 8
+FRESH, BATCH, MANY = 2000, 200_000, 100_000
+
+
+def main() -> None:
+    networks = {name: read_network(name) for name in NETWORKS}
+    atlases, exact = {}, {}
+    for name, network in networks.items():
+        atlases[name] = atlas = Atlas(network, BOX)
+        started = time.perf_counter()
+        covered = atlas.explore()
+        exact[name] = {
+            "regions": atlas.regions,
+            "uncovered": max(0.0, 1.0 - covered),
+            "explore_seconds": round(time.perf_counter() - started, 2),
+            **against_program(atlas),
+        }
+    speed = speeds(networks["iJO1366"], atlases["iJO1366"])
+    many = many_labels(networks["iJO1366"], atlases["iJO1366"])
+    show(exact, speed, many)
+    target = Path(__file__).parent / "results" / "metabolism.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({"exact": exact, "speed": speed, "many": many}, indent=1) + "\n")
+
+
+def against_program(atlas: Atlas) -> dict[str, float]:
+    """Largest differences between the atlas and the program on fresh points."""
+    network = atlas.network
+    points = np.random.default_rng(20261123).random((FRESH, len(atlas.inputs))) * BOX.upper
+    points = points[snake(points, BOX)]
+    solved, read = atlas.program.batch(points), atlas.batch(points)
+    difference = np.abs(solved.net - read.net)
+    exchanges = [network.column(name) for name in network.exchanges]
+    return {
+        "growth": float(np.abs(solved.growth - read.growth).max()),
+        "exchanges": float(difference[:, exchanges].max()),
+        "all_fluxes": float(difference.max()),
+        "not_in_a_region": int((atlas.locate(points) < 0).sum()),
+    }
+
+
+def speeds(network: Network, atlas: Atlas) -> dict[str, dict[str, float]]:
+    """Answers a second of each way, on the same points."""
+    raw = read_sbml_model(str(Path(cobra.data.__file__).parent / "iJO1366.xml.gz"))
+    points = design(FED, LABELS, seed=1)
+    points = points[snake(points, FED)]
+    program, cell = LabelProgram(network, FED.inputs), atlas.answers(["growth", *network.exchanges])
+    every = np.random.default_rng(2).random((BATCH, len(FED.inputs))) * BOX.upper
+    rates: dict[str, list[float]] = {}
+
+    def timed(name: str, count: int, started: float) -> None:
+        rates.setdefault(name, []).append(count / (time.perf_counter() - started))
+
+    worst = 0.0
+    for part in np.array_split(np.arange(LABELS), ROUNDS):
+        started = time.perf_counter()
+        growths = {k: program.solve(points[k]).growth for k in part}
+        timed("label program, warm", len(part), started)
+        asked = [dict(zip(FED.inputs, points[k], strict=True)) for k in part]
+        started = time.perf_counter()
+        [cell(limits) for limits in asked]
+        timed("atlas, point by point", len(part), started)
+        started = time.perf_counter()
+        atlas.rates(every)
+        timed("atlas, in one batch", len(every), started)
+        chosen = part[:: len(part) // COBRA_LABELS][:COBRA_LABELS]
+        started = time.perf_counter()
+        found = [cobra_growth(raw, network, points[k]) for k in chosen]
+        timed("cobra pfba() loop", len(chosen), started)
+        worst = max([worst, *(abs(mine - growths[k]) for mine, k in zip(found, chosen, strict=True))])
+    middle = {name: float(np.median(each)) for name, each in rates.items()}
+    return {
+        name: {"per_second": value, "over_cobra": value / middle["cobra pfba() loop"]} for name, value in middle.items()
+    } | {"largest difference in growth to cobra": {"per_hour": worst}}
+
+
+def cobra_growth(raw: cobra.Model, network: Network, point: np.ndarray) -> float:
+    with raw:
+        for exchange, limit in zip(FED.inputs, point, strict=True):
+            raw.reactions.get_by_id(exchange).lower_bound = -limit
+        return float(cobra_pfba(raw).fluxes[network.biomass])
+
+
+def many_labels(network: Network, atlas: Atlas) -> dict[str, float]:
+    """Time of a large table, in memory, journalled, and saved."""
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        table = sample(network, BOX, MANY, answers=atlas, workers=cores, journal=Path(folder) / "labels.journal")
+        sampled = time.perf_counter() - started
+        started = time.perf_counter()
+        path = table.save(Path(folder) / "labels.nc")
+        saved = time.perf_counter() - started
+        return {
+            "labels": MANY,
+            "workers": cores,
+            "sample_seconds": round(sampled, 1),
+            "save_seconds": round(saved, 1),
+            "file_megabytes": round(path.stat().st_size / 2**20, 1),
+        }
+
+
+def show(exact: dict[str, dict[str, float]], speed: dict[str, dict[str, float]], many: dict[str, float]) -> None:
+    print(
+        f"{'atlas against program':<24}{'regions':>9}{'uncovered':>11}{'growth':>10}{'exchanges':>11}{'all fluxes':>12}"
+    )
+    for name, row in exact.items():
+        print(
+            f"{name:<24}{row['regions']:>9}{row['uncovered']:>11.0e}{row['growth']:>10.0e}{row['exchanges']:>11.0e}"
+            f"{row['all_fluxes']:>12.0e}"
+        )
+    program = speed["label program, warm"]["per_second"]
+    print(f"\n{'answers of iJO1366':<24}{'a second':>12}{'over cobra':>12}{'over program':>14}")
+    for name, row in speed.items():
+        if "per_second" in row:
+            print(f"{name:<24}{row['per_second']:>12.1f}{row['over_cobra']:>12.0f}{row['per_second'] / program:>14.1f}")
+    print(
+        f"largest difference in growth to cobra: {speed['largest difference in growth to cobra']['per_hour']:.0e} 1/h"
+    )
+    print(
+        f"\n{many['labels']:.0f} labels with the atlas, {many['workers']:.0f} workers: {many['sample_seconds']} s with "
+        f"the journal, {many['save_seconds']} s to save {many['file_megabytes']} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()
