@@ -308,6 +308,10 @@ VARIANTS: dict[str, tuple[dict[str, tuple[float, float]], dict[str, Any]]] = {
     "fraction": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)}, {"fraction": 0.8}),
     "limit": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)}, {"limits": [FLUX]}),
     "limit as input": ({GLUCOSE: (0.0, 12.0), "flux": (0.0, 600.0)}, {"limits": [FLUX]}),
+    "net limit that hardly binds": (
+        {GLUCOSE: (0.0, 12.0)},
+        {"limits": [LinearLimit("net", 0.0, {"ACALDt": -0.5, "ETOHt2r": 1.0, "FUMt2_2": 1.0}, net=True)]},
+    ),
     "all": (
         {GLUCOSE: (0.0, 12.0), "ATPM": (0.0, 30.0), "flux": (50.0, 600.0)},
         {"limits": [FLUX, LinearLimit("respiration", 30.0, {"CYTBD": 1.0})], "fraction": 0.9},
@@ -335,6 +339,14 @@ def test_atlas_with_options_is_the_program_with_them(variant: Atlas) -> None:
         variant.network, variant.inputs, fraction=variant.program.fraction, limits=variant.program.limits
     )
     assert np.abs(variant.batch(there).net - alone.batch(there).net).max() < 1.0e-6
+
+
+def test_atlas_is_the_program_where_the_objective_is_below_zero(textbook: Network) -> None:
+    # glucose is taken up for maintenance, so the most of its exchange flux is negative
+    atlas = Atlas(replace(textbook, biomass=GLUCOSE), Domain({GLUCOSE: (0.0, 2.0), "ATPM": (0.0, 50.0)}), fraction=0.5)
+    atlas.explore()
+    there = np.random.default_rng(4).random((200, 2)) * atlas.domain.upper
+    assert np.abs(atlas.batch(there).net - atlas.program.batch(there).net).max() < 1.0e-8
 
 
 # --- bits, copies and files

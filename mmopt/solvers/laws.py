@@ -97,6 +97,7 @@ def _resting_columns(
     """Values of the columns that rest at a bound, and how they follow it; zero for the basic ones."""
     pinned = program.lower == program.upper
     at_upper = ((leading < 0.0) | (pinned & ~(leading > 0.0))) & np.isfinite(program.upper)
+    at_upper |= np.isinf(program.lower) & np.isfinite(program.upper)  # whatever the price, it can rest nowhere else
     at_upper[demanded] = True
     resting = np.setdiff1d(np.arange(len(leading)), basic)
     follows = np.isin(resting, changing) & at_upper[resting]
