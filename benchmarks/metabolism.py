@@ -4,8 +4,11 @@ Prints a table and writes benchmarks/results/metabolism.json. Speeds are ratios:
 atlas answer the same points in turns, so that a machine whose speed drifts slows all of them.
 """
 
+import gzip
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,10 +45,11 @@ def main() -> None:
         }
     speed = speeds(networks["iJO1366"], atlases["iJO1366"])
     many = many_labels(networks["iJO1366"], atlases["iJO1366"])
-    show(exact, speed, many)
+    refused = hostile()
+    show(exact, speed, many, refused)
     target = Path(__file__).parent / "results" / "metabolism.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps({"exact": exact, "speed": speed, "many": many}, indent=1) + "\n")
+    target.write_text(json.dumps({"exact": exact, "speed": speed, "many": many, "refused": refused}, indent=1) + "\n")
 
 
 def against_program(atlas: Atlas) -> dict[str, float]:
@@ -125,7 +129,50 @@ def many_labels(network: Network, atlas: Atlas) -> dict[str, float]:
         }
 
 
-def show(exact: dict[str, dict[str, float]], speed: dict[str, dict[str, float]], many: dict[str, float]) -> None:
+def hostile() -> dict[str, dict[str, float]]:
+    """Seconds and memory until a file that would harm its reader is refused, each in a process of its own."""
+    head = b'<?xml version="1.0"?><sbml xmlns="http://www.sbml.org/sbml/level3/version1/core">'
+    files = {
+        "deep.xml": head + b"<a>" * 200_000,
+        "doctype.xml": b'<?xml version="1.0"?><!DOCTYPE sbml [<!ENTITY a "b">]><sbml/>',
+        "bomb.xml.gz": gzip.compress(head) + 200 * gzip.compress(b" " * 10_000_000),
+        "zeros.xml.gz": gzip.compress(head + bytes(200_000_000)),
+        "deep.json": b'{"a":' + b"[" * 200_000,
+        "bomb.json.gz": gzip.compress(b'{"a":"') + 200 * gzip.compress(b" " * 10_000_000),
+    }
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.write_bytes(content)
+            told = subprocess.run(
+                [sys.executable, "-c", _READ, path], capture_output=True, text=True, check=True
+            ).stdout
+            seconds, megabytes = map(float, told.split())
+            found[name] = {"seconds": seconds, "megabytes": megabytes, "size": len(content) / 2**20}
+    return found
+
+
+_READ = """
+import sys, time
+from pathlib import Path
+from mmopt import NetworkError, read_network
+started = time.perf_counter()
+try:
+    read_network(sys.argv[1])
+except NetworkError:
+    seconds = time.perf_counter() - started
+    status = Path("/proc/self/status").read_text()  # the usual count of memory may include that of the parent
+    print(seconds, int(status.split("VmHWM:")[1].split()[0]) / 1024)
+"""
+
+
+def show(
+    exact: dict[str, dict[str, float]],
+    speed: dict[str, dict[str, float]],
+    many: dict[str, float],
+    refused: dict[str, dict[str, float]],
+) -> None:
     print(
         f"{'atlas against program':<24}{'regions':>9}{'uncovered':>11}{'growth':>10}{'exchanges':>11}{'all fluxes':>12}"
     )
@@ -146,6 +193,9 @@ def show(exact: dict[str, dict[str, float]], speed: dict[str, dict[str, float]],
         f"\n{many['labels']:.0f} labels with the atlas, {many['workers']:.0f} workers: {many['sample_seconds']} s with "
         f"the journal, {many['save_seconds']} s to save {many['file_megabytes']} MB"
     )
+    print(f"\n{'refused before it is read':<28}{'file, MB':>10}{'seconds':>9}{'memory, MB':>12}")
+    for name, row in refused.items():
+        print(f"{name:<28}{row['size']:>10.1f}{row['seconds']:>9.2f}{row['megabytes']:>12.0f}")
 
 
 if __name__ == "__main__":
