@@ -38,7 +38,7 @@ def main() -> None:
         started = time.perf_counter()
         covered = atlas.explore()
         exact[name] = {
-            "regions": atlas.regions,
+            "regions": len(atlas.regions),
             "uncovered": max(0.0, 1.0 - covered),
             "explore_seconds": round(time.perf_counter() - started, 2),
             **against_program(atlas),
@@ -64,7 +64,7 @@ def against_program(atlas: Atlas) -> dict[str, float]:
         "growth": float(np.abs(solved.growth - read.growth).max()),
         "exchanges": float(difference[:, exchanges].max()),
         "all_fluxes": float(difference.max()),
-        "not_in_a_region": int((atlas.locate(points) < 0).sum()),
+        "not_in_a_region": int((atlas.regions.locate(points) < 0).sum()),
     }
 
 

@@ -53,11 +53,10 @@ def sample(
     ] = None,
 ) -> None:
     """Sample labels over the study's domain with the linear program; go on from where an earlier call was interrupted."""
-    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import make_table
 
     with _opened(file, folder) as (study, made):
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         table = make_table(study, made, network, workers=workers, scheduler=scheduler)
         missed = len(table) - int(table.solved.sum())
         without = f", {missed} of them without an answer" if missed else ""
@@ -71,11 +70,10 @@ def train(
     iterations: Annotated[int | None, typer.Option(min=1, help="Other than the study's.")] = None,
 ) -> None:
     """Train a surrogate on sampled labels (sampled now if there are none)."""
-    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_table, make_surrogate
 
     with _opened(file, folder) as (study, made):
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         card = make_surrogate(study, made, find_table(study, made, network), iterations=iterations).card
         growth = card["held_out"]["growth"]
         _say(
@@ -92,14 +90,13 @@ def simulate(
 ) -> None:
     """Simulate a feed table, with the surrogate or with the linear program in the loop."""
     from mmopt.metabolism.pfba import LabelProgram
-    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_surrogate
     from mmopt.reactor.feeds import read_feed
     from mmopt.reactor.simulate import simulate as integrate
 
     with _opened(file, folder) as (study, made):
         problem = study.problem()
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         surrogate = find_surrogate(study, made, network)
         cell: Any = LabelProgram(network, surrogate.inputs) if program else surrogate
         profiles = {name: read_feed(feed) for name in problem.controls}
@@ -117,12 +114,11 @@ def simulate(
 def optimise(file: StudyFile, folder: Folder = None) -> None:
     """Find the optimal feed and replay it on the linear program."""
     from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import find_surrogate, plan_and_replay
 
     with _opened(file, folder) as (study, made):
         problem = study.problem()
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         surrogate = find_surrogate(study, made, network)
         plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
         _say(
@@ -136,13 +132,12 @@ def nmpc(file: StudyFile, folder: Folder = None) -> None:
     """Run the closed loop of the study on its disturbed plant."""
     from mmopt.errors import StudyError
     from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.reading import read_network
     from mmopt.pipeline import close_loop, find_surrogate
 
     with _opened(file, folder) as (study, made):
         if study.nmpc is None:
             raise StudyError(f"{file} has no part 'nmpc'; add one, see case_studies/ecoli_fedbatch/study.yaml")
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         surrogate = find_surrogate(study, made, network)
         close_loop(study.nmpc, made, study.problem(), surrogate, Atlas(network, surrogate.domain))
         told = made.summary["nmpc"]

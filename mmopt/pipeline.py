@@ -31,7 +31,6 @@ from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.reading import read_network
 from mmopt.metabolism.sampling import sample, worthwhile_workers
 from mmopt.metabolism.table import FluxTable, load_table
 from mmopt.reactor.feeds import Profile, StepFeed
@@ -121,7 +120,7 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
     run.summary.clear()
     _begin(study, run, problem)
     with run.stage("network"):
-        network = read_network(study.network, biomass=study.biomass, maintenance=study.maintenance)
+        network = study.cell()
         run.summary["network"] = {
             "name": network.name,
             "reactions": len(network.reactions),
@@ -182,7 +181,7 @@ def _answers(study: Study, run: Run, network: Network) -> Atlas | LabelProgram:
     atlas = Atlas(network, study.box())
     with run.stage("critical regions", 1000) as progress:
         atlas.explore(most=max(1, part.labels // _LABELS_A_REGION), progress=progress)
-    run.summary["atlas"] = {"regions": atlas.regions, "coverage": atlas.coverage}
+    run.summary["atlas"] = {"regions": len(atlas.regions), "coverage": atlas.coverage}
     return atlas
 
 

@@ -14,6 +14,8 @@ from mmopt.control.horizon import Horizon
 from mmopt.control.problem import Problem
 from mmopt.errors import StudyError
 from mmopt.metabolism.domain import Domain
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.reading import read_network
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.surrogate.train import HIDDEN, ITERATIONS
@@ -131,6 +133,10 @@ class Study(_Part):
     maximise: str = "biomass_amount"
     nmpc: NmpcPart | None = None
     starvation: StarvationPart | None = None
+
+    def cell(self) -> Network:
+        """The metabolic network."""
+        return read_network(self.network, biomass=self.biomass, maintenance=self.maintenance)
 
     def box(self) -> Domain:
         """The domain of the surrogate."""

@@ -920,3 +920,11 @@ def test_copy_of_a_program_answers_with_the_same_bits(textbook: Network, points:
 def test_digest_of_a_program_tells_what_decides_an_answer(textbook: Network, change: dict[str, object]) -> None:
     usual: dict[str, object] = {"inputs": [GLUCOSE, OXYGEN], "limits": [LinearLimit("flux", 200.0)]}
     assert LabelProgram(textbook, **usual).digest != LabelProgram(textbook, **{**usual, **change}).digest
+
+
+def test_law_is_that_of_the_demand_last_asked_for(programs: Programs) -> None:
+    program = programs("textbook")
+    answer = program.solve([8.0, 12.0], maintenance=20.0)
+    law = program.law()
+    assert law is not None
+    assert (law.constant + law.slope @ [8.0, 12.0])[:-1] == pytest.approx(answer.net, abs=1.0e-9)

@@ -11,13 +11,12 @@ from typing import Any
 import pyomo.environ as pyo
 
 from mmopt.control.margins import Margins, drawn_in, keep_limits
-from mmopt.control.plan import controls_of, read_plan
+from mmopt.control.plan import controls_of, read_plan, replay
 from mmopt.control.problem import Problem, limits_broken
 from mmopt.control.start import feasible_start
 from mmopt.control.transcribe import start_from, tighten, transcribe
 from mmopt.errors import InfeasibleError, SolverError
 from mmopt.reactor.feeds import Profile
-from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
@@ -105,16 +104,12 @@ def optimise(
 
 def _integrated(problem: Problem, surrogate: Surrogate | None, plan: Trajectory) -> dict[str, float]:
     """What the plan claims, what an integration of its controls reaches, and the gap."""
-    again = simulate(
-        problem.system,
-        problem.initial,
-        controls_of(plan),
-        problem.horizon.length,
-        surrogate,
-        parameters=problem.parameters,
-    )
-    reached, found = again.final(problem.maximise), plan.final(problem.maximise)
-    return {"optimum": found, "resimulated": reached, "resimulation_gap": abs(found - reached) / abs(reached)}
+    stats = replay(problem, plan, surrogate).stats
+    return {
+        "optimum": plan.final(problem.maximise),
+        "resimulated": stats["replayed"],
+        "resimulation_gap": stats["replay_gap"],
+    }
 
 
 def _door(

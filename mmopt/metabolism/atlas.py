@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmopt.errors import InfeasibleError
 from mmopt.metabolism.cell import GROWTH, Cell, reading_rows
 from mmopt.metabolism.domain import Domain
 from mmopt.metabolism.fluxes import Fluxes, Labels
@@ -50,9 +51,9 @@ class Atlas:
     Examples
     --------
     >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
-    >>> atlas.rates(np.array([[10.0], [8.0]]), ["growth"]).round(4).tolist(), atlas.regions
+    >>> atlas.rates(np.array([[10.0], [8.0]]), ["growth"]).round(4).tolist(), len(atlas.regions)
     ([[0.8739], [0.6906]], 1)
-    >>> round(atlas.explore(), 9), atlas.regions
+    >>> round(atlas.explore(), 9), len(atlas.regions)
     (1.0, 7)
     """
 
@@ -74,26 +75,19 @@ class Atlas:
         return self.program.inputs
 
     @property
-    def regions(self) -> int:
-        """How many regions are known so far."""
-        return len(self._regions)
+    def regions(self) -> Regions:
+        """The regions known so far."""
+        return self._regions
 
     @property
     def coverage(self) -> float:
         """Part of the domain's volume that the known regions fill."""
         return self._regions.volume
 
-    def __getitem__(self, number: int) -> Region:
-        return self._regions[number]
-
-    def locate(self, points: np.ndarray) -> np.ndarray:
-        """Numbers of known regions that hold the points, -1 where there is none; shape (points,)."""
-        return self._regions.locate(np.asarray(points, dtype=float))
-
     def learn(self, points: np.ndarray) -> np.ndarray:
         """Numbers of regions that hold the points, found now where need be; -1 where none could be had."""
         points = checked_points(self.inputs, points)
-        found = self.locate(points)
+        found = self._regions.locate(points)
         for place in np.flatnonzero(found < 0):
             found[place] = self.find(points[place])
         return found
@@ -105,7 +99,10 @@ class Atlas:
             return known
         inner = self.domain.lower + (self.domain.upper - self.domain.lower) * 0.4142135623730951
         for nudge in _NUDGES:
-            self.program.solve(point + nudge * (inner - point))
+            try:
+                self.program.solve(point + nudge * (inner - point))
+            except InfeasibleError:  # something must run that cannot there: no answer, and so no region
+                continue
             law = self.program.law()
             if law is None or np.any(
                 law.left @ point > law.right + INSIDE * np.maximum(1.0, np.linalg.norm(law.left, axis=1))
@@ -166,7 +163,7 @@ class Atlas:
     def batch(self, points: np.ndarray) -> Labels:
         """All fluxes at many points, without adding regions: the bits depend on the points and the regions alone."""
         points = checked_points(self.inputs, points)
-        found = self.locate(points)
+        found = self._regions.locate(points)
         reactions = len(self.network.reactions)
         net = self._regions.values(points, found, np.arange(reactions))
         shortfall = self._regions.values(points, found, np.array([reactions]))[:, 0]
@@ -219,10 +216,6 @@ class Atlas:
         from mmopt.metabolism.explore import explore
 
         return explore(self, wanted, most, probes, progress)
-
-    def remember(self, met: Region) -> int:
-        """Add a region that was found elsewhere, such as in a file; its number."""
-        return self._regions.add(met)
 
     def growth_planes(self) -> tuple[np.ndarray, np.ndarray]:
         """The planes whose minimum is the growth rate wherever the maintenance demand can be met.
@@ -292,7 +285,7 @@ class _Reader:
                 fluxes = self._atlas.program.solve(point)
                 solved: np.ndarray = np.append(fluxes.net, fluxes.shortfall)[self._rows]
                 return solved
-            self._last = self._atlas[number]
+            self._last = self._atlas.regions[number]
             if number not in self._read:
                 self._read[number] = (self._last.constant[self._rows], self._last.slope[self._rows])
             self._law = self._read[number]

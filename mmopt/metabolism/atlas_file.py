@@ -49,7 +49,7 @@ def load_atlas(path: str | Path, network: Network) -> Atlas:
         domain = Domain(dict(zip(map(str, data["input"].values), box, strict=True)))
         atlas = Atlas(network, domain, fraction=float(told["fraction"]), limits=_limits(data))
         for met in _regions(data, len(network.reactions) + 1):
-            atlas.remember(met)
+            atlas.regions.add(met)
         if atlas.digest != told["digest"]:
             raise ValueError("its content is not what was written")
     except StudyError:
@@ -60,7 +60,7 @@ def load_atlas(path: str | Path, network: Network) -> Atlas:
 
 
 def _dataset(atlas: Atlas) -> xr.Dataset:
-    regions = [atlas[number] for number in range(atlas.regions)]
+    regions = list(atlas.regions)
     shapes = [each.shape for each in regions]
     inputs = len(atlas.inputs)
     rows = len(atlas.network.reactions) + 1

@@ -71,10 +71,8 @@ class CompiledLabels:
 
         ``closed`` are columns of reactions that are held at zero.
         """
-        lower = parameters.copy()
-        lower[: len(self._lower)] = self._lower
         split = self._split(closed) if len(closed) else ()
-        values, status = self._program.solve(lower[self._moved], parameters[self._moved], split)
+        values, status = self._program.solve(*self._bounds(parameters), split)
         if not status.solved:
             return np.full(self._reactions, np.nan), np.nan, status
         return self._net(values[:, None])[:, 0], float(values[-1]), status
@@ -96,12 +94,14 @@ class CompiledLabels:
         return self._program.passes
 
     def restart(self, settled_at: np.ndarray) -> None:
-        """Forget what was solved before; the first call decides the basis that later calls go back to."""
-        if not self._program.is_settled:
-            self._program.restart()
-            self.solve(settled_at)
-            self._program.settle()
-        self._program.restart()
+        """Forget what was solved before, and go back to the basis found at these parameters by the first call."""
+        self._program.restart(*self._bounds(settled_at))
+
+    def _bounds(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bounds of the variables that follow the parameters."""
+        lower = parameters.copy()
+        lower[: len(self._lower)] = self._lower
+        return lower[self._moved], parameters[self._moved]
 
     def _net(self, values: np.ndarray) -> np.ndarray:
         """Net fluxes of all reactions from the returned columns, shape (columns, any)."""

@@ -33,16 +33,16 @@ def explore(
     walked, random = 0, np.random.default_rng(0)
 
     def enough() -> bool:
-        return atlas.coverage >= wanted or (most is not None and atlas.regions >= most)
+        return atlas.coverage >= wanted or (most is not None and len(atlas.regions) >= most)
 
     while not enough():
-        if walked < atlas.regions:
-            _walk_out_of(atlas, atlas[walked])
+        if walked < len(atlas.regions):
+            _walk_out_of(atlas, atlas.regions[walked])
             walked += 1
         else:
-            known = atlas.regions
+            known = len(atlas.regions)
             atlas.learn(atlas.domain.lower + random.random((probes, len(atlas.inputs))) * _width(atlas))
-            if atlas.regions == known:
+            if len(atlas.regions) == known:
                 break
         if progress is not None:
             progress(int(_THOUSAND * min(1.0, atlas.coverage)), _THOUSAND)
@@ -54,7 +54,7 @@ def growth_planes(atlas: "Atlas") -> tuple[np.ndarray, np.ndarray]:
     row = atlas.network.column(atlas.network.biomass)
     planes = [
         np.append(each.slope[row], each.constant[row])
-        for each in (atlas[number] for number in range(atlas.regions))
+        for each in atlas.regions
         if np.all(each.constant[-1] + each.shape.corners @ each.slope[-1] < _NO_SHORTFALL)
     ]
     if not planes:
@@ -66,10 +66,10 @@ def growth_planes(atlas: "Atlas") -> tuple[np.ndarray, np.ndarray]:
 
 def corners(atlas: "Atlas") -> tuple[np.ndarray, Labels]:
     """Different corners of the regions with their fluxes; see `Atlas.corners`."""
-    if atlas.regions == 0:
+    if len(atlas.regions) == 0:
         points = np.empty((0, len(atlas.inputs)))
     else:
-        every = np.vstack([atlas[number].shape.corners for number in range(atlas.regions)])
+        every = np.vstack([each.shape.corners for each in atlas.regions])
         points = np.unique(np.round(every, _SAME) + 0.0, axis=0)
     return points, atlas.batch(points)
 

@@ -64,7 +64,7 @@ class LabelProgram:
     ) -> None:
         self.network, self.inputs = network, tuple(inputs)
         self.fraction, self.limits = float(fraction), tuple(limits)
-        self._growth, self._last = network.column(network.biomass), 0.0
+        self._growth, self._last, self._demand = network.column(network.biomass), 0.0, network.maintenance_demand
         if not 0.0 < self.fraction <= 1.0:
             raise DomainError(
                 f"fraction is {fraction:g}; give the part of the most growth that is enough, above 0 up to 1"
@@ -107,6 +107,7 @@ class LabelProgram:
         values = _checked_inputs(self.inputs, limits)
         demand = self.network.maintenance_demand if maintenance is None else _checked_demand(maintenance)
         shut = [self.network.column(reaction) for reaction in closed]
+        self._demand = demand
         answer = self._solve(self._parameters(values, demand), shut)
         if not answer.status.solved:
             raise why_unsolved(self.network, self.inputs, values, answer.status)
@@ -130,7 +131,7 @@ class LabelProgram:
         """
         points = checked_points(self.inputs, points)
         self._restart()
-        demand = self.network.maintenance_demand
+        self._demand = demand = self.network.maintenance_demand
         answers = [self._solve(self._parameters(point, demand), ()) for point in points]
         return Labels(
             np.array([answer.net for answer in answers]).reshape(-1, len(self.network.reactions)),
@@ -140,15 +141,14 @@ class LabelProgram:
         )
 
     def law(self) -> AffineLaw | None:
-        """How the net fluxes, then the shortfall, depend on the inputs around the last answer; None without a proof."""
+        """How the net fluxes, then the shortfall, depend on the inputs around the last answer; None without a proof.
+
+        The maintenance demand, unless it is an input, is that of the last answer.
+        """
         law = self._most.law()
         if law is not None and self._enough is not None:
             law = self._floored(law, self._enough.law())
-        return (
-            None
-            if law is None
-            else law.of(self._spread, self._parameters(np.zeros(len(self.inputs)), self.network.maintenance_demand))
-        )
+        return None if law is None else law.of(self._spread, self._parameters(np.zeros(len(self.inputs)), self._demand))
 
     @property
     def digest(self) -> str:

@@ -7,20 +7,18 @@ ones before.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
-from mmopt.solvers.highs import FEASIBILITY, Simplex
+from mmopt.solvers.highs import Simplex
 from mmopt.solvers.laws import AffineLaw, affine_law
+from mmopt.solvers.proofs import Proofs
 from mmopt.status import Status
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
-
-_REDUCED_COST_ZERO: Final = 1.0e-8
-"""Reduced costs closer to zero than this, relative to the prices behind them, count as zero."""
 
 
 class LexicographicProgram:
@@ -60,8 +58,7 @@ class LexicographicProgram:
         bound_type = np.array([row.bound_type for row in form.rows])
         rows = np.where(bound_type == 1, -np.inf, form.rhs), np.where(bound_type == -1, np.inf, form.rhs)
         self._simplex = Simplex(sp.csc_array(form.A), self._combined, (lower, upper), rows)
-        self._transposed = sp.csr_array(self._simplex.matrix.T)
-        self._proved: dict[bytes, np.ndarray | None] = {}
+        self._proofs = Proofs(self._simplex, self._aims)
         self._passes = 0
         self._home = None
 
@@ -89,24 +86,22 @@ class LexicographicProgram:
     @property
     def bases_proved(self) -> int:
         """How many distinct optimal bases were met and proved so far."""
-        return sum(leading is not None for leading in self._proved.values())
+        return self._proofs.count
 
     @property
     def passes(self) -> int:
         """How many solves the combined objective could not answer, and that went aim by aim."""
         return self._passes
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether `settle` was called."""
-        return self._home is not None
+    def restart(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        """Go back to one basis, so that what follows does not depend on what was solved before.
 
-    def settle(self) -> None:
-        """Make the present basis the one that `restart` goes back to."""
-        self._home = self._simplex.basis()
-
-    def restart(self) -> None:
-        """Go back to the settled basis, so that what follows does not depend on what was solved before."""
+        It is the one that a cold start finds for these bounds of the ``changing`` variables; only the first call looks.
+        """
+        if self._home is None:
+            self._simplex.restart()
+            self.solve(lower, upper)
+            self._home = self._simplex.basis()
         self._simplex.restart(self._home)
 
     def law(self) -> AffineLaw | None:
@@ -115,7 +110,7 @@ class LexicographicProgram:
         The upper bounds of the changing variables move, and with them the lower bounds of those that are fixed. Strict
         optimality of a basis does not depend on any bound, so the law holds wherever its values keep all bounds.
         """
-        leading = self._leading(*self._simplex.values())
+        leading = self._proofs.leading()
         if leading is None:
             return None
         basic = np.sort(self._simplex.basic())  # one basis, one rounding, whatever order the simplex met it in
@@ -138,7 +133,7 @@ class LexicographicProgram:
         if status is Status.NUMERICAL_TROUBLE:  # large weights can be too much for a cold start; single aims are not
             self._simplex.restart()
             status = self._pass_through_aims()
-        elif status.solved and self._leading(*self._simplex.values()) is None:
+        elif status.solved and self._proofs.leading() is None:
             status = self._pass_through_aims()
         return status
 
@@ -146,30 +141,6 @@ class LexicographicProgram:
         values = np.append(self._simplex.values()[0], 0.0)  # a variable in no constraint and no aim stays at zero
         answer: np.ndarray = values[self._returned]
         return answer
-
-    def _leading(self, values: np.ndarray, activity: np.ndarray) -> np.ndarray | None:
-        """Sign of the first aim that moving each variable would worsen; None if the present basis is not optimal."""
-        basic = self._simplex.basic()
-        at_lower, at_upper = self._resting(np.concatenate([values, activity]))
-        key = np.sort(basic).tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
-        if key not in self._proved:
-            reduced, zero = self._reduced_costs(basic, self._aims)
-            self._proved[key] = _lexicographically_optimal(reduced, zero, basic, at_lower, at_upper)
-        return self._proved[key]
-
-    def _resting(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the columns and rows stand at their lower and at their upper bound; fixed ones do both."""
-        lower = np.concatenate([self._simplex.lower, self._simplex.row_lower])
-        upper = np.concatenate([self._simplex.upper, self._simplex.row_upper])
-        return values <= lower + FEASIBILITY, values >= upper - FEASIBILITY
-
-    def _reduced_costs(self, basic: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reduced costs of each aim over columns and rows, and how small of them counts as zero."""
-        costs = np.hstack([aims, np.zeros((len(aims), self._simplex.matrix.shape[0]))])
-        prices = np.array([self._simplex.prices(cost[basic]) for cost in costs])
-        reduced = np.hstack([aims - (self._transposed @ prices.T).T, prices])
-        scale = np.maximum(1.0, np.abs(prices).max(axis=1))
-        return reduced, _REDUCED_COST_ZERO * scale
 
     def _pass_through_aims(self) -> Status:
         """Take the aims one by one, each on the optimal face of those before; the strict order by definition."""
@@ -192,7 +163,7 @@ class LexicographicProgram:
     def _freeze(self, aim: np.ndarray) -> None:
         """Fix every variable whose move would worsen ``aim``: what stays free is its optimal face."""
         simplex = self._simplex
-        reduced, zero = self._reduced_costs(simplex.basic(), aim[None, :])
+        reduced, zero = self._proofs.reduced_costs(simplex.basic(), aim[None, :])
         columns, rows = np.split(np.abs(reduced[0]) > zero[0], [len(aim)])
         values, activity = simplex.values()
         here = np.flatnonzero(columns)
@@ -201,15 +172,3 @@ class LexicographicProgram:
         here = np.flatnonzero(rows)
         at = np.clip(activity[here], simplex.row_lower[here], simplex.row_upper[here])
         simplex.set_row_bounds(here, at, at)
-
-
-def _lexicographically_optimal(
-    reduced: np.ndarray, zero: np.ndarray, basic: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray
-) -> np.ndarray | None:
-    """Signs of the leading reduced costs, if no nonbasic variable can leave its bound without worsening an aim first."""
-    sign = np.where(np.abs(reduced) > zero[:, None], np.sign(reduced), 0.0)
-    first = np.argmax(sign != 0.0, axis=0)
-    leading = np.take_along_axis(sign, first[None, :], axis=0)[0]
-    bad = ((leading < 0.0) & ~at_upper) | ((leading > 0.0) & ~at_lower)
-    bad[basic] = False
-    return None if np.any(bad & ~(at_lower & at_upper)) else leading
