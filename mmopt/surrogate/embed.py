@@ -48,7 +48,7 @@ def embed(block: Any, surrogate: Surrogate, inputs: Mapping[str, Any], outputs: 
     >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
     0
     """
-    layers = (*surrogate.hidden, surrogate.output_layer(outputs))
+    layers = surrogate.layers(outputs)
     definition, ends = _definition(layers, len(surrogate.inputs))
     block.network = OmltBlock(concrete=True)
     block.network.build_formulation(ReducedSpaceSmoothNNFormulation(definition))

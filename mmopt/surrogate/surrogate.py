@@ -49,6 +49,13 @@ class Layer:
         return value
 
 
+def chained(layers: Sequence[Layer], values: np.ndarray) -> np.ndarray:
+    """What the last of some layers gives for inputs of shape (..., inputs) to the first."""
+    for layer in layers:
+        values = layer(values)
+    return values
+
+
 @dataclass(frozen=True, eq=False)
 class Surrogate:
     """A smooth map from uptake limits to balanced fluxes.
@@ -113,6 +120,18 @@ class Surrogate:
         matrix = np.column_stack(modes)
         return Layer(self.weights.weights @ matrix, self.weights.bias @ matrix + np.array(offset), "linear")
 
+    def layers(self, names: Sequence[str]) -> tuple[Layer, ...]:
+        """The whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
+
+        Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export.
+
+        Parameters
+        ----------
+        names
+            As for `output_layer`.
+        """
+        return (*self.hidden, self.output_layer(names))
+
     def _reading(self, name: str) -> tuple[np.ndarray, float]:
         if name == SHORTFALL:
             if self.maintenance is None:
@@ -124,13 +143,6 @@ class Surrogate:
             raise SurrogateError(f"the surrogate has no reading '{name}'; {nearest(name, self.reactions)}")
         column = self._index[reaction]
         return self.modes[:, column], float(self.offset[column])
-
-    def hidden_values(self, limits: np.ndarray) -> np.ndarray:
-        """Values of the last hidden layer for limits of shape (..., inputs)."""
-        values = limits
-        for layer in self.hidden:
-            values = layer(values)
-        return values
 
     def predict(self, limits: Sequence[float] | np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
         """Readings at uptake limits inside the domain.
@@ -162,10 +174,9 @@ class Surrogate:
         """
         points = np.asarray(limits, dtype=float)
         self.domain.check(points)
-        hidden = self.hidden_values(points)
         if names is not None:
-            return self.output_layer(names)(hidden)
-        fluxes: np.ndarray = self.weights(hidden) @ self.modes + self.offset
+            return chained(self.layers(names), points)
+        fluxes: np.ndarray = chained((*self.hidden, self.weights), points) @ self.modes + self.offset
         return fluxes
 
     def trusts(self, limits: Mapping[str, float]) -> None:
@@ -180,7 +191,7 @@ class Surrogate:
 
     def answers(self, names: Sequence[str]) -> "SurrogateCell":
         """The surrogate as who answers for the cell inside a reactor, reading ``names``."""
-        return SurrogateCell(self, tuple(names), self.output_layer(names))
+        return SurrogateCell(self.domain, tuple(names), self.layers(names))
 
     def save(self, folder: str | Path) -> Path:
         """Write arrays and card into a folder; readable without Keras."""
@@ -208,16 +219,16 @@ class Surrogate:
 class SurrogateCell:
     """A surrogate that answers for the cell: limits by name in, rates by name out."""
 
-    surrogate: Surrogate
+    domain: Domain
     names: tuple[str, ...]
-    output: Layer
+    layers: tuple[Layer, ...]
 
     def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
         """Readings at the given uptake limits [mmol/gDW/h]; limits beyond the trusted box count as its edge."""
-        domain = self.surrogate.domain
+        domain = self.domain
         point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
         point = np.clip(point, domain.lower - _BELOW * (domain.upper - domain.lower), domain.upper)
-        return dict(zip(self.names, self.output(self.surrogate.hidden_values(point)).tolist(), strict=True))
+        return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
 
 
 def load_surrogate(source: str | Path) -> Surrogate:
