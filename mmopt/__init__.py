@@ -33,7 +33,13 @@ _HOMES = {
     "metabolism.domain": ("Domain",),
     "metabolism.table": ("FluxTable", "load_table"),
     "metabolism.sampling": ("sample",),
-    "surrogate.surrogate": ("Surrogate", "load_surrogate"),
+    "surrogate.surrogate": ("Surrogate",),
+    "surrogate.surrogate_file": ("load_surrogate",),
+    "surrogate.keras_export": ("export_keras", "idaes_surrogate"),
+    "surrogate.keras_import": ("import_keras",),
+    "surrogate.onnx_export": ("export_onnx",),
+    "surrogate.onnx_import": ("import_onnx",),
+    "surrogate.soft_law": ("SoftLaw", "soft_law"),
     "surrogate.train": ("train",),
     "surrogate.embed": ("embed",),
     "reactor.system": ("Quantity", "System"),
@@ -107,5 +113,11 @@ if TYPE_CHECKING:
     from mmopt.results import Trajectory, load_trajectory
     from mmopt.status import Status
     from mmopt.surrogate.embed import embed
-    from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+    from mmopt.surrogate.keras_export import export_keras, idaes_surrogate
+    from mmopt.surrogate.keras_import import import_keras
+    from mmopt.surrogate.onnx_export import export_onnx
+    from mmopt.surrogate.onnx_import import import_onnx
+    from mmopt.surrogate.soft_law import SoftLaw, soft_law
+    from mmopt.surrogate.surrogate import Surrogate
+    from mmopt.surrogate.surrogate_file import load_surrogate
     from mmopt.surrogate.train import train

@@ -13,7 +13,7 @@ from mmopt.errors import MmoptError
 from mmopt.metabolism.pfba import pfba
 from mmopt.metabolism.reading import read_network
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
-from mmopt.surrogate.surrogate import load_surrogate, shipped_surrogates
+from mmopt.surrogate.surrogate_file import load_surrogate, shipped_surrogates
 
 Finding = tuple[str, str, bool]
 """What was looked at, what was found, whether it is well."""

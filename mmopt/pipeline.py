@@ -40,7 +40,8 @@ from mmopt.report import write_report
 from mmopt.results import Trajectory, write_whole
 from mmopt.study import NmpcPart, StarvationPart, Study
 from mmopt.surrogate.certify import compare
-from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.surrogate_file import load_surrogate
 
 PARITY_POINTS: Final = 400
 _PARITY_SEED: Final = 20260101

@@ -9,7 +9,8 @@ from mmopt.metabolism.fluxes import Labels
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
 from mmopt.metabolism.reading import read_network
-from mmopt.surrogate.surrogate import Surrogate, load_surrogate
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.surrogate_file import load_surrogate
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,54 @@
 """Embedding a surrogate in a Pyomo problem: the only file that imports OMLT.
 
-Give expressions, get expressions. OMLT writes the layers; its input layer is then pointed at the caller's expressions,
-so that no linking variables or constraints are left.
+Give expressions, get expressions. OMLT writes the layers; its variables for what goes in and comes out, and the
+constraints that link them, are taken away again, so that the layers stand on the caller's expressions.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
+import pyomo.environ as pyo
 from omlt import OmltBlock
-from omlt.neuralnet import NetworkDefinition, ReducedSpaceSmoothNNFormulation
+from omlt.neuralnet import FullSpaceNNFormulation, NetworkDefinition, ReducedSpaceNNFormulation
+from omlt.neuralnet.activations.smooth import smooth_monotonic_activation_constraint
 from omlt.neuralnet.layer import DenseLayer, InputLayer
+from pyomo.core.expr.visitor import replace_expressions
 
-from mmopt.surrogate.surrogate import Layer, Surrogate
+from mmopt.errors import SurrogateError, nearest
+from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
 
 
-def embed(block: Any, surrogate: Surrogate, inputs: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Any]:
-    """Write a surrogate into a Pyomo block, in reduced space.
+def _sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(−x)), where exp(−x) would overflow below −709: through tanh, which is bounded."""
+    return (1.0 + pyo.tanh(x / 2.0)) / 2.0
+
+
+def _softplus(x: Any) -> Any:
+    """log(exp(x) + 1), where exp(x) would overflow above 709: with exp(M) drawn out, for a smooth M > max(x, 0).
+
+    No exponent is positive then, and as M − max(x, 0) is 1/2 at most, the logarithm never sees zero.
+    """
+    most = (x + pyo.sqrt(x**2 + 1.0)) / 2.0
+    return most + pyo.log(pyo.exp(x - most) + pyo.exp(-most))
+
+
+_SAFE: Final[Mapping[str, Callable[[Any], Any]]] = {"sigmoid": _sigmoid, "softplus": _softplus}
+"""In place of OMLT's own, which overflow; its tanh and linear do not. OMLT's formulations called smooth take no functions
+but its own, and so their parents are used, which do; a `Surrogate` has smooth activations alone."""
+
+_NETWORK: Final = "network"
+
+
+def embed(
+    block: Any,
+    surrogate: Surrogate,
+    inputs: Mapping[str, Any],
+    outputs: Sequence[str],
+    formulation: str = "reduced_space",
+) -> dict[str, Any]:
+    """Write a surrogate into a Pyomo block.
 
     Parameters
     ----------
@@ -28,12 +60,23 @@ def embed(block: Any, surrogate: Surrogate, inputs: Mapping[str, Any], outputs: 
         An expression for each of the surrogate's uptake limits, by exchange id [mmol/gDW/h]. They are not kept inside
         the surrogate's domain here: the caller owns them.
     outputs
-        Readings wanted: ``growth``, ``shortfall`` or reaction ids. Only these are written.
+        Readings wanted: ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]. Only these are written.
+    formulation
+        ``"reduced_space"``: the layers are nested expressions; no variable and no constraint is added. ``"full_space"``:
+        every unit has a variable before its activation, ``zhat``, and one after it, ``z``, and a constraint for each;
+        every input has a ``z``, too. These variables have no bounds. They start at the surrogate's values if all inputs
+        have values, and at zero otherwise.
 
     Returns
     -------
     dict
-        An expression for each of ``outputs``.
+        An expression (reduced space) or a variable (full space) for each of ``outputs``.
+
+    Raises
+    ------
+    SurrogateError
+        If the formulation or a reading is unknown, an input is missing or unknown, no reading is asked for, or the
+        block holds a ``network`` already. The block is left as it was.
 
     References
     ----------
@@ -44,35 +87,125 @@ def embed(block: Any, surrogate: Surrogate, inputs: Mapping[str, Any], outputs: 
     >>> import pyomo.environ as pyo
     >>> problem = pyo.ConcreteModel()
     >>> problem.limit = pyo.Var(["EX_glc__D_e", "EX_o2_e", "EX_ac_e"], initialize=5.0)
-    >>> rates = embed(problem, load_surrogate("ecoli_ijo1366"), dict(problem.limit), ["growth"])
+    >>> surrogate = load_surrogate("ecoli_ijo1366")
+    >>> rates = embed(problem, surrogate, dict(problem.limit), ["growth"])
     >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
     0
+
+    In full space there is one for each input, and two for each unit of the layers of 24, 24 and 1.
+
+    >>> problem.full = pyo.Block()
+    >>> full = embed(problem.full, surrogate, dict(problem.limit), ["growth"], formulation="full_space")
+    >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
+    101
+    >>> bool(abs(full["growth"].value - pyo.value(rates["growth"])) < 1.0e-9)
+    True
     """
-    layers = surrogate.layers(outputs)
-    definition, ends = _definition(layers, len(surrogate.inputs))
-    block.network = OmltBlock(concrete=True)
-    block.network.build_formulation(ReducedSpaceSmoothNNFormulation(definition))
-    first, last = (block.network.layer[id(layer)] for layer in ends)
-    for position, exchange in enumerate(surrogate.inputs):
-        first.z[position].set_value(inputs[exchange])
-    for linking in ("inputs", "outputs", "scaled_inputs", "scaled_outputs"):
-        block.network.del_component(linking)
-    for linking in ("_scale_input_constraint", "_scale_output_constraint", "output_assignment"):
-        block.network.del_component(linking)
-    return {name: last.z[position] for position, name in enumerate(outputs)}
+    names = _readings(outputs)
+    layers = surrogate.layers(names)
+    given = _ordered(inputs, surrogate.inputs)
+    if formulation not in _WRITERS:
+        raise SurrogateError(f"there is no formulation '{formulation}'; give one of {', '.join(_WRITERS)}")
+    if block.component(_NETWORK) is not None:
+        raise SurrogateError(f"the block holds a component '{_NETWORK}' already; give each embedding its own block")
+    results = _WRITERS[formulation](block, layers, given)
+    return dict(zip(names, results, strict=True))
 
 
-def _definition(layers: Sequence[Layer], inputs: int) -> tuple[NetworkDefinition, tuple[Any, Any]]:
-    """The same dense layers as OMLT names them, and the first and last of them."""
+def _reduced_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:
+    """Nested expressions; those of OMLT's input layer are set to the caller's."""
+    definition, chain = _definition(layers, len(inputs))
+    written = _written(block, chain, ReducedSpaceNNFormulation(definition, activation_functions=_SAFE))
+    z = written[0].z
+    # where the first weight of a unit is exactly 1, Pyomo puts OMLT's variable there, not the expression that holds it
+    held = {id(expression.expr): expression for expression in z.values()}
+    for unit in written[1].zhat.values():
+        unit.set_value(
+            replace_expressions(unit.expr, held, descend_into_named_expressions=False, remove_named_expressions=False)
+        )
+    for position, expression in enumerate(inputs):
+        z[position].set_value(expression)
+    return list(written[-1].z.values())
+
+
+def _full_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:
+    """Variables and constraints for each unit; those of the input layer are tied to the caller's expressions."""
+    definition, chain = _definition(layers, len(inputs))
+    constraints = {name: partial(smooth_monotonic_activation_constraint, fcn=safe) for name, safe in _SAFE.items()}
+    written = _written(block, chain, FullSpaceNNFormulation(definition, activation_constraints=constraints))
+    first = written[0]
+    first.given = pyo.Constraint(range(len(inputs)), rule=lambda _, position: first.z[position] == inputs[position])
+    _initialise(written, layers, inputs)
+    return list(written[-1].z.values())
+
+
+_WRITERS: Final = {"reduced_space": _reduced_space, "full_space": _full_space}
+
+
+def _initialise(written: Sequence[Any], layers: Sequence[Layer], inputs: Sequence[Any]) -> None:
+    """Give every variable of the full space the network's value, if the inputs have values."""
+    values = np.array([_value(expression) for expression in inputs])
+    if not np.all(np.isfinite(values)):
+        return
+    written[0].z.set_values(dict(enumerate(values.tolist())))
+    for part, layer in zip(written[1:], layers, strict=True):
+        sums = values @ layer.weights + layer.bias
+        values = ACTIVATIONS[layer.activation](sums)
+        part.zhat.set_values(dict(enumerate(sums.tolist())))
+        part.z.set_values(dict(enumerate(values.tolist())))
+
+
+def _value(expression: Any) -> float:
+    """The value of an expression, or not a number if it has none."""
+    try:
+        value = pyo.value(expression, exception=False)
+        return float("nan") if value is None else float(value)
+    except (ArithmeticError, TypeError, ValueError):  # a division by zero, a root of what is negative
+        return float("nan")
+
+
+def _definition(layers: Sequence[Layer], inputs: int) -> tuple[NetworkDefinition, list[Any]]:
+    """The same dense layers as OMLT names them, after an input layer."""
     definition = NetworkDefinition()
-    first = previous = InputLayer([inputs])
-    definition.add_layer(first)
+    chain: list[Any] = [InputLayer([inputs])]
+    definition.add_layer(chain[0])
     for layer in layers:
         width = layer.weights.shape
         following = DenseLayer(
             [width[0]], [width[1]], np.array(layer.weights), np.array(layer.bias), activation=layer.activation
         )
         definition.add_layer(following)
-        definition.add_edge(previous, following)
-        previous = following
-    return definition, (first, previous)
+        definition.add_edge(chain[-1], following)
+        chain.append(following)
+    return definition, chain
+
+
+def _written(block: Any, chain: Sequence[Any], formulation: Any) -> list[Any]:
+    """The block of each layer as OMLT writes it, without what links the first and last to variables of their own."""
+    network = OmltBlock(concrete=True)
+    block.add_component(_NETWORK, network)
+    with np.errstate(invalid="ignore"):  # OMLT multiplies bounds, which are infinite here, by weights; some are zero
+        network.build_formulation(formulation)
+    for linking in ("_scale_input_constraint", "_scale_output_constraint", "input_assignment", "output_assignment"):
+        network.del_component(linking)
+    for linking in ("inputs", "outputs", "scaled_inputs", "scaled_outputs"):
+        network.del_component(linking)
+    return [network.layer[id(layer)] for layer in chain]
+
+
+def _readings(outputs: Sequence[str]) -> tuple[str, ...]:
+    """The readings wanted, each once."""
+    names = tuple(dict.fromkeys(outputs))
+    if not names:
+        raise SurrogateError("no reading is asked for; name one or more, such as 'growth'")
+    return names
+
+
+def _ordered(inputs: Mapping[str, Any], wanted: Sequence[str]) -> list[Any]:
+    """The caller's expressions in the order of the surrogate's inputs."""
+    missing = [exchange for exchange in wanted if exchange not in inputs]
+    unknown = [f"'{exchange}' ({nearest(exchange, wanted)})" for exchange in inputs if exchange not in wanted]
+    wrong = [f"{kind} {', '.join(names)}" for kind, names in (("missing", missing), ("unknown", unknown)) if names]
+    if wrong:
+        raise SurrogateError(f"the inputs must be {', '.join(wanted)}; {'; '.join(wrong)}")
+    return [inputs[exchange] for exchange in wanted]

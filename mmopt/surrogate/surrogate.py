@@ -5,34 +5,31 @@ cannot. Growth, exchange rates, the shortfall and every flux inside the cell are
 Here is NumPy alone; Keras is needed to train, not to use.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from mmopt.errors import SurrogateError, nearest
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.metabolism.domain import Domain
-from mmopt.results import write_whole
+from mmopt.surrogate.directions import Directions
 
 ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "softplus": lambda z: np.logaddexp(z, 0.0),
     "linear": lambda z: z,
+    "sigmoid": expit,
 }
 """Smooth activations that Keras, NumPy and OMLT all know by the same name."""
 
 _BELOW = 0.1
 """Part of each range by which a reactor may leave the domain below: where a substrate is gone, a smooth law settles a
 little under zero and is followed there. Trial steps of an integrator go further, and meet the law at the edge."""
-
-_CARD, _ARRAYS = "surrogate.json", "arrays.npz"
-_SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +75,8 @@ class Surrogate:
         As in the network.
     card
         Where it comes from and how wrong it is.
+    directions
+        What keeps irreversible reactions from running backwards; None where nothing does.
     """
 
     domain: Domain
@@ -90,6 +89,7 @@ class Surrogate:
     maintenance: str | None
     maintenance_demand: float
     card: Mapping[str, Any] = field(repr=False)
+    directions: Directions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -103,8 +103,12 @@ class Surrogate:
     def _index(self) -> Mapping[str, int]:
         return {reaction: column for column, reaction in enumerate(self.reactions)}
 
-    def output_layer(self, names: Sequence[str]) -> Layer:
-        """The linear layer from the last hidden values straight to the named readings.
+    def layers(self, names: Sequence[str]) -> tuple[Layer, ...]:
+        """The whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
+
+        Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export. Where
+        directions are kept, the chain has one layer more: soft positive parts of what watched reactions lack, beside the
+        readings themselves, each carried through as softplus(y) - softplus(-y) = y.
 
         Parameters
         ----------
@@ -116,33 +120,50 @@ class Surrogate:
         SurrogateError
             If a name is unknown; the nearest known are named.
         """
-        modes, offset = zip(*(self._reading(name) for name in names), strict=True)
-        matrix = np.column_stack(modes)
-        return Layer(self.weights.weights @ matrix, self.weights.bias @ matrix + np.array(offset), "linear")
+        columns, factors, constants = self._places(names)
+        readings = self._linear(self.modes[:, columns] * factors, self.offset[columns] * factors + constants)
+        if self.directions is None:
+            return (*self.hidden, readings)
+        kept = self.directions
+        repairs = kept.widths[:, None] * kept.repairs[:, columns] * factors
+        needed = np.any(repairs != 0.0, axis=1)
+        steep = -(kept.signs / kept.widths)[needed]
+        watched = kept.watched[needed]
+        missing = self._linear(self.modes[:, watched] * steep, self.offset[watched] * steep)
+        parts = Layer(
+            np.hstack([missing.weights, readings.weights, -readings.weights]),
+            np.concatenate([missing.bias, readings.bias, -readings.bias]),
+            "softplus",
+        )
+        through = np.eye(len(columns))
+        sums = Layer(np.vstack([repairs[needed], through, -through]), np.zeros(len(columns)), "linear")
+        return (*self.hidden, parts, sums)
 
-    def layers(self, names: Sequence[str]) -> tuple[Layer, ...]:
-        """The whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
+    def _linear(self, modes: np.ndarray, offset: np.ndarray) -> Layer:
+        return Layer(self.weights.weights @ modes, self.weights.bias @ modes + offset, "linear")
 
-        Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export.
+    def _places(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Columns of the readings, and the factors and constants that make readings of fluxes."""
+        places = [self._place(name) for name in names]
+        columns, factors, constants = (np.array(part) for part in zip(*places, strict=True))
+        return columns, factors, constants
 
-        Parameters
-        ----------
-        names
-            As for `output_layer`.
-        """
-        return (*self.hidden, self.output_layer(names))
-
-    def _reading(self, name: str) -> tuple[np.ndarray, float]:
+    def _place(self, name: str) -> tuple[int, float, float]:
         if name == SHORTFALL:
             if self.maintenance is None:
-                return np.zeros(len(self.modes)), 0.0
-            column = self._index[self.maintenance]
-            return -self.modes[:, column], self.maintenance_demand - float(self.offset[column])
+                return 0, 0.0, 0.0
+            return self._index[self.maintenance], -1.0, self.maintenance_demand
         reaction = self.biomass if name == GROWTH else name
         if reaction not in self._index:
             raise SurrogateError(f"the surrogate has no reading '{name}'; {nearest(name, self.reactions)}")
-        column = self._index[reaction]
-        return self.modes[:, column], float(self.offset[column])
+        return self._index[reaction], 1.0, 0.0
+
+    def fluxes(self, limits: np.ndarray) -> np.ndarray:
+        """Net fluxes of all reactions, also outside the domain; shape (..., reactions) for limits (..., inputs)."""
+        fluxes: np.ndarray = chained((*self.hidden, self.weights), limits) @ self.modes + self.offset
+        if self.directions is not None:
+            fluxes = fluxes + self.directions.added(fluxes) @ self.directions.repairs
+        return fluxes
 
     def predict(self, limits: Sequence[float] | np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
         """Readings at uptake limits inside the domain.
@@ -174,10 +195,7 @@ class Surrogate:
         """
         points = np.asarray(limits, dtype=float)
         self.domain.check(points)
-        if names is not None:
-            return chained(self.layers(names), points)
-        fluxes: np.ndarray = chained((*self.hidden, self.weights), points) @ self.modes + self.offset
-        return fluxes
+        return self.fluxes(points) if names is None else chained(self.layers(names), points)
 
     def trusts(self, limits: Mapping[str, float]) -> None:
         """Refuse uptake limits outside the domain.
@@ -194,25 +212,10 @@ class Surrogate:
         return SurrogateCell(self.domain, tuple(names), self.layers(names))
 
     def save(self, folder: str | Path) -> Path:
-        """Write arrays and card into a folder; readable without Keras."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        used = np.flatnonzero(np.any(self.modes != 0.0, axis=0) | (self.offset != 0.0))
-        arrays = {"used": used, "modes": self.modes[:, used], "offset": self.offset[used]}
-        for number, layer in enumerate((*self.hidden, self.weights)):
-            arrays[f"weights_{number}"], arrays[f"bias_{number}"] = layer.weights, layer.bias
-        write_whole(folder / _ARRAYS, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
-        description = {
-            "schema": _SCHEMA,
-            "domain": {name: list(limits) for name, limits in self.domain.limits.items()},
-            "activations": [layer.activation for layer in (*self.hidden, self.weights)],
-            "reactions": list(self.reactions),
-            "biomass": self.biomass,
-            "maintenance": self.maintenance,
-            "maintenance_demand": self.maintenance_demand,
-            "card": dict(self.card),
-        }
-        return write_whole(folder / _CARD, lambda part: part.write_text(json.dumps(description, indent=1) + "\n"))
+        """Write arrays and card into a folder; readable without Keras. Read it with `load_surrogate`."""
+        from mmopt.surrogate.surrogate_file import save_surrogate
+
+        return save_surrogate(self, folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,71 +234,6 @@ class SurrogateCell:
         return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
 
 
-def load_surrogate(source: str | Path) -> Surrogate:
-    """Load a surrogate from a folder, or by the name of one that ships with mmopt.
-
-    Raises
-    ------
-    SurrogateError
-        If there is none, or its files are damaged.
-
-    Examples
-    --------
-    >>> load_surrogate("ecoli_ijo1366").inputs
-    ('EX_glc__D_e', 'EX_o2_e', 'EX_ac_e')
-    """
-    folder = Path(source)
-    if not folder.is_dir() and str(source) in shipped_surrogates():
-        folder = _shipped() / str(source)
-    if not (folder / _CARD).is_file():
-        raise SurrogateError(
-            f"there is no surrogate '{source}': no folder with {_CARD}, and none of that name ships; "
-            f"{nearest(str(source), shipped_surrogates())}"
-        )
-    try:
-        told = json.loads((folder / _CARD).read_text())
-        if told["schema"] != _SCHEMA:
-            raise SurrogateError(f"{folder} has schema {told['schema']}, this mmopt reads {_SCHEMA}; train it again")
-        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _assemble(told, {name: arrays[name] for name in arrays.files})
-    except SurrogateError:
-        raise
-    except Exception as error:  # a damaged zip or JSON fails in many ways; each means the same to a user
-        raise SurrogateError(f"{folder} is damaged ({type(error).__name__}: {error}); train it again") from error
-
-
-def shipped_surrogates() -> tuple[str, ...]:
-    """Names of the surrogates that ship with mmopt."""
-    return tuple(sorted(folder.name for folder in _shipped().iterdir() if (folder / _CARD).is_file()))
-
-
-def _shipped() -> Path:
-    return Path(str(files("mmopt.shipped").joinpath("")))
-
-
-def _assemble(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Surrogate:
-    layers = [
-        Layer(arrays[f"weights_{number}"], arrays[f"bias_{number}"], str(activation))
-        for number, activation in enumerate(told["activations"])
-    ]
-    reactions = tuple(told["reactions"])
-    modes = np.zeros((len(arrays["modes"]), len(reactions)))
-    offset = np.zeros(len(reactions))
-    modes[:, arrays["used"]], offset[arrays["used"]] = arrays["modes"], arrays["offset"]
-    return Surrogate(
-        domain=Domain({name: (low, high) for name, (low, high) in told["domain"].items()}),
-        hidden=tuple(layers[:-1]),
-        weights=layers[-1],
-        modes=modes,
-        offset=offset,
-        reactions=reactions,
-        biomass=told["biomass"],
-        maintenance=told["maintenance"],
-        maintenance_demand=float(told["maintenance_demand"]),
-        card=told["card"],
-    )
-
-
 def _check_shapes(surrogate: Surrogate) -> None:
     width = len(surrogate.inputs)
     for layer in (*surrogate.hidden, surrogate.weights):
@@ -308,9 +246,15 @@ def _check_shapes(surrogate: Surrogate) -> None:
         raise SurrogateError("the last layer must be linear: it weighs the flux modes")
     if surrogate.modes.shape != (width, len(surrogate.reactions)):
         raise SurrogateError(f"{surrogate.modes.shape} modes do not fit {width} weights; train it again")
+    kept = surrogate.directions
+    if kept is not None and not kept.fits(len(surrogate.reactions)):
+        raise SurrogateError(
+            "the directions do not fit the reactions, or their widths are not positive; train it again"
+        )
     every = (
         surrogate.modes,
         surrogate.offset,
+        *(() if kept is None else (kept.widths, kept.repairs)),
         *(part for layer in (*surrogate.hidden, surrogate.weights) for part in (layer.weights, layer.bias)),
     )
     if not all(np.all(np.isfinite(array)) for array in every):

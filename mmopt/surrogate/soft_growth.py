@@ -1,0 +1,89 @@
+"""Growth as the soft minimum of its planes, with a proved bound of its error.
+
+Growth is max(0, min p_k) over its planes p_k: where the maintenance demand can be met it is their minimum, which is concave;
+it comes down to zero where the demand is just met, so beyond, where nothing grows, the minimum is below zero.
+
+The soft minimum -log Σ exp(-β p_k) / β is below the minimum p_j by log Σ exp(-β (p_k - p_j)) / β. That is convex in every
+region, and so largest at a corner; it is log K / β at most, for K planes. The soft maximum with zero is above the maximum
+by log 2 / γ at most, and never below (Boyd and Vandenberghe 2004, Convex Optimization, section 3.1.5).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import SurrogateError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.surrogate.heights import Corners, planes_of
+from mmopt.surrogate.soft_bound import least
+
+_NO_SHORTFALL: Final = 1.0e-9
+_EXACT: Final = 1.0e-6
+"""How well the planes must repeat growth at the corners [1/h]."""
+
+
+@dataclass(frozen=True, eq=False)
+class SoftGrowth:
+    """Growth from its planes alone, without the fluxes that go with it.
+
+    Attributes
+    ----------
+    planes
+        Of scaled inputs and a one [1/h], shape (planes, inputs + 1).
+    sharpness, zero
+        Of the minimum, β, and of the maximum with zero, γ [h].
+    bound
+        Largest error [1/h].
+    """
+
+    planes: np.ndarray
+    sharpness: float
+    zero: float
+    bound: float
+
+    def __call__(self, scaled: np.ndarray) -> np.ndarray:
+        """Growth [1/h] at scaled inputs and a one, shape (..., inputs + 1) to (...)."""
+        growth = scaled @ self.planes.T
+        soft = growth.min(axis=-1) - _below(growth, self.sharpness)
+        value: np.ndarray = np.logaddexp(0.0, self.zero * soft) / self.zero
+        return value
+
+
+def soft_growth(atlas: Atlas, corners: Corners, values: np.ndarray, error: float) -> SoftGrowth:
+    """Soft growth that errs by no more than is asked, and is no sharper than that takes.
+
+    Parameters
+    ----------
+    atlas
+        An explored atlas.
+    corners
+        Of its regions.
+    values
+        Fluxes and shortfall there, by the law of the corner's own region, shape (corners, reactions + 1).
+    error
+        Largest error wanted [1/h].
+
+    Raises
+    ------
+    SurrogateError
+        If growth is not the least of its planes, or zero.
+    """
+    planes = planes_of(atlas.domain, *atlas.growth_planes())
+    growth = values[:, atlas.network.column(atlas.network.biomass)]
+    starved = corners.most(values[:, -1:])[corners.owner, 0] >= _NO_SHORTFALL
+    at_corners = corners.points @ planes.T
+    lowest = at_corners.min(axis=1, initial=np.inf)
+    missed = float(np.abs(np.where(starved, growth, np.maximum(lowest, 0.0) - growth)).max())
+    if starved.all() or missed > _EXACT:
+        raise SurrogateError("growth is not the least of its planes, or zero, in this atlas; read it from the fluxes")
+    met, high = at_corners[~starved], float(np.log(len(planes) + 1.0)) / error
+    sharpness = least(lambda beta: bool(_below(met, beta).max() <= error), 1.0e-3 * high, high)
+    return SoftGrowth(planes, sharpness, float(np.log(2.0)) / error, error + missed)
+
+
+def _below(planes: np.ndarray, sharpness: float) -> np.ndarray:
+    """By how much the soft minimum over the last axis is below the minimum."""
+    above = planes - planes.min(axis=-1, keepdims=True)
+    value: np.ndarray = np.log(np.exp(-sharpness * above).sum(axis=-1)) / sharpness
+    return value

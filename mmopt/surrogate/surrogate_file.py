@@ -1,0 +1,270 @@
+"""A surrogate as a folder of two files: a JSON document and plain arrays.
+
+Both are checked before anything is made of them, and nothing in them is ever run. The document holds the SHA-256 of the
+arrays, so that files of two saves, or changed ones, are never taken for one surrogate.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from mmopt.errors import DomainError, SurrogateError, nearest
+from mmopt.metabolism.domain import Domain
+from mmopt.results import write_whole
+from mmopt.surrogate.directions import Directions
+from mmopt.surrogate.foreign import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
+from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
+
+SCHEMA: Final = 2
+
+_CARD, _ARRAYS = "surrogate.json", "arrays.npz"
+_WITHOUT_HASH: Final = 1
+_CURE: Final = "train it again"
+_CHANGED: Final = "it was changed after it was written: take both files from one save, or train it again"
+_EACH: Final = ("used", "modes", "offset")
+_KEPT: Final = ("watched", "signs", "widths", "repaired", "repairs")
+_MOST_LAYERS: Final = (MOST_MEMBERS - len(_EACH)) // 2
+
+Range = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class _Description(BaseModel):
+    """The JSON document: these keys, these types, and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    schema_: int = Field(alias="schema")
+    domain: dict[str, Range]
+    activations: Annotated[list[str], Field(min_length=1, max_length=_MOST_LAYERS)]
+    reactions: Annotated[list[str], Field(min_length=1)]
+    biomass: str
+    maintenance: str | None
+    maintenance_demand: FiniteFloat
+    card: dict[str, Any]
+    sha256: str | None = None
+    directions: bool = False
+
+
+def save_surrogate(surrogate: Surrogate, folder: str | Path) -> Path:
+    """Write arrays and card into a folder; each file appears whole or not at all.
+
+    Numbers on the card that are not finite become null, since JSON has none.
+
+    Raises
+    ------
+    SurrogateError
+        If it is larger than what `load_surrogate` reads, or JSON cannot hold its card.
+    """
+    folder = Path(folder)
+    arrays = _arrays(surrogate)
+    described = {
+        "schema": SCHEMA,
+        "domain": {name: list(limits) for name, limits in surrogate.domain.limits.items()},
+        "activations": [layer.activation for layer in (*surrogate.hidden, surrogate.weights)],
+        "reactions": list(surrogate.reactions),
+        "biomass": surrogate.biomass,
+        "maintenance": surrogate.maintenance,
+        "maintenance_demand": surrogate.maintenance_demand,
+        "card": _plain(surrogate.card),
+        "sha256": _digest(arrays),
+        "directions": surrogate.directions is not None,
+    }
+    try:
+        text = json.dumps(described, indent=1, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise SurrogateError(f"{folder} cannot be written: JSON cannot hold the card ({error})") from error
+    size = sum(array.nbytes for array in arrays.values())
+    if len(arrays) > MOST_MEMBERS or max(size, surrogate.modes.nbytes) > LARGEST or len(text) > LARGEST_TEXT:
+        raise SurrogateError(
+            f"{folder} cannot be written: {size / 2**20:.0f} MB of arrays in {len(surrogate.hidden) + 1} layers are more "
+            "than a surrogate may have; train a smaller one"
+        )
+    write_whole(folder / _ARRAYS, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
+    return write_whole(folder / _CARD, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def load_surrogate(source: str | Path) -> Surrogate:
+    """Load a surrogate from a folder, or by the name of one that ships with mmopt.
+
+    Parameters
+    ----------
+    source
+        Folder that `Surrogate.save` wrote, or a name. It may come from anybody: it is checked before it is believed.
+
+    Raises
+    ------
+    SurrogateError
+        If there is none, or its files are damaged, changed, too large, or hold anything but names and numbers.
+
+    Examples
+    --------
+    >>> load_surrogate("ecoli_ijo1366").inputs
+    ('EX_glc__D_e', 'EX_o2_e', 'EX_ac_e')
+    """
+    folder = Path(source)
+    if not folder.is_dir() and str(source) in shipped_surrogates():
+        folder = _shipped() / str(source)
+    if folder.is_file():
+        raise SurrogateError(f"{folder} is a file; a surrogate is a folder with {_CARD} and {_ARRAYS}: give the folder")
+    if not (folder / _CARD).exists():
+        raise SurrogateError(
+            f"there is no surrogate '{source}': no folder with {_CARD}, and none of that name ships; "
+            f"{nearest(str(source), shipped_surrogates())}"
+        )
+    told = _read_description(ForeignFile(folder / _CARD, _CURE))
+    return _assemble(told, _read_arrays(ForeignFile(folder / _ARRAYS, _CURE), told))
+
+
+def shipped_surrogates() -> tuple[str, ...]:
+    """Names of the surrogates that ship with mmopt."""
+    return tuple(sorted(folder.name for folder in _shipped().iterdir() if (folder / _CARD).is_file()))
+
+
+def _shipped() -> Path:
+    return Path(str(files("mmopt.shipped").joinpath("")))
+
+
+def _arrays(surrogate: Surrogate) -> dict[str, np.ndarray]:
+    """All numbers of a surrogate by name; reactions that no mode moves are left out."""
+    used = np.flatnonzero(np.any(surrogate.modes != 0.0, axis=0) | (surrogate.offset != 0.0))
+    arrays = {"modes": surrogate.modes[:, used], "offset": surrogate.offset[used]}
+    for number, layer in enumerate((*surrogate.hidden, surrogate.weights)):
+        arrays[f"weights_{number}"], arrays[f"bias_{number}"] = layer.weights, layer.bias
+    whole = {"used": used}
+    kept = surrogate.directions
+    if kept is not None:
+        repaired = np.flatnonzero(np.any(kept.repairs != 0.0, axis=0))
+        whole |= {"watched": kept.watched, "repaired": repaired}
+        arrays |= {"signs": kept.signs, "widths": kept.widths, "repairs": kept.repairs[:, repaired]}
+    return {
+        **{name: np.asarray(array, "<i8") for name, array in whole.items()},
+        **{name: np.asarray(array, "<f8") for name, array in arrays.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a card: numbers that are not finite become None."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and numbers, however the file packs them."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(arrays[name].tobytes())  # in C order, also where the array is not
+    return digest.hexdigest()
+
+
+def _read_description(file: ForeignFile) -> _Description:
+    told = file.json(file.read(LARGEST_TEXT))
+    if not isinstance(told, dict):
+        file.refuse("describes no surrogate: it is no JSON object")
+    schema = told.get("schema")
+    if type(schema) is not int or schema not in (_WITHOUT_HASH, SCHEMA):
+        file.refuse(f"has schema {schema!r}, this mmopt reads {_WITHOUT_HASH} and {SCHEMA}")
+    try:
+        found = _Description.model_validate(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        file.refuse(f"describes no surrogate: {place}: {first['msg']}")
+    _check_description(file, found)
+    return found
+
+
+def _check_description(file: ForeignFile, told: _Description) -> None:
+    unknown = [each for each in told.activations if each not in ACTIVATIONS]
+    if unknown:
+        file.refuse(f"names the activation '{unknown[0]}', which is unknown; known: {', '.join(ACTIVATIONS)}")
+    if len(set(told.reactions)) < len(told.reactions):
+        file.refuse("names a reaction twice")
+    if told.maintenance is not None and told.maintenance not in told.reactions:
+        file.refuse(f"names the maintenance reaction '{told.maintenance}', which is not among its reactions")
+    if (told.sha256 is None) == (told.schema_ == SCHEMA):
+        file.refuse(f"has {'no' if told.sha256 is None else 'a'} SHA-256 of its arrays in schema {told.schema_}")
+    try:
+        _domain(told)
+    except DomainError as error:
+        file.refuse(f"has a domain that cannot be: {error}")
+
+
+def _domain(told: _Description) -> Domain:
+    return Domain({name: (low, high) for name, (low, high) in told.domain.items()})
+
+
+def _read_arrays(file: ForeignFile, told: _Description) -> dict[str, np.ndarray]:
+    kept = _KEPT if told.directions else ()
+    names = [*_EACH, *kept, *(f"{part}_{k}" for k in range(len(told.activations)) for part in ("weights", "bias"))]
+    members = file.members([f"{name}.npy" for name in names])
+    arrays = {name: file.array(name, members[f"{name}.npy"]) for name in names}
+    if told.sha256 is not None and _digest(arrays) != told.sha256:
+        ForeignFile(file.path, _CHANGED).refuse("is not what was written: its SHA-256 is another")
+    integers = [name for name, array in arrays.items() if array.dtype == np.int64]
+    whole = ["used", *(name for name in ("watched", "repaired") if told.directions)]
+    if sorted(integers) != sorted(whole):
+        file.refuse(
+            f"must hold whole numbers in {' and '.join(repr(name) for name in whole)} and float64 in all others"
+        )
+    for name in whole:
+        _check_places(file, name, arrays[name], len(told.reactions))
+    used, modes, offset = (arrays[name] for name in _EACH)
+    if modes.ndim != 2 or modes.shape[1:] != used.shape or offset.shape != used.shape:
+        file.refuse(
+            f"holds modes of shape {modes.shape} and an offset of shape {offset.shape} for {used.size} reactions"
+        )
+    if told.directions and arrays["repairs"].shape != (arrays["watched"].size, arrays["repaired"].size):
+        file.refuse(f"holds repair modes of shape {arrays['repairs'].shape} for {arrays['watched'].size} reactions")
+    if len(modes) * len(told.reactions) * modes.itemsize > LARGEST:
+        file.refuse(f"holds {len(modes)} modes of {len(told.reactions)} reactions, more than {LARGEST // 2**20} MB")
+    return arrays
+
+
+def _check_places(file: ForeignFile, name: str, places: np.ndarray, reactions: int) -> None:
+    if places.ndim != 1 or np.any((places < 0) | (places >= reactions)):
+        file.refuse(f"must hold in '{name}' ascending places among {reactions} reactions")
+    if name != "watched" and np.any(np.diff(places) <= 0):
+        file.refuse(f"must hold in '{name}' ascending places among {reactions} reactions")
+
+
+def _directions(told: _Description, arrays: Mapping[str, np.ndarray]) -> Directions | None:
+    if not told.directions:
+        return None
+    repairs = np.zeros((arrays["watched"].size, len(told.reactions)))
+    repairs[:, arrays["repaired"]] = arrays["repairs"]
+    return Directions(arrays["watched"], arrays["signs"], arrays["widths"], repairs)
+
+
+def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> Surrogate:
+    layers = [
+        Layer(arrays[f"weights_{number}"], arrays[f"bias_{number}"], activation)
+        for number, activation in enumerate(told.activations)
+    ]
+    reactions = tuple(told.reactions)
+    modes = np.zeros((len(arrays["modes"]), len(reactions)))
+    offset = np.zeros(len(reactions))
+    modes[:, arrays["used"]], offset[arrays["used"]] = arrays["modes"], arrays["offset"]
+    return Surrogate(
+        domain=_domain(told),
+        hidden=tuple(layers[:-1]),
+        weights=layers[-1],
+        modes=modes,
+        offset=offset,
+        reactions=reactions,
+        biomass=told.biomass,
+        maintenance=told.maintenance,
+        maintenance_demand=told.maintenance_demand,
+        card=told.card,
+        directions=_directions(told, arrays),
+    )

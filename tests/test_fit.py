@@ -1,0 +1,101 @@
+"""The fit finds what it should, along the exact gradient, and the surrogate it gives keeps directions everywhere."""
+
+import numpy as np
+import pytest
+
+from mmopt.errors import SurrogateError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.sampling import sample
+from mmopt.surrogate.fit import _State, fit
+from mmopt.surrogate.surrogate import Surrogate, chained
+from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.surrogate.train import train
+
+
+def bends(widths: tuple[int, ...], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    random, layers, before = np.random.default_rng(seed), [], 3
+    for width in widths:
+        layers.append((random.normal(size=(before, width)), random.normal(size=width)))
+        before = width
+    return layers
+
+
+INPUTS = np.random.default_rng(0).uniform(-1.0, 1.0, (200, 3))
+WANTED = np.column_stack([np.abs(INPUTS[:, 0]), np.minimum(INPUTS[:, 1], INPUTS[:, 2])])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("widths", [(6,), (6, 5), (4, 5, 6)])
+def test_gradient_is_that_of_finite_differences(activation: str, widths: tuple[int, ...]) -> None:
+    at = _State.of(INPUTS, WANTED, np.ones((200, 1)), bends(widths, 1), activation)
+    _, gradient = at.normal_equations()
+    for place in np.random.default_rng(2).choice(len(gradient), 5, replace=False):
+        step = np.zeros(len(gradient))
+        step[place] = 1.0e-5
+        measured = (at.moved(step).loss - at.moved(-step).loss) / 2.0e-5
+        assert 2.0 * gradient[place] / 200 == pytest.approx(measured, rel=1.0e-4, abs=1.0e-9)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus"])
+def test_network_of_the_same_shape_is_found_again(activation: str) -> None:
+    layers = bends((3,), 5)
+    known = _State.of(INPUTS, WANTED, np.ones((200, 1)), layers, activation).values[-1] @ np.ones((4, 2))
+    start = [(weights + 0.1, bias - 0.1) for weights, bias in layers]
+    assert fit(INPUTS, known, start, activation, steps=100).loss < 1.0e-6
+
+
+def test_loss_never_grows_with_more_steps() -> None:
+    losses = [fit(INPUTS, WANTED, bends((6, 5), 1), "tanh", steps=steps).loss for steps in (1, 5, 25)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_start_that_is_no_number_is_refused() -> None:
+    with pytest.raises(SurrogateError, match="try another seed"):
+        fit(INPUTS, np.full_like(WANTED, np.nan), bends((4,), 1), "tanh")
+
+
+@pytest.fixture(scope="module")
+def kept(textbook_atlas: Atlas) -> Surrogate:
+    table = sample(textbook_atlas.network, textbook_atlas.domain, 400, answers=textbook_atlas)
+    return train(table, hidden=(8, 8), iterations=20, starts=1)
+
+
+@pytest.fixture(scope="module")
+def anywhere(textbook_atlas: Atlas) -> np.ndarray:
+    """Inputs inside the domain and far outside."""
+    domain = textbook_atlas.domain
+    width = domain.upper - domain.lower
+    return np.random.default_rng(3).uniform(domain.lower - 3.0 * width, domain.upper + 3.0 * width, (10_000, 3))
+
+
+def test_no_irreversible_reaction_runs_backwards_anywhere(
+    kept: Surrogate, textbook_atlas: Atlas, anywhere: np.ndarray
+) -> None:
+    network, fluxes = textbook_atlas.network, kept.fluxes(anywhere)
+    irreversible = network.lower >= 0.0
+    irreversible[[network.column(name) for name in kept.inputs]] = False
+    assert np.all(np.isfinite(fluxes))
+    assert (fluxes[:, irreversible] / np.abs(fluxes).max(axis=1)[:, None]).min() >= -1.0e-9
+
+
+def test_fluxes_balance_anywhere(kept: Surrogate, textbook_atlas: Atlas, anywhere: np.ndarray) -> None:
+    fluxes = kept.fluxes(anywhere)
+    imbalance = np.abs(textbook_atlas.network.stoichiometry @ fluxes.T).max(axis=0)
+    assert (imbalance / np.abs(fluxes).max(axis=1)).max() <= 1.0e-9
+
+
+def test_chain_of_layers_reads_the_same_fluxes(kept: Surrogate, anywhere: np.ndarray) -> None:
+    names = ["EX_o2_e", "EX_ac_e", kept.biomass]
+    columns = [kept.reactions.index(name) for name in names]
+    fluxes = kept.fluxes(anywhere)[:, columns]
+    assert chained(kept.layers(names), anywhere) == pytest.approx(fluxes, rel=1.0e-9, abs=1.0e-9)
+
+
+def test_saved_directions_come_back_to_the_bit(kept: Surrogate, anywhere: np.ndarray, tmp_path: object) -> None:
+    kept.save(f"{tmp_path}/cell")
+    assert np.array_equal(load_surrogate(f"{tmp_path}/cell").fluxes(anywhere[:50]), kept.fluxes(anywhere[:50]))
+
+
+def test_linear_basis_has_no_directions(textbook_atlas: Atlas) -> None:
+    table = sample(textbook_atlas.network, textbook_atlas.domain, 200, answers=textbook_atlas)
+    assert train(table, hidden=(6,), iterations=5, starts=1, basis="linear").directions is None
