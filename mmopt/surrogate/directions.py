@@ -146,12 +146,18 @@ def _repairs(
             )
         np.add.at(repairs[row], forward, found.x[: len(forward)])
         np.subtract.at(repairs[row], backward, found.x[len(forward) :])
-        repairs[row] = _cleaned(stoichiometry, repairs[row], column, sign)
+        repairs[row] = rebalanced(stoichiometry, repairs[row], column, sign)
     return repairs
 
 
-def _cleaned(stoichiometry: sp.csc_array, fluxes: np.ndarray, column: int, sign: float) -> np.ndarray:
-    """Take the tolerance of the solver off a flux vector: exact balance on the reactions it uses."""
+def rebalanced(stoichiometry: sp.csc_array, fluxes: np.ndarray, column: int, sign: float) -> np.ndarray:
+    """Take the tolerance of the solver off a flux vector: exact balance on the reactions it uses, one of them held.
+
+    Raises
+    ------
+    SurrogateError
+        If its reactions cannot be balanced without one of them turning round.
+    """
     used = np.flatnonzero(np.abs(fluxes) > 1.0e-9)
     part = stoichiometry[:, used].toarray()
     part = part[np.any(part != 0.0, axis=1)]
@@ -162,7 +168,7 @@ def _cleaned(stoichiometry: sp.csc_array, fluxes: np.ndarray, column: int, sign:
     change = np.linalg.lstsq(part[:, ~fixed] * scale, -part @ solved, rcond=None)[0]
     solved[~fixed] += scale * change
     if np.abs(part @ solved).max() > _BALANCED * np.abs(solved).max() or np.any(solved * fluxes[used] < 0.0):
-        raise SurrogateError("a repair mode could not be balanced; train with basis='linear'")
+        raise SurrogateError("a flux mode could not be balanced to rounding; train with basis='linear'")
     cleaned = np.zeros_like(fluxes)
     cleaned[used] = solved
     return cleaned

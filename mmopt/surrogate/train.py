@@ -21,6 +21,7 @@ from mmopt.surrogate.directions import directions
 from mmopt.surrogate.fit import Fit, fit, least_squares
 from mmopt.surrogate.modes import counted, flux_modes, shares
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
+from mmopt.surrogate.ties import Tied, tie
 
 HIDDEN: Final = (24, 24)
 ITERATIONS: Final = 200
@@ -83,14 +84,16 @@ def train(
     widths = _checked(table, hidden, activation, basis, starts)
     started = time.perf_counter()
     held_out = _held_out(len(table), seed)
-    network, fluxes = table.network, table.fluxes
-    modes, offset = flux_modes(network, fluxes[~held_out])
-    share, readings = shares(network, table.domain, fluxes[~held_out])
+    network = table.network
+    share, readings = shares(network, table.domain, table.fluxes[~held_out])
+    tied = tie(network, table.fluxes[~held_out], readings) if basis == "kept" else Tied(table.fluxes[~held_out], ())
+    fluxes = tied.fluxes
+    modes, offset = flux_modes(network, fluxes)
     inputs = np.array([network.column(name) for name in table.domain.inputs])
     kept = None
     if basis == "kept":
         kept = directions(network, modes, offset, np.ptp(fluxes, axis=0), inputs, readings)
-    wanted = (fluxes[~held_out] - offset) @ np.linalg.pinv(modes)
+    wanted = (fluxes - offset) @ np.linalg.pinv(modes)
     errors = counted(modes, wanted, share, kept, readings)
     unit = (table.inputs - _middle(table)) / _half(table)
     found = _best(unit[~held_out], wanted @ errors, widths, activation, iterations, starts, seed, progress)
@@ -112,6 +115,7 @@ def train(
         "hidden": list(widths),
         "activation": activation,
         "basis": basis,
+        "tied": list(tied.reactions),
         "training_seed": seed,
         "starts": starts,
         "iterations": iterations,
