@@ -39,7 +39,7 @@ from mmopt.reactor.system import Metabolism
 from mmopt.report import write_report
 from mmopt.results import Trajectory, write_whole
 from mmopt.study import NmpcPart, StarvationPart, Study
-from mmopt.surrogate.certify import compare
+from mmopt.surrogate.against_labels import compare
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 

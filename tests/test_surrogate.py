@@ -15,7 +15,7 @@ from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
 from mmopt.metabolism.sampling import sample
 from mmopt.metabolism.table import FluxTable
-from mmopt.surrogate.certify import balance_error, compare
+from mmopt.surrogate.against_labels import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate

@@ -29,6 +29,9 @@ _ALIKE: Final = 7
 _LEAST_COST: Final = 1.0e-4
 """Price of a flux inside the cell in a repair mode, beside one range of a reading that counts."""
 
+_NEVER_SEEN: Final = 3.0
+"""Price of a mmol of what the cell never exchanges in any label: a repair that lets it secrete lactate would be strange."""
+
 _BALANCED: Final = 1.0e-9
 """Largest imbalance of a repair mode, relative to its largest flux."""
 
@@ -110,7 +113,7 @@ def directions(
     # fluxes that are proportional in the space must be so in the repair modes, which know more reactions
     least[group, columns] = signs * lengths / lengths[kept][group]
     watched = columns[kept]
-    repairs = _repairs(network, watched, signs[kept], least, free, prices)
+    repairs = _repairs(network, watched, signs[kept], least, free, prices, np.union1d(used, free))
     return Directions(watched, signs[kept], _WIDTH * np.maximum(ranges[watched], _MOVES), repairs)
 
 
@@ -124,7 +127,13 @@ def _distinct(rows: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _repairs(
-    network: Network, watched: np.ndarray, signs: np.ndarray, least: np.ndarray, free: np.ndarray, prices: np.ndarray
+    network: Network,
+    watched: np.ndarray,
+    signs: np.ndarray,
+    least: np.ndarray,
+    free: np.ndarray,
+    prices: np.ndarray,
+    known: np.ndarray,
 ) -> np.ndarray:
     """The cheapest balanced flux vector in the cone that runs each watched reaction by one, and others at least so far."""
     reversible_input = np.zeros(len(network.reactions), dtype=bool)
@@ -133,7 +142,10 @@ def _repairs(
     backward = np.flatnonzero((network.lower < 0.0) | reversible_input)
     stoichiometry = sp.csc_array(network.stoichiometry)
     split = sp.hstack([stoichiometry[:, forward], -stoichiometry[:, backward]]).tocsc()
-    cost = (_LEAST_COST + prices)[np.concatenate([forward, backward])]
+    never = np.zeros(len(network.reactions), dtype=bool)
+    never[[network.column(name) for name in network.exchanges]] = True
+    never[known] = False
+    cost = (_LEAST_COST + prices + _NEVER_SEEN * never)[np.concatenate([forward, backward])]
     repairs = np.zeros((len(watched), len(network.reactions)))
     for row, (column, sign) in enumerate(zip(watched, signs, strict=True)):
         lowest = np.concatenate([np.maximum(least[row][forward], 0.0), np.maximum(-least[row][backward], 0.0)])

@@ -20,6 +20,9 @@ _MODE_FLOOR: Final = 1.0e-7
 _GROWTH, _EXCHANGE, _INSIDE = 3.0, 1.0, 0.3
 """How much an error counts, relative to the range of the quantity; all fluxes inside the cell count as one."""
 
+_TRACE: Final = 0.1
+"""The same of an exchange that is small over the whole domain."""
+
 _MINOR_EXCHANGE: Final = 0.5
 """Exchanges that move less than this over the whole domain count as fluxes inside the cell [mmol/gDW/h]."""
 
@@ -95,6 +98,7 @@ def shares(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple[np.nda
     inside = moving & (weight == 0.0)
     share = np.zeros(len(ranges))
     share[moving] = 1.0 / ranges[moving]
+    weight[[column for column in exchanges if inside[column]]] = _TRACE
     readings = share * weight
     return readings + share * inside * _INSIDE / np.sqrt(max(1, inside.sum())), readings
 

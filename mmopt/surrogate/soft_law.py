@@ -115,7 +115,7 @@ class SoftLaw:
         """
         points = np.asarray(limits, dtype=float)
         self.domain.check(points)
-        return self._reader(self.reactions if names is None else names)(points)
+        return self.reader(self.reactions if names is None else names)(points)
 
     def bound(self, name: str) -> float:
         """Largest error of a reading anywhere in the domain, by proof, in its unit; unknown names are refused."""
@@ -131,10 +131,14 @@ class SoftLaw:
 
     def answers(self, names: Sequence[str]) -> "SoftCell":
         """The law as who answers for the cell inside a reactor, reading ``names``."""
-        return SoftCell(self.domain, tuple(names), self._reader(names))
+        return SoftCell(self.domain, tuple(names), self.reader(names))
 
-    def _reader(self, names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
-        """From limits of shape (..., inputs) to readings of shape (..., names)."""
+    def fluxes(self, limits: np.ndarray) -> np.ndarray:
+        """Net fluxes of all reactions, also outside the domain; shape (..., reactions) for limits (..., inputs)."""
+        return self.reader(self.reactions)(limits)
+
+    def reader(self, names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+        """From limits of shape (..., inputs), inside the domain or not, to readings of shape (..., names)."""
         rows = np.array([self._row(name) for name in names], dtype=int)
         used = np.flatnonzero(np.any(self.laws[:, :, rows] != 0.0, axis=(0, 1)))  # most fluxes of a network are zero
         laws = np.ascontiguousarray(np.moveaxis(self.laws[:, :, rows[used]], 1, 0))

@@ -7,7 +7,7 @@ Here is NumPy alone; Keras is needed to train, not to use.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,10 @@ class Surrogate:
         through = np.eye(len(columns))
         sums = Layer(np.vstack([repairs[needed], through, -through]), np.zeros(len(columns)), "linear")
         return (*self.hidden, parts, sums)
+
+    def reader(self, names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+        """From limits of shape (..., inputs), inside the domain or not, to readings of shape (..., names)."""
+        return partial(chained, self.layers(names))
 
     def _linear(self, modes: np.ndarray, offset: np.ndarray) -> Layer:
         return Layer(self.weights.weights @ modes, self.weights.bias @ modes + offset, "linear")

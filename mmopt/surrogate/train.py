@@ -16,7 +16,7 @@ from mmopt.errors import SurrogateError
 from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.sampling import Progress
 from mmopt.metabolism.table import FluxTable
-from mmopt.surrogate.certify import balance_error, compare
+from mmopt.surrogate.against_labels import balance_error, compare
 from mmopt.surrogate.directions import directions
 from mmopt.surrogate.fit import Fit, fit, least_squares
 from mmopt.surrogate.modes import counted, flux_modes, shares
