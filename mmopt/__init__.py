@@ -41,6 +41,7 @@ _HOMES = {
     "surrogate.onnx_import": ("import_onnx",),
     "surrogate.soft_law": ("SoftLaw", "soft_law"),
     "surrogate.train": ("train",),
+    "surrogate.search": ("Search", "search"),
     "surrogate.embed": ("embed",),
     "reactor.system": ("Quantity", "System"),
     "reactor.bioreactor": ("Aeration", "Bioreactor", "Species", "Uptake"),
@@ -55,6 +56,7 @@ _HOMES = {
     "control.nmpc": ("Controller",),
     "control.estimate": ("Estimator",),
     "control.closed_loop": ("Plant", "run_closed_loop"),
+    "plots": ("plot_search",),
     "report": ("write_report",),
 }
 
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from mmopt.metabolism.sampling import sample
     from mmopt.metabolism.table import FluxTable, load_table
     from mmopt.metabolism.variants import knock_out, set_bounds, set_medium, set_objective
+    from mmopt.plots import plot_search
     from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
     from mmopt.reactor.ecoli import ecoli_fed_batch
     from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
@@ -117,6 +120,7 @@ if TYPE_CHECKING:
     from mmopt.surrogate.keras_import import import_keras
     from mmopt.surrogate.onnx_export import export_onnx
     from mmopt.surrogate.onnx_import import import_onnx
+    from mmopt.surrogate.search import Search, search
     from mmopt.surrogate.soft_law import SoftLaw, soft_law
     from mmopt.surrogate.surrogate import Surrogate
     from mmopt.surrogate.surrogate_file import load_surrogate

@@ -74,10 +74,16 @@ def train(
 
     with _opened(file, folder) as (study, made):
         network = study.cell()
-        card = make_surrogate(study, made, find_table(study, made, network), iterations=iterations).card
-        growth = card["held_out"]["growth"]
+        surrogate = make_surrogate(study, made, find_table(study, made, network), iterations=iterations)
+        growth, certificate = surrogate.card["held_out"]["growth"], surrogate.certificate
         _say(
             f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
+        )
+        _say(
+            f"no certificate: {made.summary['atlas']['regions']} critical regions fill only "
+            f"{made.summary['atlas']['coverage']:.1%} of the domain; a smaller domain, or fewer inputs, can be certified"
+            if certificate is None
+            else str(certificate)
         )
 
 

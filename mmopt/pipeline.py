@@ -40,6 +40,7 @@ from mmopt.report import write_report
 from mmopt.results import Trajectory, write_whole
 from mmopt.study import NmpcPart, StarvationPart, Study
 from mmopt.surrogate.against_labels import compare
+from mmopt.surrogate.certify import EXPLORED
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 
@@ -49,6 +50,9 @@ _PARITY_SEED: Final = 20260101
 
 _LABELS_A_REGION: Final = 6
 """Labels that the program solves in the time that one more region takes to find."""
+
+_EXPLORABLE: Final = 2_000
+"""Critical regions up to which a domain is explored for a certificate: about a minute of iJO1366."""
 
 _SIMPLE: Final = {"constant": best_constant, "exponential": best_exponential}
 
@@ -69,6 +73,7 @@ class Run:
     folder: Path
     tell: Callable[[str, int, int], None]
     summary: dict[str, Any] = field(default_factory=dict)
+    atlas: Atlas | None = None
 
     @contextmanager
     def stage(self, name: str, steps: int = 1) -> Iterator[Callable[[int, int], None]]:
@@ -183,26 +188,54 @@ def _answers(study: Study, run: Run, network: Network) -> Atlas | LabelProgram:
     with run.stage("critical regions", 1000) as progress:
         atlas.explore(most=max(1, part.labels // _LABELS_A_REGION), progress=progress)
     run.summary["atlas"] = {"regions": len(atlas.regions), "coverage": atlas.coverage}
+    run.atlas = atlas
     return atlas
 
 
 def make_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int | None = None) -> Surrogate:
-    """Train the surrogate of a study, and save it in the folder ``surrogate``."""
+    """Train and certify the surrogate of a study, and save it in the folder ``surrogate``.
+
+    Without a certificate where the domain has more critical regions than can be explored; the card then says so.
+    """
+    from mmopt.surrogate.learn import learn
     from mmopt.surrogate.train import train
 
     part = study.training
     most = part.iterations if iterations is None else iterations
-    with run.stage("training", most) as progress:
-        surrogate = train(
-            table,
-            hidden=part.hidden,
-            activation=part.activation,
-            iterations=most,
-            seed=part.seed,
-            progress=progress,
-        )
+    how: dict[str, Any] = {
+        "hidden": part.hidden,
+        "activation": part.activation,
+        "basis": part.basis,
+        "starts": part.starts,
+        "iterations": most,
+        "seed": part.seed,
+    }
+    atlas = _explored(run, table)
+    if atlas is None or part.wanted is None:
+        with run.stage("training", most) as progress:
+            surrogate = train(table, **how, progress=progress)
+    else:
+        with run.stage("training", 1000) as progress:
+            taught = table.joined(*atlas.corners())
+            surrogate = learn(atlas, wanted=part.wanted, table=taught, **how, progress=progress)
+    with run.stage("certificate"):
+        if atlas is not None and surrogate.certificate is None:
+            surrogate = surrogate.certified(atlas)
         surrogate.save(run.folder / "surrogate")
     return surrogate
+
+
+def _explored(run: Run, table: FluxTable) -> Atlas | None:
+    """An atlas that fills the domain of a table; None where that takes too many critical regions."""
+    atlas = run.atlas
+    if atlas is None or atlas.domain != table.domain or atlas.network.hash != table.network.hash:
+        atlas = Atlas(table.network, table.domain)
+    if atlas.coverage < EXPLORED:
+        with run.stage("critical regions", 1000) as progress:
+            atlas.explore(most=_EXPLORABLE, progress=progress)
+    run.atlas = atlas
+    run.summary["atlas"] = {"regions": len(atlas.regions), "coverage": atlas.coverage}
+    return atlas if atlas.coverage >= EXPLORED else None
 
 
 def find_surrogate(study: Study, run: Run, network: Network) -> Surrogate:

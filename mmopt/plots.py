@@ -1,4 +1,4 @@
-"""Figures of trajectories, closed loops and surrogates: one function a figure.
+"""Figures of trajectories, closed loops, surrogates and searches for them: one function a figure.
 
 Every function takes results and gives back a new `Figure` that belongs to nobody else: no window, no current figure, no
 changed setting. Any names are welcome; what a quantity is and its unit are read from the trajectory itself.
@@ -6,17 +6,22 @@ changed setting. Any names are welcome; what a quantity is and its unit are read
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from mmopt.errors import StudyError, nearest
 from mmopt.results import Trajectory, write_whole
 from mmopt.units import TIME
+
+if TYPE_CHECKING:
+    from mmopt.surrogate.search import Search, Trial
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 
@@ -26,6 +31,9 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4
 _DASHES: Final = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
 _INK, _MUTED, _RULE, _ALARM = "#1f2933", "#5f6b7a", "#d9dee4", "#b3261e"
 _WIDTH: Final = 10.2  # inches: three panels side by side, readable on paper
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+_FRONT: Final[dict[str, Any]] = {"color": _MUTED, "linewidth": 1.1, "zorder": 1.5}
+_BEATEN: Final[dict[str, Any]] = {"alpha": 0.4, "markersize": 5.5, "zorder": 2.0}
 
 
 def plot_trajectories(
@@ -188,6 +196,51 @@ def plot_parity(
     return figure
 
 
+def plot_search(search: "Search") -> Figure:
+    """Draw what a search found: worst errors against sizes and, beside them, against costs if there are any.
+
+    Parameters
+    ----------
+    search
+        What `search` gave back.
+
+    Returns
+    -------
+    Figure
+        One point a trial, in the colour of its activation, full if it is on the search's front and pale if not; a line
+        along the best of each panel, with their layers. How many trials failed is noted.
+
+    Raises
+    ------
+    StudyError
+        If there is no trial to draw.
+
+    Examples
+    --------
+    >>> from mmopt.surrogate.search import Trial
+    >>> tried = [Trial(2, (4,), "tanh", worst=0.2, size=90), Trial(2, (9,), "tanh", worst=0.05, size=150)]
+    >>> [text.get_text() for text in plot_search(Search(tuple(tried))).axes[0].texts]
+    ['2-4', '2-9']
+    """
+    if not search.made:
+        raise StudyError("there is no trial to draw; search again, with other ranges")
+    sizes = [(trial, float(trial.size)) for trial in search.made]
+    costs = [(trial, trial.cost) for trial in search.made if trial.cost is not None]
+    figure = _figure(_WIDTH if costs else 0.6 * _WIDTH, 4.2)
+    activations = sorted({trial.activation for trial in search.made})
+    for place, (measure, trials) in enumerate({"size [weights and biases]": sizes, "cost": costs}.items()):
+        if trials:
+            panel = figure.add_subplot(1, 2 if costs else 1, place + 1, xlabel=measure)
+            _style(panel, f"worst error against {measure.partition(' ')[0]}", "% of range")
+            _draw_front(panel, trials, search.front(), activations)
+    failed = len(search.trials) - len(search.made)
+    if failed:
+        figure.axes[0].set_title(f"{failed} failed", loc="right", fontsize=7.5, color=_ALARM)
+    _search_legend(figure, activations, bool(costs))
+    _thin_out(figure)
+    return figure
+
+
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure as PNG at 150 dots an inch; the file appears whole or not at all."""
     return write_whole(path, lambda part: figure.savefig(part, format="png", dpi=150))
@@ -293,6 +346,67 @@ def _draw_parity(panel: Axes, true: np.ndarray, predicted: np.ndarray, unit: str
     panel.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - margin, ends[1] + margin), box_aspect=1.0)
     note = f"worst error {error[worst]:.2g} {unit}\n{share:.2g} % of range"
     panel.text(0.04, 0.96, note, transform=panel.transAxes, va="top", fontsize=8.5, color=_INK)
+
+
+def _draw_front(
+    panel: Axes, trials: Sequence[tuple["Trial", float]], front: Sequence["Trial"], activations: Sequence[str]
+) -> None:
+    """Worst errors [%] against a measure of each trial; the steps below which none lies, with their layers."""
+    best: list[tuple[float, float, str]] = []
+    for trial, measure in sorted(trials, key=lambda each: (each[1], each[0].worst)):
+        look = _marker(activations.index(trial.activation))
+        panel.plot(measure, 100.0 * trial.worst, **(look if trial in front else look | _BEATEN))
+        if not best or 100.0 * trial.worst < best[-1][1]:
+            best.append((measure, 100.0 * trial.worst, trial.layers))
+    _log_axis(panel, "y", [100.0 * trial.worst for trial, _ in trials])
+    _log_axis(panel, "x", [measure for _, measure in trials])
+    panel.margins(x=0.12, y=0.1)
+    (left, right), (bottom, top) = panel.set_xlim(panel.get_xlim()), panel.set_ylim(panel.get_ylim())
+    across = [left, best[0][0], *(measure for measure, _, _ in best), right]
+    down = [top, top, *(error for _, error, _ in best), best[-1][1]]
+    panel.plot(across[1:], down[1:], drawstyle="steps-post", **_FRONT)
+    panel.fill_between(across, down, bottom, step="post", color=_RULE, alpha=0.35, linewidth=0, zorder=0.5)
+    for measure, error, layers in best:  # left of a point of the front, and below it, no other can lie
+        text = panel.annotate(layers, (measure, error), (-4, -4), textcoords="offset points", ha="right", va="top")
+        text.set(fontsize=8, color=_INK, zorder=4.0)
+
+
+def _log_axis(panel: Axes, name: str, values: Sequence[float]) -> None:
+    """Make a scale logarithmic, if all values allow it, with few and plain numbers on it."""
+    if min(values) <= 0.0:
+        return
+    panel.set(**{f"{name}scale": "log"})
+    axis = panel.xaxis if name == "x" else panel.yaxis
+    wide = max(values) > 8.0 * min(values)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def _search_legend(figure: Figure, activations: Sequence[str], priced: bool) -> None:
+    """The activations, and what full and pale points and the line mean, above all panels."""
+    entries = [Line2D([], [], label=_plain(name), **_marker(place)) for place, name in enumerate(activations)]
+    entries.append(Line2D([], [], label="beaten", **(_marker(0) | _BEATEN | {"color": _MUTED})))
+    entries.append(Line2D([], [], label=f"best for its size{' or cost' * priced}", **_FRONT))
+    figure.legend(handles=entries, loc="outside upper left", ncols=6, frameon=False, fontsize=9, labelcolor=_INK)
+
+
+def _thin_out(figure: Figure) -> None:
+    """Hide texts in panels that would lie upon one before them."""
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        boxes: list[Bbox] = []
+        for text in panel.texts:
+            box = text.get_window_extent()
+            text.set_visible(not any(box.overlaps(other) for other in boxes))
+            boxes += [box] * text.get_visible()
+
+
+def _marker(place: int) -> dict[str, Any]:
+    """Give the look of points of the kind that comes at this place."""
+    colour, shape = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
+    whole = {"linestyle": "", "markersize": 7.5, "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 3.0}
+    return {"color": colour, "marker": shape, **whole}
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -274,7 +274,10 @@ def _starvation(run: _Run) -> str:
 
 def _surrogate(run: _Run) -> str:
     card = run.part("surrogate").get("card")
-    body = page.nested(card) if isinstance(card, dict) else ""
+    body = ""
+    if isinstance(card, dict):
+        plain = {name: value for name, value in card.items() if name not in ("certificate", "learnt")}
+        body = _certificate(card.get("certificate")) + page.nested(plain)
     known = {name.removeprefix("true_"): values for name, values in run.parity.items() if name.startswith("true_")}
     if not known:
         return body
@@ -282,6 +285,36 @@ def _surrogate(run: _Run) -> str:
     predicted = {name: run.parity[f"predicted_{name}"] for name in known if f"predicted_{name}" in run.parity}
     what = "Predictions on points the surrogate was not trained on, against the LP; the worst point of each is ringed."
     return body + _figure(run, "parity", plot_parity(known, predicted, units), what, {})
+
+
+def _certificate(told: object) -> str:
+    """Show the worst errors found over the domain, by zone; the largest first."""
+    if not isinstance(told, dict) or not isinstance(told.get("readings"), dict):
+        return ""
+    readings = {name: row for name, row in told["readings"].items() if isinstance(row, dict)}
+    zones = list(dict.fromkeys(zone for row in readings.values() for zone in row.get("zones", {})))
+    rows = [
+        [name, row.get("unit"), row.get("range"), row.get("mean"), row["zones"].get(zones[0], {}).get("worst")]
+        + [page.percent(_share(row["zones"].get(zone, {}).get("worst"), row.get("range"))) for zone in zones]
+        for name, row in readings.items()
+        if isinstance(row.get("zones"), dict) and zones
+    ]
+    head = ["reading", "unit", "range", "mean error", "worst error", *(f"{zone} [% of range]" for zone in zones)]
+    consumption = told.get("consumption", {})
+    facts = {
+        **{f"{name} taken up beyond its limit, at most": row.get("worst") for name, row in consumption.items()},
+        **told.get("laws", {}),
+        **told.get("looked", {}),
+    }
+    return (
+        "<h3>Certificate</h3><p>The worst errors found by a search from many starts in every critical region of the exact "
+        f"answer and on every border between two.</p>{page.table(head, rows)}{page.facts(facts)}"
+    )
+
+
+def _share(error: object, span: object) -> float | None:
+    error, span = page.real(error), page.real(span)
+    return error / span if error is not None and span else None
 
 
 def _parameters(run: _Run) -> str:

@@ -18,7 +18,8 @@ from mmopt.metabolism.network import Network
 from mmopt.metabolism.reading import read_network
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
-from mmopt.surrogate.train import HIDDEN, ITERATIONS
+from mmopt.surrogate.learn import WANTED
+from mmopt.surrogate.train import HIDDEN, ITERATIONS, STARTS, Basis
 
 Range = tuple[FiniteFloat | None, FiniteFloat | None]
 Positive = Annotated[FiniteFloat, Field(gt=0.0)]
@@ -42,12 +43,15 @@ class Sampling(_Part):
 
 
 class Training(_Part):
-    """How a surrogate is trained."""
+    """How a surrogate is trained, and the worst error wanted, in parts of a range; see `learn`. Null trains only once."""
 
     hidden: tuple[Count, ...] = HIDDEN
     activation: str = "tanh"
+    basis: Basis = "kept"
     iterations: Count = ITERATIONS
+    starts: Count = STARTS
     seed: int = 0
+    wanted: Positive | None = WANTED
 
 
 class UptakePart(_Part):

@@ -11,7 +11,7 @@ import pytest
 import mmopt
 
 SOURCES = sorted(Path(mmopt.__file__).parent.rglob("*.py"))
-HEAVY = ("tensorflow", "keras", "pyomo", "cobra", "distributed", "pyarrow", "onnx")
+HEAVY = ("tensorflow", "keras", "pyomo", "cobra", "distributed", "pyarrow", "onnx", "optuna")
 
 
 def imported_by(statement: str) -> set[str]:

@@ -7,6 +7,7 @@ from a neighbour's basis.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 
 import numpy as np
@@ -19,6 +20,9 @@ of its time on such a face (no acetate left, no glucose left), and there a wrong
 
 _STARVED_POWER = 4
 """The drawn points are u⁴ of a uniform design: half of them lie in the lowest 6 % of each range."""
+
+_CORNERS_FROM = 16
+"""Labels for each corner of the box from which on the corners are among them."""
 
 _SNAKE_CELLS = 8
 
@@ -99,10 +103,13 @@ class Domain:
 def design(domain: Domain, n: int, seed: int) -> np.ndarray:
     """Scrambled Sobol points in the box, some of them drawn towards its lowest corner and some put on its lowest faces.
 
+    Where there are enough points for it, all corners of the box are among them: without, a surrogate of iJO1366 was found to
+    be wrong by 9 % of the range of ethanol at a corner that no label was near.
+
     Returns
     -------
     ndarray
-        Shape (n, inputs); even coverage, then the drawn part, then the faces.
+        Shape (n, inputs); the corners and even coverage, then the drawn part, then the faces.
 
     Examples
     --------
@@ -121,6 +128,10 @@ def design(domain: Domain, n: int, seed: int) -> np.ndarray:
     )
     faced[np.arange(len(faced)), np.arange(len(faced)) % dimensions] = 0.0
     faced[1::2] **= _STARVED_POWER
+    corners = (
+        np.array(list(product((0.0, 1.0), repeat=dimensions))) if n >= _CORNERS_FROM * 2**dimensions else faced[:0]
+    )
+    even = np.vstack([corners, even])
     unit = np.vstack([even[: n - starved - faces], drawn[:starved] ** _STARVED_POWER, faced[:faces]])
     points: np.ndarray = domain.lower + unit * (domain.upper - domain.lower)
     return points

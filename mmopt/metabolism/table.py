@@ -19,6 +19,7 @@ import xarray as xr
 from mmopt.errors import StudyError, first_line
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.metabolism.domain import Domain
+from mmopt.metabolism.fluxes import Labels
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.parquet import read_parquet, write_parquet
 from mmopt.results import read_netcdf, write_netcdf, write_whole
@@ -89,6 +90,29 @@ class FluxTable:
         """The labels that were solved; this very table if all of them were."""
         solved = self.solved
         return self if solved.all() else FluxTable(self.data.isel(label=solved), self.network, self.domain)
+
+    def joined(self, points: np.ndarray, labels: Labels) -> "FluxTable":
+        """Put more labels at the end of a table, such as those of an atlas's corners.
+
+        Parameters
+        ----------
+        points
+            Inputs of the labels, shape (labels, inputs).
+        labels
+            The answers there, as `LabelProgram.batch` and `Atlas.batch` give them.
+        """
+        more = tabulate(
+            self.network,
+            self.domain,
+            0,
+            inputs=np.asarray(points, dtype=float),
+            fluxes=labels.net,
+            growth=labels.growth,
+            shortfall=labels.shortfall,
+            status=np.array([STATUSES.index(status) for status in labels.status], dtype=np.int8),
+        )
+        data = xr.concat([self.data, more.data], dim="label", combine_attrs="override", data_vars="minimal")
+        return FluxTable(data, self.network, self.domain)
 
     def __len__(self) -> int:
         return int(self.data.sizes["label"])

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-from scipy.stats import qmc
 
-from mmopt.errors import InfeasibleError, SurrogateError
+from mmopt.errors import SurrogateError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.cell import GROWTH, SHORTFALL, reading_rows
 from mmopt.metabolism.domain import Domain
@@ -32,6 +31,8 @@ ZONES: Final = {
 }
 """Where the worst errors are looked for."""
 
+_PARTS: Final = ("readings", "laws", "consumption", "zero", "outside", "looked")
+
 _MOVES: Final = 1.0e-2
 """Exchanges that move less than this over the whole domain are not on the certificate [mmol/gDW/h]."""
 
@@ -40,7 +41,9 @@ _MEAN_POINTS: Final = 16_384
 _FLUX_POINTS: Final = 2_000
 _ABOVE, _ABOVE_POINTS = 0.05, 200
 _BELOW, _BELOW_POINTS = 0.02, 1_000
-_EXPLORED: Final = 1.0 - 1.0e-4
+EXPLORED: Final = 1.0 - 1.0e-4
+"""Part of the domain that the regions of an atlas must fill: what is missing is thinner than arithmetic."""
+
 _STARVED: Final = 1.0e-9
 
 
@@ -110,8 +113,18 @@ class Certificate:
 
     def told(self) -> dict[str, Any]:
         """All of it, as a card holds it."""
-        parts = ("readings", "laws", "consumption", "zero", "outside", "looked")
-        return {name: _plain(getattr(self, name)) for name in parts}
+        return {name: _plain(getattr(self, name)) for name in _PARTS}
+
+    def scaled(self, factor: float) -> "Certificate":
+        """The certificate of the surrogate whose limits and fluxes are all ``factor`` times as large."""
+        kept = ("unit", "by", "balance")
+
+        def times(told: Any) -> Any:
+            if isinstance(told, Mapping):
+                return {name: each if name in kept else times(each) for name, each in told.items()}
+            return factor * told if isinstance(told, int | float) else told
+
+        return Certificate.of({**times(self.told()), "looked": self.looked})
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Certificate":
@@ -122,13 +135,12 @@ class Certificate:
         SurrogateError
             If a part is missing.
         """
-        parts = ("readings", "laws", "consumption", "zero", "outside", "looked")
-        missing = [name for name in parts if not isinstance(told.get(name), Mapping)]
+        missing = [name for name in _PARTS if not isinstance(told.get(name), Mapping)]
         if missing:
             raise SurrogateError(
                 f"the card's certificate has no part {', '.join(missing)}; certify the surrogate again"
             )
-        return cls(*(told[name] for name in parts))
+        return cls(*(told[name] for name in _PARTS))
 
     def __str__(self) -> str:
         """A table: the worst errors by zone, in parts of the range."""
@@ -249,7 +261,7 @@ def _check(law: Law, atlas: Atlas, starts: int) -> None:
         raise SurrogateError(
             "the atlas has another domain than the surrogate; make it with Atlas(network, surrogate.domain)"
         )
-    if atlas.coverage < _EXPLORED:
+    if atlas.coverage < EXPLORED:
         raise SurrogateError(
             f"the {len(atlas.regions)} regions known fill {atlas.coverage:.3%} of the domain; call atlas.explore() first"
         )
@@ -280,7 +292,9 @@ def _shortfalls(pieces: Pieces, k: int) -> np.ndarray:
 
 
 def _means(law: Law, atlas: Atlas, names: Sequence[str], seed: int) -> list[float]:
-    unit = qmc.Sobol(len(atlas.inputs), seed=seed).random(_MEAN_POINTS)
+    from scipy.stats import qmc
+
+    unit = qmc.Sobol(len(atlas.inputs), rng=seed).random(_MEAN_POINTS)
     points = atlas.domain.lower + unit * (atlas.domain.upper - atlas.domain.lower)
     errors: list[float] = np.abs(law.reader(names)(points) - atlas.rates(points, names)).mean(axis=0).tolist()
     return errors
@@ -294,7 +308,8 @@ def _consumption(law: Law, atlas: Atlas, regions: Pieces, starts: int, seed: int
     names = [atlas.inputs[k] for k in taken]
 
     def excess(points: np.ndarray, given: np.ndarray, _: np.ndarray) -> np.ndarray:
-        return -given - points[:, taken]
+        beyond: np.ndarray = -given - points[:, taken]
+        return beyond
 
     none = Pieces(
         regions.corners,
@@ -328,7 +343,8 @@ def _laws(law: Law, atlas: Atlas, seed: int) -> dict[str, float]:
     random = np.random.default_rng(seed)
     unit = np.vstack([random.random((_FLUX_POINTS, len(width))), random.uniform(-3.0, 4.0, (_FLUX_POINTS, len(width)))])
     fluxes = law.fluxes(atlas.domain.lower + unit * width)
-    imbalance = np.abs(network.stoichiometry @ fluxes.T).max(axis=0) / np.abs(fluxes).max(axis=1)
+    largest = np.maximum(np.abs(fluxes).max(axis=1), np.finfo(float).tiny)  # nothing at all runs where all is zero
+    imbalance = np.abs(network.stoichiometry @ fluxes.T).max(axis=0) / largest
     limited = [network.column(name) for name in atlas.inputs if name in network.exchanges]
     forward, backward = network.lower >= 0.0, network.upper <= 0.0
     forward[limited] = backward[limited] = False  # what may be taken up is for the limits to say
@@ -344,17 +360,12 @@ def _above(law: Law, atlas: Atlas, names: Sequence[str], seed: int) -> dict[str,
     unit[np.arange(_ABOVE_POINTS), beyond] = 1.0 + _ABOVE * random.random(_ABOVE_POINTS)
     points = atlas.domain.lower + unit * width
     rows = reading_rows(atlas.network, names)
-    answered, exact = [], []
-    for number, point in enumerate(points):
-        try:
-            fluxes = atlas.program.solve(point)
-        except InfeasibleError:
-            continue
-        answered.append(number)
-        exact.append(np.append(fluxes.net, fluxes.shortfall)[rows])
-    if not answered:
+    answers = atlas.program.batch(points)
+    solved = np.array([status.solved for status in answers.status])
+    if not solved.any():
         return {"by": _ABOVE, "worst": {}}
-    errors = np.abs(law.reader(names)(points[answered]) - np.array(exact)).max(axis=0)
+    exact = np.column_stack([answers.net, answers.shortfall])[solved][:, rows]
+    errors = np.abs(law.reader(names)(points[solved]) - exact).max(axis=0)
     return {"by": _ABOVE, "worst": dict(zip(names, errors.tolist(), strict=True))}
 
 

@@ -47,6 +47,8 @@ def embed(
     inputs: Mapping[str, Any],
     outputs: Sequence[str],
     formulation: str = "reduced_space",
+    *,
+    maintenance: Any = None,
 ) -> dict[str, Any]:
     """Write a surrogate into a Pyomo block.
 
@@ -66,6 +68,9 @@ def embed(
         every unit has a variable before its activation, ``zhat``, and one after it, ``z``, and a constraint for each;
         every input has a ``z``, too. These variables have no bounds. They start at the surrogate's values if all inputs
         have values, and at zero otherwise.
+    maintenance
+        An expression for the maintenance demand [mmol/gDW/h], which must stay above zero; by default the surrogate's own
+        demand. Answers scale with it, f(λu, λm) = λ f(u, m), so that it needs no input of its own.
 
     Returns
     -------
@@ -75,8 +80,8 @@ def embed(
     Raises
     ------
     SurrogateError
-        If the formulation or a reading is unknown, an input is missing or unknown, no reading is asked for, or the
-        block holds a ``network`` already. The block is left as it was.
+        If the formulation or a reading is unknown, an input is missing or unknown, no reading is asked for, the block
+        holds a ``network`` already, or a demand is given and answers do not scale with it. The block is left as it was.
 
     References
     ----------
@@ -108,8 +113,12 @@ def embed(
         raise SurrogateError(f"there is no formulation '{formulation}'; give one of {', '.join(_WRITERS)}")
     if block.component(_NETWORK) is not None:
         raise SurrogateError(f"the block holds a component '{_NETWORK}' already; give each embedding its own block")
-    results = _WRITERS[formulation](block, layers, given)
-    return dict(zip(names, results, strict=True))
+    if maintenance is None:
+        return dict(zip(names, _WRITERS[formulation](block, layers, given), strict=True))
+    surrogate.with_maintenance(surrogate.maintenance_demand)  # refuses a surrogate that does not scale
+    scale = maintenance / surrogate.maintenance_demand
+    results = _WRITERS[formulation](block, layers, [each / scale for each in given])
+    return {name: scale * result for name, result in zip(names, results, strict=True)}
 
 
 def _reduced_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:

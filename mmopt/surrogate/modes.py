@@ -26,6 +26,12 @@ _TRACE: Final = 0.1
 _MINOR_EXCHANGE: Final = 0.5
 """Exchanges that move less than this over the whole domain count as fluxes inside the cell [mmol/gDW/h]."""
 
+_MOVES: Final = 1.0e-6
+"""A flux that moves less than this over all labels is constant [mmol/gDW/h]."""
+
+_MET: Final = 1.0e-6
+"""A flux this close to a limit, in parts of it, meets it."""
+
 _COUNTED: Final = 3.0e-4
 """Directions of the counted errors in which the labels move less than this are left to the linear layer: with them a
 step of the fit costs 1.4 times as much, and no error on the card changes in its second digit."""
@@ -58,6 +64,16 @@ def flux_modes(network: Network, fluxes: np.ndarray) -> tuple[np.ndarray, np.nda
     return modes, whole_offset
 
 
+def rate_modes(network: Network, fluxes: np.ndarray) -> np.ndarray:
+    """One mode for growth, for maintenance and for every exchange that moves: nothing balances them; (modes, reactions)."""
+    told = [network.column(network.biomass), *(network.column(name) for name in network.exchanges)]
+    if network.maintenance is not None:
+        told.append(network.column(network.maintenance))
+    moving = [column for column in dict.fromkeys(told) if np.ptp(fluxes[:, column]) > _MOVES]
+    modes: np.ndarray = np.eye(fluxes.shape[1])[moving]
+    return modes
+
+
 def _balance_projection(stoichiometry: sp.csc_array) -> np.ndarray:
     """The orthogonal projection onto {v: S v = 0}; it removes what the solver's tolerance left."""
     dense = stoichiometry.toarray()
@@ -66,6 +82,20 @@ def _balance_projection(stoichiometry: sp.csc_array) -> np.ndarray:
     null = rows[np.sum(strength > 1.0e-10 * strength[0]) :]
     projection: np.ndarray = null.T @ null
     return projection
+
+
+def homogeneous(network: Network, domain: Domain, fluxes: np.ndarray) -> bool:
+    """Whether answers scale with uptake limits and maintenance demand: no label meets any other limit but zero."""
+    others = np.ones(len(network.reactions), dtype=bool)
+    others[[network.column(name) for name in domain.inputs if name in network.reactions]] = False
+    if network.maintenance is not None:
+        others[network.column(network.maintenance)] = False
+    least, most = fluxes.min(axis=0), fluxes.max(axis=0)
+    with np.errstate(invalid="ignore"):  # a limit that is infinite is never met
+        meets_lower = (network.lower != 0.0) & (least <= network.lower + _MET * np.abs(network.lower))
+        meets_upper = (network.upper != 0.0) & (most >= network.upper - _MET * np.abs(network.upper))
+    held = (network.lower > 0.0) | (network.upper < 0.0)
+    return not bool(np.any(others & (meets_lower | meets_upper | held)))
 
 
 def shares(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +116,7 @@ def shares(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple[np.nda
     ranges = np.ptp(fluxes, axis=0)
     inputs = [network.column(name) for name in domain.inputs]
     ranges[inputs] = np.minimum(ranges[inputs], domain.upper - domain.lower)  # small beside the limit
-    moving = ranges > 1.0e-6
+    moving = ranges > _MOVES
     growth, main = network.column(network.biomass), list(inputs)
     if network.maintenance is not None:
         main.append(network.column(network.maintenance))

@@ -6,10 +6,10 @@ Here is NumPy alone; Keras is needed to train, not to use.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
@@ -18,6 +18,10 @@ from mmopt.errors import SurrogateError, nearest
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.metabolism.domain import Domain
 from mmopt.surrogate.directions import Directions
+
+if TYPE_CHECKING:
+    from mmopt.metabolism.atlas import Atlas
+    from mmopt.surrogate.certify import Certificate
 
 ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
@@ -215,11 +219,88 @@ class Surrogate:
         """The surrogate as who answers for the cell inside a reactor, reading ``names``."""
         return SurrogateCell(self.domain, tuple(names), self.layers(names))
 
+    def with_maintenance(self, demand: float) -> "Surrogate":
+        """The surrogate of the same cell with another maintenance demand.
+
+        The exact answer is homogeneous of degree one in uptake limits and demand, f(λu, λm) = λ f(u, m), and so no input is
+        needed for the demand: limits, fluxes, domain and certificate are scaled by λ, the new demand over the old one.
+
+        Parameters
+        ----------
+        demand
+            ATP for maintenance [mmol/gDW/h], above zero.
+
+        Raises
+        ------
+        SurrogateError
+            If there is no demand to scale, the new one is not above zero, or the network has other limits that bind.
+
+        Examples
+        --------
+        >>> thrifty = load_surrogate("ecoli_ijo1366").with_maintenance(1.575)
+        >>> thrifty.domain.upper.tolist()
+        [6.0, 8.0, 2.0]
+        """
+        if self.maintenance is None or self.maintenance_demand <= 0.0:
+            raise SurrogateError("the surrogate's network has no maintenance demand that could be scaled")
+        if not np.isfinite(demand) or demand <= 0.0:
+            raise SurrogateError(f"a maintenance demand of {demand} mmol/gDW/h cannot be; give one above zero")
+        if self.card.get("homogeneous") is not True:
+            raise SurrogateError(
+                "the labels met other limits than uptake and maintenance, or were made before this was told on the card, so "
+                "answers do not scale with the demand; sample and train with the demand you want"
+            )
+        return scaled(self, demand / self.maintenance_demand)
+
+    @property
+    def certificate(self) -> "Certificate | None":
+        """The certificate on the card; None where there is none."""
+        from mmopt.surrogate.certify import Certificate
+
+        told = self.card.get("certificate")
+        return None if told is None else Certificate.of(told)
+
+    def certified(self, atlas: "Atlas") -> "Surrogate":
+        """Certify against an explored atlas: the same surrogate, with the certificate on its card; see `certify`."""
+        from mmopt.surrogate.certify import certify
+
+        return replace(self, card={**self.card, "certificate": certify(self, atlas).told()})
+
+    def __str__(self) -> str:
+        """What it is, and how wrong it can be."""
+        widths = " - ".join(str(layer.weights.shape[1]) for layer in self.hidden)
+        what = f"{', '.join(self.inputs)} - {widths} {self.hidden[0].activation if self.hidden else ''}".rstrip()
+        certificate = self.certificate
+        how = "no certificate; make one with certified(atlas)" if certificate is None else str(certificate)
+        return f"Surrogate of {self.card.get('network', 'an unnamed network')}: {what}\n{how}"
+
     def save(self, folder: str | Path) -> Path:
         """Write arrays and card into a folder; readable without Keras. Read it with `load_surrogate`."""
         from mmopt.surrogate.surrogate_file import save_surrogate
 
         return save_surrogate(self, folder)
+
+
+def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
+    """The surrogate that gives ``factor`` times the fluxes at ``factor`` times the limits and the maintenance demand."""
+    first, *later = surrogate.hidden or (surrogate.weights,)
+    first = replace(first, weights=first.weights / factor)
+    kept, certificate = surrogate.directions, surrogate.certificate
+    box = {name: (factor * low, factor * high) for name, (low, high) in surrogate.domain.limits.items()}
+    card = {**surrogate.card, "scaled": factor * float(surrogate.card.get("scaled", 1.0))}
+    if certificate is not None:
+        card["certificate"] = certificate.scaled(factor).told()
+    return replace(
+        surrogate,
+        domain=Domain(box),
+        hidden=(first, *later) if surrogate.hidden else (),
+        weights=surrogate.weights if surrogate.hidden else first,
+        modes=factor * surrogate.modes,
+        offset=factor * surrogate.offset,
+        maintenance_demand=factor * surrogate.maintenance_demand,
+        directions=None if kept is None else replace(kept, widths=factor * kept.widths),
+        card=card,
+    )
 
 
 @dataclass(frozen=True, eq=False)

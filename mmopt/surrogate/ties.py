@@ -7,7 +7,6 @@ by a balanced exchange with its alternatives that leaves growth as it is and eve
 surrogate's error of a tied flux is then as large as the flux moves, which is nothing beside the others.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -34,23 +33,7 @@ _STRICT: Final = {"primal_feasibility_tolerance": 1.0e-10, "dual_feasibility_tol
 """What HiGHS is asked for: traces are smaller than its usual tolerances."""
 
 
-@dataclass(frozen=True, eq=False)
-class Tied:
-    """Labels with their minor fluxes tied to growth.
-
-    Attributes
-    ----------
-    fluxes
-        Shape (labels, reactions) [mmol/gDW/h]; balanced, within all directions.
-    reactions
-        Ids of the fluxes that were tied, in the order of tying.
-    """
-
-    fluxes: np.ndarray
-    reactions: tuple[str, ...]
-
-
-def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> Tied:
+def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tie every minor flux that must not run backwards to growth, where its alternatives allow it.
 
     Parameters
@@ -61,6 +44,11 @@ def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> Tied:
         Labels, shape (labels, reactions) [mmol/gDW/h].
     readings
         How much an error of growth, an exchange or maintenance counts, shape (reactions,); zero inside the cell.
+
+    Returns
+    -------
+    fluxes, tied
+        Balanced labels within all directions, shape (labels, reactions), and ids of the reactions that were tied.
     """
     tied = np.array(fluxes)
     growth = tied[:, network.column(network.biomass)]
@@ -84,7 +72,7 @@ def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> Tied:
                 fixed.append(int(column))
                 names.append(network.reactions[column])
                 break
-    return Tied(tied, tuple(names))
+    return tied, tuple(names)
 
 
 def _ratios(flux: np.ndarray, growth: np.ndarray) -> list[float]:

@@ -179,11 +179,12 @@ def search(
 
 
 def _error(_: np.ndarray, given: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    return np.abs(given - exact)
+    error: np.ndarray = np.abs(given - exact)
+    return error
 
 
 def _spread(pieces: Pieces, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Corners, middle, points between corners and random points of every piece, as weights of its corners; and whose they are."""
+    """Points of every piece, as weights of its corners: corners, middle, between corners, random ones; and whose they are."""
     most = pieces.corners.shape[1]
     real = np.arange(most) < pieces.sizes[:, None]
     extent = np.ptp(pieces.corners, axis=1)

@@ -1,0 +1,222 @@
+"""The certificate finds the worst errors, wherever they are, and tells what balance and directions cost."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmopt.errors import SurrogateError
+from mmopt.metabolism.atlas import Atlas
+from mmopt.metabolism.cell import reading_rows
+from mmopt.metabolism.domain import Domain
+from mmopt.metabolism.network import Network
+from mmopt.metabolism.sampling import sample
+from mmopt.surrogate.certify import ZONES, Certificate, certify
+from mmopt.surrogate.soft_law import SoftLaw, soft_law
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.train import train
+from mmopt.surrogate.worst import borders_of, regions_of
+
+GLUCOSE, OXYGEN = "EX_glc__D_e", "EX_o2_e"
+BOX = Domain({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)})
+NAMES = ["growth", "shortfall", GLUCOSE, OXYGEN, "EX_co2_e", "EX_ac_e", "EX_for_e"]
+
+
+@pytest.fixture(scope="module")
+def atlas(textbook: Network) -> Atlas:
+    atlas = Atlas(textbook, BOX)
+    atlas.explore()
+    return atlas
+
+
+@pytest.fixture(scope="module")
+def trained(atlas: Atlas) -> Surrogate:
+    return train(sample(atlas.network, BOX, 400, answers=atlas), hidden=(8, 8), iterations=40)
+
+
+@pytest.fixture(scope="module")
+def certificate(trained: Surrogate, atlas: Atlas) -> Certificate:
+    return certify(trained, atlas)
+
+
+@pytest.fixture(scope="module")
+def soft(atlas: Atlas) -> SoftLaw:
+    return soft_law(atlas, error=0.01)
+
+
+class Shifted:
+    """The exact answer, but for a needle of a cell's size somewhere."""
+
+    def __init__(self, atlas: Atlas, at: list[float], size: float, height: float) -> None:
+        self.domain, self._atlas, self._at, self._size, self._height = atlas.domain, atlas, np.array(at), size, height
+
+    def reader(self, names: Any) -> Any:
+        def read(points: np.ndarray) -> np.ndarray:
+            away = np.linalg.norm(points - self._at, axis=1) / self._size
+            return self._atlas.rates(np.maximum(points, 0.0), names) + self._height * np.exp(-(away**2))[:, None]
+
+        return read
+
+    def fluxes(self, limits: np.ndarray) -> np.ndarray:
+        return self._atlas.rates(np.maximum(limits, 0.0), self._atlas.network.reactions)
+
+
+def seen(law: Any, atlas: Atlas, count: int, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    unit = random.random((count, 2)) ** random.choice([1.0, 4.0], size=(count, 1))
+    points = unit * BOX.upper
+    return np.abs(law.reader(NAMES)(points) - atlas.rates(points, NAMES)).max(axis=0)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_random_point_is_worse_than_the_certificate(
+    trained: Surrogate, atlas: Atlas, certificate: Certificate, seed: int
+) -> None:
+    found = np.array([certificate.worst(name) for name in NAMES])
+    assert np.all(seen(trained, atlas, 50_000, seed) <= found * (1.0 + 1.0e-3))
+
+
+@pytest.mark.parametrize("at", [[12.0, 16.0], [0.0, 0.0], [5.0, 9.0], [0.0, 11.0], [0.3, 0.2]], ids=str)
+def test_an_error_of_the_size_of_a_needle_is_found(atlas: Atlas, at: list[float]) -> None:
+    needle = certify(Shifted(atlas, at, size=0.4, height=0.5), atlas, starts=8)
+    assert needle.worst("growth") == pytest.approx(0.5, rel=0.02)
+
+
+def test_exact_answer_has_no_error(atlas: Atlas) -> None:
+    exact = certify(Shifted(atlas, [0.0, 0.0], size=1.0, height=0.0), atlas)
+    assert max(exact.worst(name) for name in exact.readings) < 1.0e-6
+
+
+def test_worst_of_every_zone_is_within_that_of_the_whole_domain(certificate: Certificate) -> None:
+    for name in certificate.readings:
+        for zone in certificate.readings[name]["zones"]:
+            assert certificate.worst(name, zone) <= certificate.worst(name)
+
+
+def test_worst_error_is_where_the_certificate_says(trained: Surrogate, atlas: Atlas, certificate: Certificate) -> None:
+    for name in NAMES:
+        for told in certificate.readings[name]["zones"].values():
+            point = np.array([[told["at"][exchange] for exchange in BOX.inputs]])
+            found = abs(trained.reader([name])(point) - atlas.rates(point, [name])).item()
+            assert found == pytest.approx(told["worst"], rel=1.0e-6, abs=1.0e-7)
+
+
+def test_starvation_is_looked_at_where_maintenance_is_missed(atlas: Atlas, certificate: Certificate) -> None:
+    told = certificate.readings["growth"]["zones"]["starvation"]["at"]
+    point = np.array([[told[exchange] for exchange in BOX.inputs]])
+    assert atlas.rates(point, ["growth"]).item() == pytest.approx(0.0, abs=1.0e-9)
+
+
+def test_every_zone_is_told(certificate: Certificate) -> None:
+    assert set(certificate.readings["growth"]["zones"]) == set(ZONES)
+
+
+def test_range_is_that_of_the_exact_answer(atlas: Atlas, certificate: Certificate) -> None:
+    corners, _ = atlas.corners()
+    growth = atlas.rates(corners, ["growth"])
+    assert certificate.readings["growth"]["range"] == pytest.approx(np.ptp(growth), abs=1.0e-9)
+
+
+def test_mean_is_that_of_even_points(trained: Surrogate, atlas: Atlas, certificate: Certificate) -> None:
+    points = np.random.default_rng(0).random((20_000, 2)) * BOX.upper
+    mean = np.abs(trained.reader([OXYGEN])(points) - atlas.rates(points, [OXYGEN])).mean()
+    assert certificate.readings[OXYGEN]["mean"] == pytest.approx(mean, rel=0.05)
+
+
+def test_kept_directions_and_balance_are_certified(certificate: Certificate) -> None:
+    assert certificate.laws["balance"] <= 1.0e-9
+    assert certificate.laws["backwards"] <= 1.0e-9
+
+
+def test_free_rates_are_told_not_to_balance(atlas: Atlas) -> None:
+    table = sample(atlas.network, BOX, 400, answers=atlas)
+    loose = certify(train(table, hidden=(8,), basis="rates", iterations=20), atlas)
+    assert loose.laws["balance"] > 1.0e-3
+
+
+def test_consumption_beyond_a_limit_is_what_it_says(trained: Surrogate, certificate: Certificate) -> None:
+    for exchange, told in certificate.consumption.items():
+        point = np.array([[told["at"][name] for name in BOX.inputs]])
+        beyond = -trained.reader([exchange])(point).item() - told["at"][exchange]
+        assert beyond == pytest.approx(told["worst"], abs=1.0e-9)
+
+
+def test_consumption_exceeds_a_limit_by_no_more_than_the_certified_error(certificate: Certificate) -> None:
+    for exchange, told in certificate.consumption.items():
+        assert told["worst"] <= certificate.worst(exchange) * (1.0 + 1.0e-3)
+
+
+def test_what_is_left_at_zero_uptake_is_within_the_certified_error(certificate: Certificate) -> None:
+    for name, left in certificate.zero.items():
+        assert abs(left) <= certificate.worst(name) * (1.0 + 1.0e-9)
+
+
+@pytest.mark.parametrize("growth", ["fluxes", "planes"])
+def test_soft_law_stays_within_its_proved_bound_wherever_the_certificate_looks(atlas: Atlas, growth: Any) -> None:
+    law = soft_law(atlas, error=0.01, growth=growth)
+    found = certify(law, atlas)
+    for name in found.readings:
+        assert found.worst(name) <= law.bound(name)
+
+
+def test_certificate_reads_back_from_json(certificate: Certificate) -> None:
+    again = Certificate.of(json.loads(json.dumps(certificate.told())))
+    assert again.told() == certificate.told()
+
+
+def test_certified_surrogate_shows_its_certificate(trained: Surrogate, atlas: Atlas) -> None:
+    shown = str(trained.certified(atlas))
+    assert "growth" in shown
+    assert "whole domain" in shown
+
+
+def test_surrogate_without_certificate_says_so(trained: Surrogate) -> None:
+    assert trained.certificate is None
+    assert "no certificate" in str(trained)
+
+
+def test_same_seed_gives_the_same_certificate(trained: Surrogate, atlas: Atlas, certificate: Certificate) -> None:
+    assert certify(trained, atlas).told() == certificate.told()
+
+
+def test_progress_ends_with_all(soft: SoftLaw, atlas: Atlas) -> None:
+    told: list[tuple[int, int]] = []
+    certify(soft, atlas, starts=2, progress=lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1]
+
+
+def test_unexplored_atlas_is_refused(trained: Surrogate, textbook: Network) -> None:
+    with pytest.raises(SurrogateError, match=r"regions known fill .* of the domain; call atlas.explore\(\) first"):
+        certify(trained, Atlas(textbook, BOX))
+
+
+def test_atlas_of_another_domain_is_refused(trained: Surrogate, textbook: Network) -> None:
+    other = Atlas(textbook, Domain({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 10.0)}))
+    with pytest.raises(SurrogateError, match="the atlas has another domain than the surrogate"):
+        certify(trained, other)
+
+
+def test_no_starts_are_refused(trained: Surrogate, atlas: Atlas) -> None:
+    with pytest.raises(SurrogateError, match="0 starts were asked for; use at least 1"):
+        certify(trained, atlas, starts=0)
+
+
+def test_unknown_reading_is_refused(certificate: Certificate) -> None:
+    with pytest.raises(SurrogateError, match="the certificate does not tell 'EX_nothing_e'"):
+        certificate.worst("EX_nothing_e")
+
+
+def test_damaged_certificate_is_refused(trained: Surrogate) -> None:
+    damaged = dataclasses.replace(trained, card={"certificate": {"readings": {}}})
+    with pytest.raises(SurrogateError, match="certificate has no part laws"):
+        _ = damaged.certificate
+
+
+def test_pieces_hold_the_exact_answer(atlas: Atlas) -> None:
+    rows = reading_rows(atlas.network, NAMES)
+    for pieces in (regions_of(atlas, rows), borders_of(atlas, rows), regions_of(atlas, rows).shrunk(0.5)):
+        which = np.arange(len(pieces))
+        points = pieces.corners.mean(axis=1)
+        assert np.allclose(pieces.exact(which, points), atlas.rates(points, NAMES), atol=1.0e-7)
