@@ -17,7 +17,7 @@ from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.metabolism.sampling import Progress
 from mmopt.metabolism.table import FluxTable
-from mmopt.surrogate.certify import Certificate, certify
+from mmopt.surrogate.certify import EXPLORED, Certificate, certify
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 from mmopt.surrogate.train import train
 
@@ -31,18 +31,15 @@ _COUNTS: Final = 0.5
 """Exchanges that move less than this are not asked how wrong they are [mmol/gDW/h]: of a trace, half its range is still no
 more than what the oxygen of a good surrogate of iJO1366 is wrong by."""
 
-_EXPLORED: Final = 1.0 - 1.0e-4
-"""Coverage of an atlas that can certify."""
-
 _EXACT: Final = 1.0e-12
 """No surrogate is told to be more accurate than this: zero has no logarithm."""
 
 _PROPOSALS: Final = 10
 """Proposals for each trial wanted; in a small space most of them are repeats, and answered from memory."""
 
-
 _RANDOM: Final = 7
-"""First proposals, which are random."""
+"""First proposals, which are random. For the textbook network, 20 trials and 19 seeds, the front then holds an area of 1.94
+square decades of error and size, with 4 of them 1.91, with 10 1.90, with random ones alone 1.88, each give or take 0.02."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +235,7 @@ def search(
     Examples
     --------
     >>> core = read_network("textbook")
-    >>> atlas = Atlas(core, Domain({"EX_glc__D_e": (0.0, 12.0)}))
+    >>> atlas = Atlas(core, Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)}))
     >>> _ = atlas.explore()
     >>> labels = sample(core, atlas.domain, 100, answers=atlas)
     >>> found = search(labels, atlas, trials=3, widths=(2, 6), layers=(1, 1), iterations=20)
@@ -374,7 +371,7 @@ def _check_exact(table: FluxTable, atlas: Atlas) -> None:
         raise SurrogateError(
             "the atlas has another network or domain than the labels; make it with Atlas(table.network, table.domain)"
         )
-    if atlas.coverage < _EXPLORED:
+    if atlas.coverage < EXPLORED:
         raise SurrogateError(
             f"the {len(atlas.regions)} regions known fill {atlas.coverage:.3%} of the domain; call atlas.explore() first"
         )
