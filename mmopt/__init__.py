@@ -41,6 +41,8 @@ _HOMES = {
     "surrogate.onnx_import": ("import_onnx",),
     "surrogate.soft_law": ("SoftLaw", "soft_law"),
     "surrogate.train": ("train",),
+    "surrogate.certify": ("Certificate", "certify"),
+    "surrogate.learn": ("learn",),
     "surrogate.search": ("Search", "search"),
     "surrogate.embed": ("embed",),
     "reactor.system": ("Quantity", "System"),
@@ -115,9 +117,11 @@ if TYPE_CHECKING:
     from mmopt.report import write_report
     from mmopt.results import Trajectory, load_trajectory
     from mmopt.status import Status
+    from mmopt.surrogate.certify import Certificate, certify
     from mmopt.surrogate.embed import embed
     from mmopt.surrogate.keras_export import export_keras, idaes_surrogate
     from mmopt.surrogate.keras_import import import_keras
+    from mmopt.surrogate.learn import learn
     from mmopt.surrogate.onnx_export import export_onnx
     from mmopt.surrogate.onnx_import import import_onnx
     from mmopt.surrogate.search import Search, search

@@ -47,7 +47,7 @@ class Training(_Part):
 
     hidden: tuple[Count, ...] = HIDDEN
     activation: str = "tanh"
-    basis: Basis = "kept"
+    basis: Basis = "conic"
     iterations: Count = ITERATIONS
     starts: Count = STARTS
     seed: int = 0

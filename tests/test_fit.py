@@ -1,12 +1,18 @@
 """The fit finds what it should, along the exact gradient, and the surrogate it gives keeps directions everywhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mmopt.errors import SurrogateError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.sampling import sample
+from mmopt.surrogate.extreme import REPRESENTED, combined, extreme_answers
 from mmopt.surrogate.fit import _State, fit
+from mmopt.surrogate.modes import counting, shares
+from mmopt.surrogate.polish import Goal, polish
+from mmopt.surrogate.polish import _State as _Polishing
 from mmopt.surrogate.surrogate import Surrogate, chained
 from mmopt.surrogate.surrogate_file import load_surrogate
 from mmopt.surrogate.train import train
@@ -54,6 +60,30 @@ def test_start_that_is_no_number_is_refused() -> None:
         fit(INPUTS, np.full_like(WANTED, np.nan), bends((4,), 1), "tanh")
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus"])
+def test_gradient_through_non_negative_weights_is_that_of_finite_differences(activation: str) -> None:
+    random = np.random.default_rng(4)
+    goal = Goal(INPUTS, WANTED, random.normal(size=(3, 2)), activation)
+    at = _Polishing.of(goal, [*bends((6, 5), 1), (random.normal(size=(5, 3)), random.normal(size=3))])
+    gram, gradient = at.normal_equations()
+    for place in random.choice(len(gradient), 8, replace=False):
+        step = np.zeros(len(gradient))
+        step[place] = 1.0e-5
+        measured = (at.moved(step).loss - at.moved(-step).loss) / 2.0e-5
+        assert 2.0 * gradient[place] / 200 == pytest.approx(measured, rel=1.0e-4, abs=1.0e-9)
+        column = (at.moved(step).residual - at.moved(-step).residual).ravel() / 2.0e-5
+        assert gram[place, place] == pytest.approx(column @ column, rel=1.0e-3, abs=1.0e-4)
+
+
+def test_non_negative_weights_of_the_same_shape_are_found_again() -> None:
+    random = np.random.default_rng(6)
+    layers = [*bends((4,), 5), (random.normal(size=(4, 2)), random.normal(size=2))]
+    goal = Goal(INPUTS, np.zeros((200, 3)), random.normal(size=(2, 3)), "tanh")
+    known = replace(goal, wanted=_Polishing.of(goal, layers).residual)
+    start = [(weights + 0.05, bias - 0.05) for weights, bias in layers]
+    assert polish(known, start, 100).loss < 1.0e-5
+
+
 @pytest.fixture(scope="module")
 def kept(textbook_atlas: Atlas) -> Surrogate:
     table = sample(textbook_atlas.network, textbook_atlas.domain, 400, answers=textbook_atlas)
@@ -91,11 +121,43 @@ def test_chain_of_layers_reads_the_same_fluxes(kept: Surrogate, anywhere: np.nda
     assert chained(kept.layers(names), anywhere) == pytest.approx(fluxes, rel=1.0e-9, abs=1.0e-9)
 
 
-def test_saved_directions_come_back_to_the_bit(kept: Surrogate, anywhere: np.ndarray, tmp_path: object) -> None:
+def test_saved_surrogate_comes_back_to_the_bit(kept: Surrogate, anywhere: np.ndarray, tmp_path: object) -> None:
     kept.save(f"{tmp_path}/cell")
     assert np.array_equal(load_surrogate(f"{tmp_path}/cell").fluxes(anywhere[:50]), kept.fluxes(anywhere[:50]))
 
 
-def test_linear_basis_has_no_directions(textbook_atlas: Atlas) -> None:
+def test_non_negative_weights_are_known_as_such(kept: Surrogate) -> None:
+    assert kept.conic
+
+
+def test_linear_basis_promises_no_directions(textbook_atlas: Atlas) -> None:
     table = sample(textbook_atlas.network, textbook_atlas.domain, 200, answers=textbook_atlas)
-    assert train(table, hidden=(6,), iterations=5, starts=1, basis="linear").directions is None
+    assert not train(table, hidden=(6,), iterations=5, starts=1, basis="linear").conic
+
+
+def test_rates_one_by_one_are_on_the_card_as_unbalanced(textbook_atlas: Atlas) -> None:
+    table = sample(textbook_atlas.network, textbook_atlas.domain, 200, answers=textbook_atlas)
+    loose = train(table, hidden=(6,), iterations=20, starts=1, basis="rates")
+    assert loose.card["balanced"] is False
+    assert loose.card["held_out"]["growth"]["r2"] > 0.9
+
+
+def test_extreme_answers_span_the_labels(textbook_atlas: Atlas) -> None:
+    table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
+    share, readings = shares(table.network, table.domain, table.fluxes)
+    counts = counting(table.fluxes, share, readings)
+    modes = extreme_answers(table.network, table.fluxes, counts)
+    weights = combined(table.fluxes, counts, modes)
+    assert weights.min() >= 0.0
+    assert np.linalg.norm((weights @ modes - table.fluxes) @ counts, axis=1).max() < 2.0 * REPRESENTED
+
+
+def test_extreme_answers_balance_and_run_nothing_backwards(textbook_atlas: Atlas) -> None:
+    table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
+    network = table.network
+    share, readings = shares(network, table.domain, table.fluxes)
+    modes = extreme_answers(network, table.fluxes, counting(table.fluxes, share, readings))
+    irreversible = network.lower >= 0.0
+    irreversible[[network.column(name) for name in table.domain.inputs]] = False
+    assert modes[:, irreversible].min() >= 0.0
+    assert np.abs(network.stoichiometry @ modes.T).max() < 1.0e-10

@@ -23,7 +23,11 @@ from mmopt.results import Trajectory
 KEPT: Final = 2.0e-3
 """Part of a limit by which the judge may see it broken and still let it pass: the integrator's own error is near it."""
 
-_ROUNDS: Final = 8
+_ROUNDS: Final = 12
+_PATIENT: Final = 5
+"""Rounds after which margins only grow: where the plan changes its shape from round to round, and its dips their places, the
+margins of all shapes together let it pass."""
+
 _ROOM: Final = 0.1
 """Part of a gap by which a margin is wider than measured, or a relief narrower."""
 
@@ -75,13 +79,13 @@ def keep_limits(problem: Problem, plan: Trajectory, judge: Metabolism, again: Ag
     """
     margins: Margins = {name: np.zeros(problem.horizon.elements) for name in problem.limits}
     best: Kept | None = None
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         now = Kept(plan, replay(problem, plan, judge), margins)
         if best is not None and best.broken <= KEPT and not _better(problem, now, best):
             break
         if best is None or _better(problem, now, best):
             best = now
-        margins = {name: _next_margin(problem, name, now) for name in problem.limits}
+        margins = {name: _next_margin(problem, name, now, grow=number >= _PATIENT) for name in problem.limits}
         solved = again(margins, plan)
         if solved is None:
             break
@@ -106,8 +110,8 @@ def _better(problem: Problem, now: Kept, best: Kept) -> bool:
     return now.broken <= KEPT and reached - before > _WORTHWHILE * abs(before)
 
 
-def _next_margin(problem: Problem, name: str, now: Kept) -> np.ndarray:
-    """What lies between the plan's view and the judge's in each element, and some of what was held before."""
+def _next_margin(problem: Problem, name: str, now: Kept, grow: bool) -> np.ndarray:
+    """What lies between the plan's view and the judge's in each element, and some of what was held before, or all."""
     low, high = problem.limits[name]
     gaps = []
     for begin, end in pairwise(problem.horizon.edges()):
@@ -119,5 +123,5 @@ def _next_margin(problem: Problem, name: str, now: Kept) -> np.ndarray:
     wanted = np.array(gaps)
     wanted *= np.where(wanted > 0.0, 1.0 + _ROOM, 1.0 - _ROOM)
     held = now.margins[name]
-    margin: np.ndarray = np.where(held > 0.0, np.maximum(wanted, _MEMORY * held), wanted)
+    margin: np.ndarray = np.where(held > 0.0, np.maximum(wanted, held * (1.0 if grow else _MEMORY)), wanted)
     return margin

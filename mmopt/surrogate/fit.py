@@ -7,6 +7,7 @@ layers, because the derivative by a weight is a product of what goes into the la
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import scipy.linalg
@@ -88,6 +89,34 @@ def fit(
         raise SurrogateError(
             f"the fit starts at a loss of {at.loss}; scale the inputs and outputs, or try another seed"
         )
+    at, taken = descend(at, steps, progress)
+    weights = (*(weights for weights, _ in at.layers), at.last[:-1])
+    return Fit(weights, (*(bias for _, bias in at.layers), at.last[-1]), at.loss, taken)
+
+
+class Descending(Protocol):
+    """A point in the space of weights, from which Levenberg and Marquardt's method goes down."""
+
+    @property
+    def loss(self) -> float:
+        """Mean square that is made least; gram matrix and gradient belong to the sum, ``points`` times as large."""
+
+    @property
+    def points(self) -> int:
+        """Points of the mean."""
+
+    def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gram matrix and gradient of the residual."""
+
+    def moved(self, change: np.ndarray) -> Self:
+        """The point after a change of all weights."""
+
+
+Point = TypeVar("Point", bound=Descending)
+
+
+def descend(at: Point, steps: int, progress: Progress | None = None) -> tuple[Point, int]:
+    """Go down by Levenberg and Marquardt's method, and say how many steps were taken."""
     damping, harder, losses = _FIRST_DAMPING, 2.0, [at.loss]
     for step in range(steps):
         gram, gradient = at.normal_equations()
@@ -96,7 +125,7 @@ def fit(
             change = _solved(gram, damping * curvature, gradient)
             tried = at.moved(change) if change is not None else None
             if change is not None and tried is not None and tried.loss < at.loss:
-                expected = float(change @ (damping * curvature * change - gradient)) / len(inputs)
+                expected = float(change @ (damping * curvature * change - gradient)) / at.points
                 gain = (at.loss - tried.loss) / expected
                 damping = max(_LEAST_DAMPING, damping * max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3))
                 at, harder = tried, 2.0
@@ -111,8 +140,7 @@ def fit(
             break
     if progress is not None:
         progress(steps, steps)
-    weights = (*(weights for weights, _ in at.layers), at.last[:-1])
-    return Fit(weights, (*(bias for _, bias in at.layers), at.last[-1]), at.loss, len(losses) - 1)
+    return at, len(losses) - 1
 
 
 def _solved(gram: np.ndarray, damping: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
@@ -142,6 +170,11 @@ class _State:
     residual: np.ndarray
     loss: float
 
+    @property
+    def points(self) -> int:
+        """Points of the mean."""
+        return len(self.inputs)
+
     @classmethod
     def of(
         cls,
@@ -151,9 +184,9 @@ class _State:
         layers: list[tuple[np.ndarray, np.ndarray]],
         activation: str,
     ) -> "_State":
-        values = [_with_ones(inputs)]
+        values = [with_ones(inputs)]
         for weights, bias in layers:
-            values.append(_with_ones(ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)))
+            values.append(with_ones(ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)))
         with np.errstate(all="ignore"):
             basis, last = least_squares(root * values[-1], root * wanted)
             residual = root * (values[-1] @ last - wanted)
@@ -179,7 +212,7 @@ class _State:
         gram = np.empty((sizes[-1], sizes[-1]))
         for i, (a, back_a) in enumerate(zip(goes_in, backward, strict=True)):
             for j, (b, back_b) in enumerate(zip(goes_in[: i + 1], backward[: i + 1], strict=True)):
-                products = _own(a, back_a) if i == j else _pair(a, back_a, b, back_b)
+                products = products_of_one(a, back_a) if i == j else products_of_two(a, back_a, b, back_b)
                 block = products - projected[i] @ projected[j].T
                 gram[sizes[i] : sizes[i + 1], sizes[j] : sizes[j + 1]] = block
                 gram[sizes[j] : sizes[j + 1], sizes[i] : sizes[i + 1]] = block.T
@@ -200,7 +233,8 @@ class _State:
         return found[::-1]
 
 
-def _with_ones(values: np.ndarray) -> np.ndarray:
+def with_ones(values: np.ndarray) -> np.ndarray:
+    """Values with a column of ones at their end, for the bias."""
     return np.column_stack([values, np.ones(len(values))])
 
 
@@ -228,7 +262,7 @@ def _inside(goes_in: np.ndarray, basis: np.ndarray, back: np.ndarray) -> np.ndar
     return rows
 
 
-def _pair(a: np.ndarray, back_a: np.ndarray, b: np.ndarray, back_b: np.ndarray) -> np.ndarray:
+def products_of_two(a: np.ndarray, back_a: np.ndarray, b: np.ndarray, back_b: np.ndarray) -> np.ndarray:
     """Inner products of the derivatives by all weights of two layers."""
     between = np.matmul(back_a, back_b.transpose(0, 2, 1))
     units_a, units_b = between.shape[1:]
@@ -238,7 +272,7 @@ def _pair(a: np.ndarray, back_a: np.ndarray, b: np.ndarray, back_b: np.ndarray) 
     return whole
 
 
-def _own(a: np.ndarray, back: np.ndarray) -> np.ndarray:
+def products_of_one(a: np.ndarray, back: np.ndarray) -> np.ndarray:
     """The same of a layer with itself, where half of the products are known from the other half."""
     columns, units = a.shape[1], back.shape[1]
     (i, j), (k, m) = np.triu_indices(columns), np.triu_indices(units)

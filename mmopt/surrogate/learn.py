@@ -20,8 +20,10 @@ from mmopt.surrogate.certify import Certificate, certify
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.train import ITERATIONS, labels_of, train
 
-WANTED: Final = 0.02
+WANTED: Final = 0.03
 """Worst error wanted of growth and of every larger exchange, in parts of its range."""
+
+ROUNDS: Final = 8
 
 _GROWTH: Final = 1.0 / 3.0
 """How much smaller the error of growth must be, if one bound is given for all."""
@@ -29,13 +31,13 @@ _GROWTH: Final = 1.0 / 3.0
 _LARGE: Final = 0.5
 """Exchanges that move more than this are held to a bound that is given for all [mmol/gDW/h]."""
 
-_AROUND: Final = 24
+_AROUND: Final = 48
 """Labels around each of the worst points, of which many coincide."""
 
 _SPREAD: Final = 0.03
 """Their standard deviation, in parts of the width of the domain."""
 
-_GO_ON: Final = 0.4
+_GO_ON: Final = 0.25
 """Part of the steps of the first fit that each round goes on for."""
 
 
@@ -43,7 +45,7 @@ def learn(
     atlas: Atlas,
     *,
     wanted: float | Mapping[str, float] = WANTED,
-    rounds: int = 4,
+    rounds: int = ROUNDS,
     along: np.ndarray | None = None,
     table: FluxTable | None = None,
     seed: int = 0,

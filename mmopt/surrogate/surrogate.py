@@ -17,7 +17,6 @@ from scipy.special import expit
 from mmopt.errors import SurrogateError, nearest
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.metabolism.domain import Domain
-from mmopt.surrogate.directions import Directions
 
 if TYPE_CHECKING:
     from mmopt.metabolism.atlas import Atlas
@@ -79,8 +78,6 @@ class Surrogate:
         As in the network.
     card
         Where it comes from and how wrong it is.
-    directions
-        What keeps irreversible reactions from running backwards; None where nothing does.
     """
 
     domain: Domain
@@ -93,7 +90,6 @@ class Surrogate:
     maintenance: str | None
     maintenance_demand: float
     card: Mapping[str, Any] = field(repr=False)
-    directions: Directions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -107,12 +103,20 @@ class Surrogate:
     def _index(self) -> Mapping[str, int]:
         return {reaction: column for column, reaction in enumerate(self.reactions)}
 
+    @property
+    def conic(self) -> bool:
+        """Whether its weights are non-negative by construction: a softplus before them, and nothing that turns its sign."""
+        return (
+            bool(self.hidden)
+            and self.hidden[-1].activation == "softplus"
+            and bool(np.all(self.weights.weights >= 0.0) and np.all(self.weights.bias >= 0.0))
+            and not np.any(self.offset)
+        )
+
     def layers(self, names: Sequence[str]) -> tuple[Layer, ...]:
         """The whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
 
-        Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export. Where
-        directions are kept, the chain has one layer more: soft positive parts of what watched reactions lack, beside the
-        readings themselves, each carried through as softplus(y) - softplus(-y) = y.
+        Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export.
 
         Parameters
         ----------
@@ -125,30 +129,12 @@ class Surrogate:
             If a name is unknown; the nearest known are named.
         """
         columns, factors, constants = self._places(names)
-        readings = self._linear(self.modes[:, columns] * factors, self.offset[columns] * factors + constants)
-        if self.directions is None:
-            return (*self.hidden, readings)
-        kept = self.directions
-        repairs = kept.widths[:, None] * kept.repairs[:, columns] * factors
-        needed = np.any(repairs != 0.0, axis=1)
-        steep = -(kept.signs / kept.widths)[needed]
-        watched = kept.watched[needed]
-        missing = self._linear(self.modes[:, watched] * steep, self.offset[watched] * steep)
-        parts = Layer(
-            np.hstack([missing.weights, readings.weights, -readings.weights]),
-            np.concatenate([missing.bias, readings.bias, -readings.bias]),
-            "softplus",
-        )
-        through = np.eye(len(columns))
-        sums = Layer(np.vstack([repairs[needed], through, -through]), np.zeros(len(columns)), "linear")
-        return (*self.hidden, parts, sums)
+        modes, offset = self.modes[:, columns] * factors, self.offset[columns] * factors + constants
+        return (*self.hidden, Layer(self.weights.weights @ modes, self.weights.bias @ modes + offset, "linear"))
 
     def reader(self, names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
         """From limits of shape (..., inputs), inside the domain or not, to readings of shape (..., names)."""
         return partial(chained, self.layers(names))
-
-    def _linear(self, modes: np.ndarray, offset: np.ndarray) -> Layer:
-        return Layer(self.weights.weights @ modes, self.weights.bias @ modes + offset, "linear")
 
     def _places(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Columns of the readings, and the factors and constants that make readings of fluxes."""
@@ -169,8 +155,6 @@ class Surrogate:
     def fluxes(self, limits: np.ndarray) -> np.ndarray:
         """Net fluxes of all reactions, also outside the domain; shape (..., reactions) for limits (..., inputs)."""
         fluxes: np.ndarray = chained((*self.hidden, self.weights), limits) @ self.modes + self.offset
-        if self.directions is not None:
-            fluxes = fluxes + self.directions.added(fluxes) @ self.directions.repairs
         return fluxes
 
     def predict(self, limits: Sequence[float] | np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
@@ -285,7 +269,7 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
     """The surrogate that gives ``factor`` times the fluxes at ``factor`` times the limits and the maintenance demand."""
     first, *later = surrogate.hidden or (surrogate.weights,)
     first = replace(first, weights=first.weights / factor)
-    kept, certificate = surrogate.directions, surrogate.certificate
+    certificate = surrogate.certificate
     box = {name: (factor * low, factor * high) for name, (low, high) in surrogate.domain.limits.items()}
     card = {**surrogate.card, "scaled": factor * float(surrogate.card.get("scaled", 1.0))}
     if certificate is not None:
@@ -298,7 +282,6 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
         modes=factor * surrogate.modes,
         offset=factor * surrogate.offset,
         maintenance_demand=factor * surrogate.maintenance_demand,
-        directions=None if kept is None else replace(kept, widths=factor * kept.widths),
         card=card,
     )
 
@@ -331,15 +314,9 @@ def _check_shapes(surrogate: Surrogate) -> None:
         raise SurrogateError("the last layer must be linear: it weighs the flux modes")
     if surrogate.modes.shape != (width, len(surrogate.reactions)):
         raise SurrogateError(f"{surrogate.modes.shape} modes do not fit {width} weights; train it again")
-    kept = surrogate.directions
-    if kept is not None and not kept.fits(len(surrogate.reactions)):
-        raise SurrogateError(
-            "the directions do not fit the reactions, or their widths are not positive; train it again"
-        )
     every = (
         surrogate.modes,
         surrogate.offset,
-        *(() if kept is None else (kept.widths, kept.repairs)),
         *(part for layer in (*surrogate.hidden, surrogate.weights) for part in (layer.weights, layer.bias)),
     )
     if not all(np.all(np.isfinite(array)) for array in every):

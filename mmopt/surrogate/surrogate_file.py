@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from mmopt.errors import DomainError, SurrogateError, nearest
 from mmopt.metabolism.domain import Domain
 from mmopt.results import write_whole
-from mmopt.surrogate.directions import Directions
 from mmopt.surrogate.foreign import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
 
@@ -29,7 +28,6 @@ _WITHOUT_HASH: Final = 1
 _CURE: Final = "train it again"
 _CHANGED: Final = "it was changed after it was written: take both files from one save, or train it again"
 _EACH: Final = ("used", "modes", "offset")
-_KEPT: Final = ("watched", "signs", "widths", "repaired", "repairs")
 _MOST_LAYERS: Final = (MOST_MEMBERS - len(_EACH)) // 2
 
 Range = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
@@ -49,7 +47,6 @@ class _Description(BaseModel):
     maintenance_demand: FiniteFloat
     card: dict[str, Any]
     sha256: str | None = None
-    directions: bool = False
 
 
 def save_surrogate(surrogate: Surrogate, folder: str | Path) -> Path:
@@ -74,7 +71,6 @@ def save_surrogate(surrogate: Surrogate, folder: str | Path) -> Path:
         "maintenance_demand": surrogate.maintenance_demand,
         "card": _plain(surrogate.card),
         "sha256": _digest(arrays),
-        "directions": surrogate.directions is not None,
     }
     try:
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
@@ -137,14 +133,8 @@ def _arrays(surrogate: Surrogate) -> dict[str, np.ndarray]:
     arrays = {"modes": surrogate.modes[:, used], "offset": surrogate.offset[used]}
     for number, layer in enumerate((*surrogate.hidden, surrogate.weights)):
         arrays[f"weights_{number}"], arrays[f"bias_{number}"] = layer.weights, layer.bias
-    whole = {"used": used}
-    kept = surrogate.directions
-    if kept is not None:
-        repaired = np.flatnonzero(np.any(kept.repairs != 0.0, axis=0))
-        whole |= {"watched": kept.watched, "repaired": repaired}
-        arrays |= {"signs": kept.signs, "widths": kept.widths, "repairs": kept.repairs[:, repaired]}
     return {
-        **{name: np.asarray(array, "<i8") for name, array in whole.items()},
+        "used": np.asarray(used, "<i8"),
         **{name: np.asarray(array, "<f8") for name, array in arrays.items()},
     }
 
@@ -205,45 +195,24 @@ def _domain(told: _Description) -> Domain:
 
 
 def _read_arrays(file: ForeignFile, told: _Description) -> dict[str, np.ndarray]:
-    kept = _KEPT if told.directions else ()
-    names = [*_EACH, *kept, *(f"{part}_{k}" for k in range(len(told.activations)) for part in ("weights", "bias"))]
+    names = [*_EACH, *(f"{part}_{k}" for k in range(len(told.activations)) for part in ("weights", "bias"))]
     members = file.members([f"{name}.npy" for name in names])
     arrays = {name: file.array(name, members[f"{name}.npy"]) for name in names}
     if told.sha256 is not None and _digest(arrays) != told.sha256:
         ForeignFile(file.path, _CHANGED).refuse("is not what was written: its SHA-256 is another")
     integers = [name for name, array in arrays.items() if array.dtype == np.int64]
-    whole = ["used", *(name for name in ("watched", "repaired") if told.directions)]
-    if sorted(integers) != sorted(whole):
-        file.refuse(
-            f"must hold whole numbers in {' and '.join(repr(name) for name in whole)} and float64 in all others"
-        )
-    for name in whole:
-        _check_places(file, name, arrays[name], len(told.reactions))
+    if integers != ["used"]:
+        file.refuse("must hold whole numbers in 'used' and float64 in all others")
     used, modes, offset = (arrays[name] for name in _EACH)
+    if used.ndim != 1 or np.any((used < 0) | (used >= len(told.reactions))) or np.any(np.diff(used) <= 0):
+        file.refuse(f"must hold in 'used' ascending places among {len(told.reactions)} reactions")
     if modes.ndim != 2 or modes.shape[1:] != used.shape or offset.shape != used.shape:
         file.refuse(
             f"holds modes of shape {modes.shape} and an offset of shape {offset.shape} for {used.size} reactions"
         )
-    if told.directions and arrays["repairs"].shape != (arrays["watched"].size, arrays["repaired"].size):
-        file.refuse(f"holds repair modes of shape {arrays['repairs'].shape} for {arrays['watched'].size} reactions")
     if len(modes) * len(told.reactions) * modes.itemsize > LARGEST:
         file.refuse(f"holds {len(modes)} modes of {len(told.reactions)} reactions, more than {LARGEST // 2**20} MB")
     return arrays
-
-
-def _check_places(file: ForeignFile, name: str, places: np.ndarray, reactions: int) -> None:
-    if places.ndim != 1 or np.any((places < 0) | (places >= reactions)):
-        file.refuse(f"must hold in '{name}' ascending places among {reactions} reactions")
-    if name != "watched" and np.any(np.diff(places) <= 0):
-        file.refuse(f"must hold in '{name}' ascending places among {reactions} reactions")
-
-
-def _directions(told: _Description, arrays: Mapping[str, np.ndarray]) -> Directions | None:
-    if not told.directions:
-        return None
-    repairs = np.zeros((arrays["watched"].size, len(told.reactions)))
-    repairs[:, arrays["repaired"]] = arrays["repairs"]
-    return Directions(arrays["watched"], arrays["signs"], arrays["widths"], repairs)
 
 
 def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> Surrogate:
@@ -266,5 +235,4 @@ def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> Surrogate
         maintenance=told.maintenance,
         maintenance_demand=told.maintenance_demand,
         card=told.card,
-        directions=_directions(told, arrays),
     )

@@ -1,10 +1,9 @@
 """Minor fluxes tied to growth, so that no capacity of a surrogate and no repair is spent on them.
 
-A cell may take its traces of iron up by one transporter or by another, and which of the two changes from region to region. No
-reactor notices, but a surrogate that must not run either backwards would have to learn the switch to the last bit:
-what one of them lacks, only growth itself could repair. So each such flux is made proportional to growth in the labels,
-by a balanced exchange with its alternatives that leaves growth as it is and every label within all directions. The
-surrogate's error of a tied flux is then as large as the flux moves, which is nothing beside the others.
+A cell may take its traces of iron up by one transporter or by another, and which of the two changes from region to
+region. No reactor notices, but a surrogate would need modes and bends for it. So each such flux is made proportional to
+growth in the labels, by a balanced exchange with its alternatives that leaves growth as it is and every label within all
+directions. The surrogate's error of a tied flux is then as large as the flux moves, which is nothing beside the others.
 """
 
 from typing import Final
@@ -13,9 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from mmopt.errors import SurrogateError
 from mmopt.metabolism.network import Network
-from mmopt.surrogate.directions import rebalanced
+from mmopt.surrogate.balance import rebalanced
 
 MINOR: Final = 0.02
 """A flux that moves less than this over all labels is minor [mmol/gDW/h]."""
@@ -129,7 +127,5 @@ def _exchange(
         return None
     whole = np.zeros(fluxes.shape[1])
     whole[used] = exchange
-    try:
-        return rebalanced(sp.csc_array(network.stoichiometry), whole, column, 1.0)
-    except SurrogateError:  # it was balanced within the solver's tolerance alone
-        return None
+    whole[column] = 1.0
+    return rebalanced(sp.csc_array(network.stoichiometry), whole, column)

@@ -1,13 +1,12 @@
 """Training a surrogate: from labels to layers, in NumPy.
 
-The flux modes come from the labels alone. The hidden layers start as bends spread over the domain; several starts are
-fitted to some of the labels, and the best goes on with all of them. Last come the directions that the fit leaves open.
+What the last layer combines comes from the labels alone (`bases`). The hidden layers start as bends spread over the
+domain; several starts are fitted to some of the labels, and the best goes on with all of them.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -19,13 +18,11 @@ from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.sampling import Progress, sample
 from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.against_labels import balance_error, compare
-from mmopt.surrogate.directions import Directions, directions
-from mmopt.surrogate.fit import Fit, fit, least_squares
-from mmopt.surrogate.modes import counted, flux_modes, homogeneous, rate_modes, shares
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
-from mmopt.surrogate.ties import tie
+from mmopt.surrogate.bases import Lesson, conic, linear, rates
+from mmopt.surrogate.modes import homogeneous
+from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 
-Basis = Literal["kept", "linear", "rates"]
+Basis = Literal["conic", "linear", "rates"]
 HIDDEN: Final = (24, 24)
 LABELS: Final = 4096
 ITERATIONS: Final = 200
@@ -38,12 +35,7 @@ One thread also rounds the same way on any machine of a kind."""
 _HELD_OUT: Final = 0.1
 """Part of the table that fitting never sees; the card's errors are measured on it."""
 
-_START_LABELS, _START_STEPS = 1024, 40
-"""Labels and steps with which the starts are told apart."""
-
-_STEEP: Final = {"tanh": (3.0, 2.0), "sigmoid": (6.0, 4.0), "softplus": (4.0, 2.0)}
-"""Slope of the first bends over half the domain, and of the later ones. Over starts 0 to 3, 1,000 labels of iJO1366 and 60
-steps, tanh bends of slope 3 end at losses of 0.0005 to 0.0008, of 2 at 0.0009 to 0.0059; Glorot's start is ten times worse."""
+_BASES: Final = {"conic": conic, "linear": linear, "rates": rates}
 
 
 def train(
@@ -51,7 +43,7 @@ def train(
     *,
     hidden: Sequence[int] = HIDDEN,
     activation: str = "tanh",
-    basis: Basis = "kept",
+    basis: Basis = "conic",
     iterations: int = ITERATIONS,
     starts: int = STARTS,
     seed: int = 0,
@@ -70,8 +62,9 @@ def train(
     activation
         ``tanh``, ``sigmoid`` or ``softplus``.
     basis
-        ``kept``: no irreversible reaction runs backwards, whatever the input. ``linear``: combinations of modes alone,
-        which balance, and may run reactions backwards by as much as they err. ``rates``: growth, maintenance and the
+        ``conic``: non-negative weights on extreme answers, so that fluxes balance and no irreversible reaction runs
+        backwards, whatever the input; the weights are one more layer, of softplus. ``linear``: any weights on flux modes;
+        fluxes balance, and may run reactions backwards by as much as they err. ``rates``: growth, maintenance and the
         exchanges one by one, as most dense surrogates do; nothing makes them balance, and no other flux can be read.
     iterations
         Most steps of the fit.
@@ -103,42 +96,46 @@ def train(
     table = labels_of(labels, seed=seed) if isinstance(labels, Atlas) else labels
     table = table.answered()  # a label without an answer teaches nothing
     widths = _checked(table, hidden, activation, basis, starts)
+    if start is not None and start.inputs != table.domain.inputs:
+        raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
     started = time.perf_counter()
     held_out = _held_out(len(table), seed)
-    space = _space(table, ~held_out, basis)
-    unit = (table.inputs[~held_out] - _middle(table)) / _half(table)
+    lesson = Lesson(
+        network=table.network,
+        domain=table.domain,
+        inputs=table.inputs[~held_out],
+        fluxes=table.fluxes[~held_out],
+        widths=widths,
+        activation=activation,
+        iterations=iterations,
+        starts=starts,
+        seed=seed,
+        start=start,
+        progress=progress,
+    )
     with threadpool_limits(_THREADS):
-        if start is None:
-            found = _best(unit, space.counted, widths, activation, iterations, starts, seed, progress)
-        else:
-            found = fit(
-                unit,
-                space.counted,
-                _gone_on(table, start, widths, activation),
-                activation,
-                steps=iterations,
-                progress=progress,
-            )
-    layers = _layers(table, found, activation)
+        found = _BASES[basis](lesson)
+    if progress is not None:
+        progress(1, 1)
     surrogate = Surrogate(
         domain=table.domain,
-        hidden=layers,
-        weights=_weighing(layers, table.inputs[~held_out], space.wanted),
-        modes=space.modes,
-        offset=space.offset,
+        hidden=found.hidden,
+        weights=found.weights,
+        modes=found.modes,
+        offset=found.offset,
         reactions=table.network.reactions,
         biomass=table.network.biomass,
         maintenance=table.network.maintenance,
         maintenance_demand=table.network.maintenance_demand,
         card={},
-        directions=space.kept,
     )
     how = {
         "hidden": list(widths),
         "activation": activation,
         "basis": basis,
         "balanced": basis != "rates",
-        "tied": list(space.tied),
+        "modes": len(found.modes),
+        "tied": list(found.tied),
         "homogeneous": homogeneous(table.network, table.domain, table.fluxes),
         "training_seed": seed,
         "starts": starts if start is None else 0,
@@ -154,118 +151,6 @@ def labels_of(atlas: Atlas, n: int = LABELS, seed: int = 0) -> FluxTable:
     table = sample(atlas.network, atlas.domain, n, seed, answers=atlas)
     points, answers = atlas.corners()
     return table.joined(points, answers) if len(points) else table
-
-
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """What a network is to give: weights of flux modes, and the few combinations of them whose errors count."""
-
-    modes: np.ndarray
-    offset: np.ndarray
-    wanted: np.ndarray
-    """Weights of the modes at the labels, shape (labels, modes)."""
-    counted: np.ndarray
-    """What the fit sees, shape (labels, counted): errors in it count alike."""
-    kept: Directions | None
-    tied: tuple[str, ...]
-
-
-def _space(table: FluxTable, taught: np.ndarray, basis: Basis) -> _Space:
-    network, fluxes = table.network, table.fluxes[taught]
-    share, readings = shares(network, table.domain, fluxes)
-    tied: tuple[str, ...] = ()
-    kept = None
-    if basis == "rates":
-        modes, offset = rate_modes(network, fluxes), np.zeros(len(network.reactions))
-    else:
-        if basis == "kept":
-            fluxes, tied = tie(network, fluxes, readings)
-        modes, offset = flux_modes(network, fluxes)
-        if basis == "kept":
-            inputs = np.array([network.column(name) for name in table.domain.inputs])
-            kept = directions(network, modes, offset, np.ptp(fluxes, axis=0), inputs, readings)
-    wanted = (fluxes - offset) @ np.linalg.pinv(modes)
-    return _Space(modes, offset, wanted, wanted @ counted(modes, wanted, share, kept, readings), kept, tied)
-
-
-def _best(
-    inputs: np.ndarray,
-    wanted: np.ndarray,
-    widths: Sequence[int],
-    activation: str,
-    iterations: int,
-    starts: int,
-    seed: int,
-    progress: Progress | None,
-) -> Fit:
-    """The best of some starts on some of the labels, then fitted to all of them."""
-    random = np.random.default_rng(seed)
-    some = random.permutation(len(inputs))[:_START_LABELS]
-    short = min(_START_STEPS, iterations)
-    whole = starts * short + iterations
-    tried = []
-    for number in range(starts):
-        start = _start(inputs.shape[1], widths, activation, random)
-        tried.append(fit(inputs[some], wanted[some], start, activation, steps=short))
-        if progress is not None:
-            progress((number + 1) * short, whole)
-    best = min(tried, key=lambda each: each.loss)
-
-    def count(done: int, _: int) -> None:
-        if progress is not None:
-            progress(starts * short + done, whole)
-
-    start = list(zip(best.weights[:-1], best.biases[:-1], strict=True))
-    return fit(inputs, wanted, start, activation, steps=iterations, progress=count)
-
-
-def _start(
-    inputs: int, widths: Sequence[int], activation: str, random: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Bends of the first layer through random points of the box in random directions; then random sums of them."""
-    first, later = _STEEP[activation]
-    normals = random.normal(size=(inputs, widths[0]))
-    normals *= first / np.linalg.norm(normals, axis=0)
-    through = random.uniform(-1.0, 1.0, (inputs, widths[0]))
-    layers = [(normals, -np.sum(normals * through, axis=0))]
-    for before, width in pairwise(widths):
-        weights = random.normal(size=(before, width)) * later / np.sqrt(before)
-        layers.append((weights, random.uniform(-1.0, 1.0, width)))
-    return layers
-
-
-def _layers(table: FluxTable, found: Fit, activation: str) -> tuple[Layer, ...]:
-    """Hidden layers of limits, the scaling of the inputs folded into the first."""
-    first, *later = (
-        Layer(weights, bias, activation) for weights, bias in zip(found.weights[:-1], found.biases[:-1], strict=True)
-    )
-    weights = first.weights / _half(table)[:, None]
-    return (Layer(weights, first.bias - _middle(table) @ weights, activation), *later)
-
-
-def _gone_on(
-    table: FluxTable, start: Surrogate, widths: Sequence[int], activation: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Hidden layers of a surrogate as a start of the fit, in scaled inputs."""
-    same = tuple(layer.weights.shape[1] for layer in start.hidden) == tuple(widths)
-    if not same or start.inputs != table.domain.inputs or any(each.activation != activation for each in start.hidden):
-        raise SurrogateError(
-            f"the surrogate to start from has other layers or inputs than {list(widths)} {activation} of "
-            f"{', '.join(table.domain.inputs)}; give hidden= and activation= as it was trained with, or no start"
-        )
-    first, *later = start.hidden
-    scaled = (first.weights * _half(table)[:, None], first.bias + _middle(table) @ first.weights)
-    return [scaled, *((layer.weights, layer.bias) for layer in later)]
-
-
-def _weighing(hidden: Sequence[Layer], limits: np.ndarray, wanted: np.ndarray) -> Layer:
-    """The linear layer that gives the weights of all modes best, those that hardly count included."""
-    values = limits
-    for layer in hidden:
-        values = layer(values)
-    values = np.column_stack([values, np.ones(len(values))])
-    _, last = least_squares(values, wanted)
-    return Layer(last[:-1], last[-1], "linear")
 
 
 def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dict[str, Any]) -> dict[str, Any]:
@@ -284,16 +169,6 @@ def _held_out(count: int, seed: int) -> np.ndarray:
     chosen = np.zeros(count, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(count)[: max(1, round(_HELD_OUT * count))]] = True
     return chosen
-
-
-def _middle(table: FluxTable) -> np.ndarray:
-    middle: np.ndarray = (table.domain.lower + table.domain.upper) / 2.0
-    return middle
-
-
-def _half(table: FluxTable) -> np.ndarray:
-    half: np.ndarray = (table.domain.upper - table.domain.lower) / 2.0
-    return half
 
 
 def _plain(value: Any) -> Any:

@@ -189,7 +189,8 @@ def _spread(pieces: Pieces, random: np.random.Generator) -> tuple[np.ndarray, np
     real = np.arange(most) < pieces.sizes[:, None]
     extent = np.ptp(pieces.corners, axis=1)
     box = np.prod(extent + 1.0e-3 * extent.max(axis=0), axis=1)
-    drawn_of = np.repeat(np.arange(len(pieces)), _SAMPLES + np.floor(_SHARED * box / box.sum()).astype(int))
+    share = box / box.sum() if box.sum() > 0.0 else np.full(len(box), 1.0 / len(box))  # borders of one input are points
+    drawn_of = np.repeat(np.arange(len(pieces)), _SAMPLES + np.floor(_SHARED * share).astype(int))
     drawn = random.exponential(size=(len(drawn_of), most)) * real[drawn_of]
     drawn[::2] **= _TO_FACES
     drawn /= drawn.sum(axis=1, keepdims=True)

@@ -1,0 +1,304 @@
+"""The surrogate: how exact, how small, how fast to train, and what the optimiser makes of it, in one run.
+
+Prints tables and writes benchmarks/results/surrogate.json. `--quick` trains with one seed alone.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from mmopt import (
+    Atlas,
+    Domain,
+    Problem,
+    Surrogate,
+    certify,
+    embed,
+    export_keras,
+    export_onnx,
+    learn,
+    load_surrogate,
+    optimise,
+    read_network,
+    replay,
+    sample,
+    soft_law,
+    train,
+)
+from mmopt.errors import MmoptError
+from mmopt.study import read_study
+
+ROOT = Path(__file__).parent.parent
+STUDY = ROOT / "case_studies" / "ecoli_fedbatch" / "study.yaml"
+BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
+MATTER = ("EX_glc__D_e", "EX_o2_e", "EX_co2_e", "EX_ac_e", "EX_for_e", "EX_etoh_e", "EX_nh4_e")
+READINGS = ["growth", "shortfall", *MATTER]
+SEEDS = (0,) if "--quick" in sys.argv else (0, 1, 2, 3, 4)
+ANYWHERE, AGREE = 10_000, 1_000
+
+
+def main() -> None:
+    network = read_network("iJO1366")
+    begun = time.perf_counter()
+    atlas = Atlas(network, BOX)
+    atlas.explore()
+    explored = time.perf_counter() - begun
+    seeds = five_seeds(atlas, explored)
+    shipped = load_surrogate("ecoli_ijo1366")
+    table = sample(network, BOX, 4096, answers=atlas)
+    rivals: dict[str, Any] = {
+        "shipped": shipped,
+        "linear": train(table, basis="linear", iterations=150),
+        "rates": train(table, basis="rates", iterations=150),
+        "soft law": soft_law(atlas, error=0.01),
+    }
+    results = {
+        "seeds": seeds,
+        "same_weights": same_weights(table),
+        "r2": r2(shipped, atlas),
+        "errors": {name: errors(law, atlas) for name, law in rivals.items()},
+        "bound_kept": bound_kept(rivals["soft law"], atlas),
+        "anywhere": anywhere(shipped, atlas),
+        "agreement": agreement(shipped),
+        "fed_batch": {name: fed_batch(rivals[name], atlas) for name in ("shipped", "linear", "rates")},
+        "refused": refused(shipped),
+    }
+    show(results)
+    target = Path(__file__).parent / "results" / "surrogate.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def five_seeds(atlas: Atlas, explored: float) -> dict[str, Any]:
+    """Surrogates of several seeds: seconds with the labels, and worst errors in parts of what is wanted."""
+    rows: dict[str, Any] = {}
+    for seed in SEEDS:
+        begun = time.perf_counter()
+        made = learn(atlas, seed=seed)
+        seconds = explored + time.perf_counter() - begun
+        told = made.certificate
+        assert told is not None
+        rows[str(seed)] = {
+            "seconds": round(seconds, 1),
+            "growth": told.worst("growth"),
+            "exchange": max(told.relative(name) for name in MATTER),
+            "shortfall": told.relative("shortfall"),
+            "modes": made.card["modes"],
+            "rounds": len(made.card["learnt"]["excess"]),
+        }
+        print(seed, rows[str(seed)], flush=True)
+    spread = {
+        key: max(row[key] for row in rows.values()) / min(row[key] for row in rows.values())
+        for key in ("growth", "exchange")
+    }
+    return {"rows": rows, "spread": spread}
+
+
+def same_weights(table: Any) -> bool:
+    """Whether one seed gives one surrogate, to the last bit."""
+    one, other = (train(table, iterations=10, starts=2, seed=3) for _ in range(2))
+    return all(np.array_equal(a.weights, b.weights) for a, b in zip(one.hidden, other.hidden, strict=True))
+
+
+def r2(surrogate: Surrogate, atlas: Atlas) -> dict[str, float]:
+    """Coefficients of determination on 20,000 points that no training saw."""
+    points = np.random.default_rng(20261124).random((20_000, 3)) * BOX.upper
+    names = ["growth", *MATTER]
+    exact, given = atlas.rates(points, names), surrogate.predict(points, names)
+    left = np.sum((given - exact) ** 2, axis=0) / np.sum((exact - exact.mean(axis=0)) ** 2, axis=0)
+    return dict(zip(names, (1.0 - left).tolist(), strict=True))
+
+
+def errors(law: Any, atlas: Atlas) -> dict[str, Any]:
+    """Worst errors found by the certificate, in parts of the range; growth in 1/h as well."""
+    told = certify(law, atlas)
+    return {
+        "growth_worst": told.worst("growth"),
+        **{name: told.relative(name) for name in READINGS},
+        "starvation_growth": told.worst("growth", "starvation"),
+        "balance": told.laws["balance"],
+        "backwards": told.laws["backwards"],
+        "beyond_limit": max(each["worst"] for each in told.consumption.values()),
+        "left_at_zero": max(abs(value) for value in told.zero.values()),
+    }
+
+
+def bound_kept(law: Any, atlas: Atlas) -> dict[str, list[float]]:
+    """Errors of the soft law that the certificate finds, and the bounds that are proved."""
+    told = certify(law, atlas)
+    return {name: [told.worst(name), law.bound(name)] for name in told.readings}
+
+
+def anywhere(surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
+    """Balance and split fluxes at random inputs, half of them outside the domain."""
+    network, random = atlas.network, np.random.default_rng(7)
+    unit = np.vstack([random.random((ANYWHERE // 2, 3)), random.uniform(-3.0, 4.0, (ANYWHERE // 2, 3))])
+    fluxes = surrogate.fluxes(unit * BOX.upper)
+    one_way = np.flatnonzero(network.lower >= 0.0)
+    one_way = np.setdiff1d(one_way, [network.column(name) for name in BOX.inputs])
+    imbalance = np.abs(network.stoichiometry @ fluxes.T).max(axis=0) / np.maximum(np.abs(fluxes).max(axis=1), 1e-300)
+    return {
+        "points": ANYWHERE,
+        "imbalance": float(imbalance.max()),
+        "least_irreversible": float(fluxes[:, one_way].min()),
+        "finite": bool(np.all(np.isfinite(fluxes))),
+    }
+
+
+def agreement(surrogate: Surrogate) -> dict[str, float]:
+    """Largest differences to `predict`, by way."""
+    import keras
+    import onnxruntime
+
+    names = ["growth", *MATTER]
+    points = np.random.default_rng(1).random((AGREE, 3)) * BOX.upper
+    own = surrogate.predict(points, names)
+    found = {
+        way: float(np.abs(embedded(surrogate, points, names, way) - own).max())
+        for way in ("reduced_space", "full_space")
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        exported = keras.saving.load_model(export_keras(surrogate, Path(folder, "cell.keras"), names))
+        found["keras"] = float(np.abs(np.asarray(exported(points)) - own).max())
+        session = onnxruntime.InferenceSession(str(export_onnx(surrogate, Path(folder, "cell.onnx"), names)))
+        found["onnxruntime"] = float(np.abs(session.run(None, {session.get_inputs()[0].name: points})[0] - own).max())
+    return found
+
+
+def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: str) -> np.ndarray:
+    """What OMLT's expressions give; in full space the constraints are solved by substitution, one after the other."""
+    problem = pyo.ConcreteModel()
+    problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
+    rates = embed(problem, surrogate, dict(problem.limit), names, way)
+    found = np.empty((len(points), len(names)))
+    order = [] if way == "reduced_space" else in_order(problem)
+    for row, point in enumerate(points):
+        problem.limit.set_values(dict(zip(surrogate.inputs, point.tolist(), strict=True)))
+        for variable, constraint in order:
+            # each defines its variable linearly: variable - expression = 0
+            variable.set_value(
+                variable.value
+                - (pyo.value(constraint.body) - pyo.value(constraint.lower)) / slope(constraint, variable)
+            )
+        found[row] = [pyo.value(rates[name]) for name in names]
+    return found
+
+
+def in_order(problem: pyo.ConcreteModel) -> list[tuple[Any, Any]]:
+    """Variables with the constraints that define them, so that each needs only those before it."""
+    from pyomo.core.expr.visitor import identify_variables
+
+    known = {id(variable) for variable in problem.limit.values()}
+    waiting, order = list(problem.component_data_objects(pyo.Constraint, active=True)), []
+    while waiting:
+        left = []
+        for constraint in waiting:
+            new = [v for v in identify_variables(constraint.body) if id(v) not in known]
+            if len(new) == 1:
+                order.append((new[0], constraint))
+                known.add(id(new[0]))
+            else:
+                left.append(constraint)
+        assert len(left) < len(waiting)
+        waiting = left
+    return order
+
+
+def slope(constraint: Any, variable: Any) -> float:
+    """How a constraint changes with the variable it defines."""
+    from pyomo.core.expr.calculus.derivatives import Modes, differentiate
+
+    return float(differentiate(constraint.body, wrt=variable, mode=Modes.reverse_numeric))
+
+
+def fed_batch(surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
+    """The case study's optimum on the surrogate, and on the linear program along the same feed."""
+    problem: Problem = read_study(STUDY).problem()
+    try:
+        begun = time.perf_counter()
+        plan = optimise(problem, surrogate, bundled=True)
+        seconds = time.perf_counter() - begun
+    except MmoptError as error:
+        return {"failed": str(error)}
+    judged = replay(problem, plan, atlas.program)
+    peaks = [float(each["acetate"].max()) for each in (plan, judged)]
+    return {
+        "iterations": plan.stats["iterations"],
+        "seconds": round(seconds, 2),
+        "solve_seconds": round(plan.stats["solve_seconds"], 2),
+        "collocation_gap": plan.stats["resimulation_gap"],
+        "biomass": [plan.final("biomass_amount"), judged.stats["replayed"]],
+        "biomass_gap": judged.stats["replay_gap"],
+        "acetate_peaks": peaks,
+        "acetate_gap": abs(peaks[0] - peaks[1]) / peaks[1],
+    }
+
+
+def refused(surrogate: Surrogate) -> dict[str, str]:
+    """Damaged copies of a surrogate, and why each is refused."""
+    harm: dict[str, Callable[[Path], Any]] = {
+        "truncated arrays": lambda folder: (folder / "arrays.npz").write_bytes(
+            (folder / "arrays.npz").read_bytes()[:2000]
+        ),
+        "truncated description": lambda folder: (folder / "surrogate.json").write_text(
+            (folder / "surrogate.json").read_text()[:500]
+        ),
+        "another weight": lambda folder: changed(folder, 1.0),
+        "weight that is no number": lambda folder: changed(folder, np.nan),
+        "pickle for arrays": lambda folder: np.array([{}]).dump(folder / "arrays.npz"),
+    }
+    told = {}
+    for name, harmed in harm.items():
+        with tempfile.TemporaryDirectory() as folder:
+            surrogate.save(Path(folder, "cell"))
+            harmed(Path(folder, "cell"))
+            try:
+                load_surrogate(Path(folder, "cell"))
+                told[name] = "LOADED"
+            except MmoptError as error:
+                told[name] = str(error).replace(folder, "")
+    return told
+
+
+def changed(folder: Path, value: float) -> None:
+    """Another number in the arrays, the rest as it was."""
+    with np.load(folder / "arrays.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["bias_0"][0] = value
+    np.savez(folder / "arrays.npz", **arrays)
+
+
+def show(results: dict[str, Any]) -> None:
+    print("\nseed   seconds   growth [1/h]   worst exchange   shortfall   modes   rounds")
+    for seed, row in results["seeds"]["rows"].items():
+        print(
+            f"{seed:4}   {row['seconds']:7.1f}   {row['growth']:12.4f}   {row['exchange']:14.2%}   {row['shortfall']:9.2%}"
+            f"   {row['modes']:5}   {row['rounds']:6}"
+        )
+    print("spread of seeds:", {key: f"{value:.2f} x" for key, value in results["seeds"]["spread"].items()})
+    print("same seed, same weights:", results["same_weights"])
+    print("R2:", {name: round(value, 6) for name, value in results["r2"].items()})
+    print(f"\n{'worst errors, parts of the range':34}" + "".join(f"{name:>12}" for name in results["errors"]))
+    for key in next(iter(results["errors"].values())):
+        print(f"{key:34}" + "".join(f"{row[key]:12.2e}" for row in results["errors"].values()))
+    kept = results["bound_kept"]
+    print(
+        "\nsoft law within its bound:", all(found <= bound for found, bound in kept.values()), f"({len(kept)} readings)"
+    )
+    print("anywhere:", results["anywhere"])
+    print("agreement with predict:", {name: f"{value:.1e}" for name, value in results["agreement"].items()})
+    for name, row in results["fed_batch"].items():
+        print(f"fed-batch, {name}:", row)
+    for name, why in results["refused"].items():
+        print(f"refused, {name}: {why[:110]}")
+
+
+if __name__ == "__main__":
+    main()
