@@ -146,7 +146,7 @@ def test_extreme_answers_span_the_labels(textbook_atlas: Atlas) -> None:
     table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
     share, readings = shares(table.network, table.domain, table.fluxes)
     counts = counting(table.fluxes, share, readings)
-    modes = extreme_answers(table.network, table.fluxes, counts)
+    modes = extreme_answers(table.network, table.domain.inputs, table.fluxes, counts)
     weights = combined(table.fluxes, counts, modes)
     assert weights.min() >= 0.0
     assert np.linalg.norm((weights @ modes - table.fluxes) @ counts, axis=1).max() < 2.0 * REPRESENTED
@@ -156,7 +156,7 @@ def test_extreme_answers_balance_and_run_nothing_backwards(textbook_atlas: Atlas
     table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
     network = table.network
     share, readings = shares(network, table.domain, table.fluxes)
-    modes = extreme_answers(network, table.fluxes, counting(table.fluxes, share, readings))
+    modes = extreme_answers(network, table.domain.inputs, table.fluxes, counting(table.fluxes, share, readings))
     irreversible = network.lower >= 0.0
     irreversible[[network.column(name) for name in table.domain.inputs]] = False
     assert modes[:, irreversible].min() >= 0.0

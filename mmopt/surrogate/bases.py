@@ -117,7 +117,7 @@ def conic(lesson: Lesson) -> Learnt:
     counts = counting(fluxes, share, readings)
     unit = lesson.unit
     if lesson.start is None:
-        modes = extreme_answers(lesson.network, fluxes, counts, lesson.seed)
+        modes = extreme_answers(lesson.network, lesson.domain.inputs, fluxes, counts, lesson.seed)
         weights = combined(fluxes, counts, modes)
         soft = _SOFT * weights.max(axis=0)
     else:

@@ -5,6 +5,7 @@ labels at the edge of what the cell does, each scaled to one size, span nearly a
 surrogate gives them, as long as none is negative, its fluxes balance and every split flux is non-negative.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -33,13 +34,17 @@ _RIDGE: Final = 1.0e-3
 """Price of the weights of a label, beside its distance: where several combinations give it, the smallest one is wanted."""
 
 
-def extreme_answers(network: Network, fluxes: np.ndarray, counts: np.ndarray, seed: int = 0) -> np.ndarray:
+def extreme_answers(
+    network: Network, inputs: Sequence[str], fluxes: np.ndarray, counts: np.ndarray, seed: int = 0
+) -> np.ndarray:
     """Choose the labels that span the others, the one farthest from their cone next.
 
     Parameters
     ----------
     network
-        Gives S.
+        Gives S, and which reactions run one way.
+    inputs
+        Exchanges whose direction is for the limits to say.
     fluxes
         Labels, shape (labels, reactions) [mmol/gDW/h].
     counts
@@ -69,12 +74,16 @@ def extreme_answers(network: Network, fluxes: np.ndarray, counts: np.ndarray, se
         if left[farthest] <= REPRESENTED or int(candidates[farthest]) in chosen:
             break
         chosen.append(int(candidates[farthest]))
-    return np.array([_cleaned(network, fluxes[place] / length[place]) for place in chosen])
+    forward, backward = network.lower >= 0.0, network.upper <= 0.0
+    for exchange in inputs:
+        forward[network.column(exchange)] = backward[network.column(exchange)] = False  # for the limits to say
+    return np.array([_cleaned(network, fluxes[place] / length[place], (forward, backward)) for place in chosen])
 
 
-def _cleaned(network: Network, mode: np.ndarray) -> np.ndarray:
+def _cleaned(network: Network, mode: np.ndarray, one_way: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Balance a mode to rounding, and take off what the solver's tolerance let run backwards."""
     stoichiometry, held = sp.csc_array(network.stoichiometry), int(np.abs(mode).argmax())
+    mode = np.where(one_way[0], np.maximum(mode, 0.0), np.where(one_way[1], np.minimum(mode, 0.0), mode))
     for floor in _FLOORS:
         cleaned = rebalanced(stoichiometry, mode, held, floor)
         if cleaned is not None:

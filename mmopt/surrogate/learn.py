@@ -23,21 +23,24 @@ from mmopt.surrogate.train import ITERATIONS, labels_of, train
 WANTED: Final = 0.03
 """Worst error wanted of growth and of every larger exchange, in parts of its range."""
 
-ROUNDS: Final = 8
+ROUNDS: Final = 10
 
-_GROWTH: Final = 1.0 / 3.0
+_GROWTH: Final = 0.32
 """How much smaller the error of growth must be, if one bound is given for all."""
 
 _LARGE: Final = 0.5
 """Exchanges that move more than this are held to a bound that is given for all [mmol/gDW/h]."""
 
-_AROUND: Final = 48
+_AROUND: Final = 24
 """Labels around each of the worst points, of which many coincide."""
+
+_CLOSE: Final = 0.7
+"""Part of its bound from which on the worst points of a reading get labels."""
 
 _SPREAD: Final = 0.03
 """Their standard deviation, in parts of the width of the domain."""
 
-_GO_ON: Final = 0.25
+_GO_ON: Final = 0.12
 """Part of the steps of the first fit that each round goes on for."""
 
 
@@ -60,7 +63,7 @@ def learn(
         The exact answer over the domain, explored.
     wanted
         Worst errors wanted in parts of each reading's range, by name; or one for all exchanges that move by more than
-        0.5 mmol/gDW/h, and a third of it for growth.
+        0.5 mmol/gDW/h, and 0.32 of it for growth.
     rounds
         Most rounds after the first fit.
     along
@@ -172,7 +175,8 @@ def _around(certificate: Certificate, domain: Domain, bounds: Mapping[str, float
     """Points around the worst ones of every reading that matters, in every zone."""
     worst = [
         [zone["at"][name] for name in domain.inputs]
-        for name in bounds
+        for name, bound in bounds.items()
+        if certificate.relative(name) > _CLOSE * bound
         for zone in certificate.readings[name]["zones"].values()
     ]
     centres = np.unique(np.round(worst, 6), axis=0)

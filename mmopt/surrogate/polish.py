@@ -21,7 +21,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]
 _THREADS: Final = 2
 """Blocks of the Gram matrix that are made at once."""
 
-_RIDGE: Final = 5.0e-8
+_RIDGE: Final = 1.0e-7
 """Price of the squared weights of the hidden layers, beside the mean squared error. Without it one unit of a fit became so
 steep that growth was off by a quarter of its range in a layer of a thousandth of the domain, between all labels."""
 
