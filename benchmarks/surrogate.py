@@ -178,11 +178,11 @@ def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: st
     problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
     rates = embed(problem, surrogate, dict(problem.limit), names, way)
     found = np.empty((len(points), len(names)))
+    problem.limit.set_values(dict.fromkeys(surrogate.inputs, 1.0))
     order = [] if way == "reduced_space" else in_order(problem)
     for row, point in enumerate(points):
         problem.limit.set_values(dict(zip(surrogate.inputs, point.tolist(), strict=True)))
-        for variable, constraint in order:
-            # each defines its variable linearly: variable - expression = 0
+        for variable, constraint, factor in order:  # each defines its variable linearly: factor * variable + ... = 0
             variable.set_value(
                 variable.value
                 - (pyo.value(constraint.body) - pyo.value(constraint.lower)) / slope(constraint, variable)
@@ -191,7 +191,7 @@ def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: st
     return found
 
 
-def in_order(problem: pyo.ConcreteModel) -> list[tuple[Any, Any]]:
+def in_order(problem: pyo.ConcreteModel) -> list[tuple[Any, Any, float]]:
     """Variables with the constraints that define them, so that each needs only those before it."""
     from pyomo.core.expr.visitor import identify_variables
 
@@ -202,7 +202,7 @@ def in_order(problem: pyo.ConcreteModel) -> list[tuple[Any, Any]]:
         for constraint in waiting:
             new = [v for v in identify_variables(constraint.body) if id(v) not in known]
             if len(new) == 1:
-                order.append((new[0], constraint))
+                order.append((new[0], constraint, slope(constraint, new[0])))
                 known.add(id(new[0]))
             else:
                 left.append(constraint)

@@ -22,7 +22,7 @@ title: Small fed-batch, textbook network
 network: textbook
 domain: {EX_glc__D_e: [0.0, 12.0], EX_o2_e: [0.0, 16.0], EX_ac_e: [0.0, 4.0]}
 sampling: {labels: 400, seed: 1}
-training: {hidden: [10], iterations: 400}
+training: {hidden: [10], iterations: 100, wanted: null}
 initial: {volume: 2.0, biomass: 0.5, glucose: 2.0, acetate: 0.0, oxygen: 0.2}
 horizon: {hours: 3.0, elements: 12, points: 3}
 controls: {feed: [0.0, 0.1]}

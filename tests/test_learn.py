@@ -10,7 +10,7 @@ from mmopt.metabolism.network import Network
 from mmopt.metabolism.sampling import sample
 from mmopt.surrogate.learn import learn
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.train import labels_of, train
+from mmopt.surrogate.train import _held_out, labels_of, train
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 QUICK = {"hidden": (8, 8), "iterations": 40, "starts": 2}
@@ -72,6 +72,12 @@ def test_labels_along_a_trajectory_make_it_better_there(atlas: Atlas) -> None:
     assert error(along) < 0.5 * error(without)
 
 
+def test_labels_joined_later_leave_what_is_held_out_as_it_is() -> None:
+    first, later = _held_out(100, 3, None), _held_out(160, 3, 100)
+    assert np.array_equal(later[:100], first)
+    assert not later[100:].any()
+
+
 def test_labels_of_an_atlas_hold_its_corners(atlas: Atlas) -> None:
     corners, _ = atlas.corners()
     inputs = labels_of(atlas, n=64).inputs
@@ -89,7 +95,7 @@ def test_training_goes_on_from_a_surrogate(atlas: Atlas) -> None:
 def test_going_on_with_other_layers_is_refused(atlas: Atlas) -> None:
     table = sample(atlas.network, BOX, 200, answers=atlas)
     first = train(table, hidden=(4,), iterations=5, starts=1)
-    with pytest.raises(SurrogateError, match="has other layers or inputs"):
+    with pytest.raises(SurrogateError, match="has other layers than"):
         train(table, hidden=(8, 8), iterations=5, start=first)
 
 

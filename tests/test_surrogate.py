@@ -15,6 +15,7 @@ from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
 from mmopt.metabolism.sampling import sample
 from mmopt.metabolism.table import FluxTable
+from mmopt.metabolism.variants import set_bounds
 from mmopt.surrogate.against_labels import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
@@ -304,7 +305,7 @@ def test_using_a_saved_surrogate_never_loads_tensorflow() -> None:
 
 
 def test_another_maintenance_demand_is_that_of_the_exact_answer(textbook: Network) -> None:
-    half = dataclasses.replace(textbook, maintenance_demand=textbook.maintenance_demand / 2.0)
+    half = set_bounds(textbook, {"ATPM": (textbook.maintenance_demand / 2.0, 1000.0)})
     table = sample(textbook, SMALL, 400)
     scaled = train(table, hidden=(8, 8), iterations=60).with_maintenance(textbook.maintenance_demand / 2.0)
     points = uniform(scaled.domain, 100, seed=2)

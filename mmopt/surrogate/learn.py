@@ -4,6 +4,7 @@ Round by round: certify, add labels around the worst points found, go on with th
 what it finds is never left without a label nearby.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,7 +19,7 @@ from mmopt.metabolism.sampling import Progress
 from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.certify import Certificate, certify
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.train import ITERATIONS, labels_of, train
+from mmopt.surrogate.train import ITERATIONS, STARTS, labels_of, train
 
 WANTED: Final = 0.03
 """Worst error wanted of growth and of every larger exchange, in parts of its range."""
@@ -101,11 +102,12 @@ def learn(
     if rounds < 0:
         raise SurrogateError(f"{rounds} rounds cannot be done; use 0 or more")
     labels = labels_of(atlas, seed=seed) if table is None else table
+    among, begun = len(labels), time.perf_counter()
     if along is not None:
         labels = _with(labels, atlas, _checked_points(along, atlas.domain))
     iterations = int(training.pop("iterations", ITERATIONS))
     told = _Told(progress, rounds + 1)
-    surrogate = train(labels, iterations=iterations, seed=seed, progress=told.of(0), **training)
+    surrogate = train(labels, iterations=iterations, seed=seed, held_among=among, progress=told.of(0), **training)
     certificate = certify(surrogate, atlas, seed=seed)
     bounds = _bounds(wanted, certificate)
     best, history = (surrogate, certificate), [_excess(certificate, bounds)]
@@ -118,6 +120,7 @@ def learn(
             iterations=max(1, round(_GO_ON * iterations)),
             seed=seed,
             start=surrogate,
+            held_among=among,
             progress=told.of(number),
             **training,
         )
@@ -126,8 +129,13 @@ def learn(
             best = (surrogate, certificate)
         history.append(excess)
     told.end()
+    how = {
+        "iterations": iterations,
+        "starts": int(training.get("starts", STARTS)),
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
     learnt = {"wanted": bounds, "excess": history, "reached": min(history) <= 1.0}
-    return replace(best[0], card={**best[0].card, "certificate": best[1].told(), "learnt": learnt})
+    return replace(best[0], card={**best[0].card, **how, "certificate": best[1].told(), "learnt": learnt})
 
 
 class _Told:

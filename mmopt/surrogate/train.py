@@ -48,6 +48,7 @@ def train(
     starts: int = STARTS,
     seed: int = 0,
     start: Surrogate | None = None,
+    held_among: int | None = None,
     progress: Progress | None = None,
 ) -> Surrogate:
     """Fit a surrogate to labels.
@@ -74,6 +75,9 @@ def train(
         Of the starting weights and of the held-out tenth. The same seed gives the same weights.
     start
         A surrogate with the same layers, whose fit is gone on with; no other start is tried then.
+    held_among
+        Labels at the start of the table among which the tenth is held out, so that labels joined later change nothing
+        about it and are all taught; by default all.
     progress
         Called with (done, total) after every step.
 
@@ -99,7 +103,7 @@ def train(
     if start is not None and start.inputs != table.domain.inputs:
         raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
     started = time.perf_counter()
-    held_out = _held_out(len(table), seed)
+    held_out = _held_out(len(table), seed, held_among)
     lesson = Lesson(
         network=table.network,
         domain=table.domain,
@@ -165,9 +169,10 @@ def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dic
     }
 
 
-def _held_out(count: int, seed: int) -> np.ndarray:
+def _held_out(count: int, seed: int, among: int | None) -> np.ndarray:
+    first = count if among is None else min(among, count)
     chosen = np.zeros(count, dtype=bool)
-    chosen[np.random.default_rng(seed).permutation(count)[: max(1, round(_HELD_OUT * count))]] = True
+    chosen[np.random.default_rng(seed).permutation(first)[: max(1, round(_HELD_OUT * first))]] = True
     return chosen
 
 
