@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import casadi
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.repn.plugins.nl_writer import NLWriter
 
 from mmopt import (
     Atlas,
@@ -173,49 +175,27 @@ def agreement(surrogate: Surrogate) -> dict[str, float]:
 
 
 def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: str) -> np.ndarray:
-    """What OMLT's expressions give; in full space the constraints are solved by substitution, one after the other."""
+    """What OMLT's expressions and constraints give, as Ipopt gets them: written as .nl, read by CasADi, solved for the rates."""
     problem = pyo.ConcreteModel()
     problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
     rates = embed(problem, surrogate, dict(problem.limit), names, way)
-    found = np.empty((len(points), len(names)))
-    problem.limit.set_values(dict.fromkeys(surrogate.inputs, 1.0))
-    order = [] if way == "reduced_space" else in_order(problem)
-    for row, point in enumerate(points):
-        problem.limit.set_values(dict(zip(surrogate.inputs, point.tolist(), strict=True)))
-        for variable, constraint, factor in order:  # each defines its variable linearly: factor * variable + ... = 0
-            variable.set_value(
-                variable.value
-                - (pyo.value(constraint.body) - pyo.value(constraint.lower)) / slope(constraint, variable)
-            )
-        found[row] = [pyo.value(rates[name]) for name in names]
-    return found
-
-
-def in_order(problem: pyo.ConcreteModel) -> list[tuple[Any, Any, float]]:
-    """Variables with the constraints that define them, so that each needs only those before it."""
-    from pyomo.core.expr.visitor import identify_variables
-
-    known = {id(variable) for variable in problem.limit.values()}
-    waiting, order = list(problem.component_data_objects(pyo.Constraint, active=True)), []
-    while waiting:
-        left = []
-        for constraint in waiting:
-            new = [v for v in identify_variables(constraint.body) if id(v) not in known]
-            if len(new) == 1:
-                order.append((new[0], constraint, slope(constraint, new[0])))
-                known.add(id(new[0]))
-            else:
-                left.append(constraint)
-        assert len(left) < len(waiting)
-        waiting = left
-    return order
-
-
-def slope(constraint: Any, variable: Any) -> float:
-    """How a constraint changes with the variable it defines."""
-    from pyomo.core.expr.calculus.derivatives import Modes, differentiate
-
-    return float(differentiate(constraint.body, wrt=variable, mode=Modes.reverse_numeric))
+    problem.rate = pyo.Var(names)
+    problem.told = pyo.Constraint(names, rule=lambda _, name: problem.rate[name] == rates[name])
+    builder = casadi.NlpBuilder()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "problem.nl")
+        with path.open("w") as stream:
+            told = NLWriter().write(problem, stream, linear_presolve=False, scale_model=False)
+        builder.import_nl(str(path))
+    every = dict(zip((variable.name for variable in told.variables), builder.x, strict=True))
+    unknown = [name for name in every if not name.startswith("limit")]
+    given = casadi.vertcat(*(every[variable.name] for variable in problem.limit.values()))
+    left = casadi.vertcat(*builder.g) - np.array(builder.g_lb)
+    equations = casadi.Function("left", [casadi.vertcat(*(every[name] for name in unknown)), given], [left]).expand()
+    steps = {"max_iter": 24, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
+    root = casadi.rootfinder("root", "newton", equations, steps)
+    found = np.array(root.map(len(points))(np.zeros((len(unknown), len(points))), points.T))
+    return found[[unknown.index(problem.rate[name].name) for name in names]].T
 
 
 def fed_batch(surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
