@@ -175,7 +175,7 @@ def agreement(surrogate: Surrogate) -> dict[str, float]:
 
 
 def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: str) -> np.ndarray:
-    """What OMLT's expressions and constraints give, as Ipopt gets them: written as .nl, read by CasADi, solved for the rates."""
+    """What OMLT writes gives, as Ipopt gets it: as .nl through CasADi, its equations solved for the rates."""
     problem = pyo.ConcreteModel()
     problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
     rates = embed(problem, surrogate, dict(problem.limit), names, way)

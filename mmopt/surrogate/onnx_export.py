@@ -13,15 +13,13 @@ from mmopt.metabolism.cell import GROWTH
 from mmopt.metabolism.domain import Domain
 from mmopt.results import write_whole
 from mmopt.surrogate.exchange import OPERATORS, checked_names, onnx_package
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
+from mmopt.surrogate.ranges import largest_sum
+from mmopt.surrogate.surrogate import Layer, Surrogate
 from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE
 
 _OPSET, _IR = 18, 8
 """ONNX Runtime computes Softplus of doubles in the operator sets 18 to 21, where it is made of simpler operators."""
-
-_CELLS: Final = 4096
-"""Cells of the domain in which bounds are formed: over all of it at once they would be far too wide."""
 
 _LARGEST_EXPONENT: Final = 700.0
 """exp of more overflows in double precision, and ONNX Runtime takes softplus as log(1 + exp z)."""
@@ -81,29 +79,13 @@ def export_onnx(surrogate: Surrogate, path: str | Path, names: Sequence[str]) ->
 
 
 def _check_range(layers: Sequence[Layer], domain: Domain) -> None:
-    """Refuse a softplus whose input could overflow somewhere in the domain.
-
-    The domain is cut into cells, since bounds over all of it are wide: all activations rise, so the ends of each cell decide.
-    """
-    low, high = _cells(domain)
-    for layer in layers:
-        rising, falling = np.maximum(layer.weights, 0.0), np.minimum(layer.weights, 0.0)
-        low, high = low @ rising + high @ falling + layer.bias, high @ rising + low @ falling + layer.bias
-        if layer.activation == "softplus" and high.max() > _LARGEST_EXPONENT:
-            raise SurrogateError(
-                f"a softplus of this surrogate may meet {high.max():.0f}, and ONNX Runtime overflows above "
-                f"{_LARGEST_EXPONENT:.0f}; scale the inputs, or train with tanh"
-            )
-        activation = ACTIVATIONS[layer.activation]
-        low, high = activation(low), activation(high)
-
-
-def _cells(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corners of some thousand cells that fill the domain, shapes (cells, inputs)."""
-    parts = max(1, int(_CELLS ** (1.0 / len(domain.inputs))))
-    grid = np.stack(np.meshgrid(*[np.arange(parts)] * len(domain.inputs), indexing="ij"), axis=-1)
-    places, width = grid.reshape(-1, len(domain.inputs)) / parts, domain.upper - domain.lower
-    return domain.lower + places * width, domain.lower + (places + 1.0 / parts) * width
+    """Refuse a softplus whose input could overflow somewhere in the domain."""
+    most = largest_sum(layers, domain, "softplus")
+    if most > _LARGEST_EXPONENT:
+        raise SurrogateError(
+            f"a softplus of this surrogate may meet {most:.0f}, and ONNX Runtime overflows above "
+            f"{_LARGEST_EXPONENT:.0f}; scale the inputs, or train with tanh"
+        )
 
 
 def _nodes(layers: Sequence[Layer]) -> Iterator[Any]:
