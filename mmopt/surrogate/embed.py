@@ -97,12 +97,12 @@ def embed(
     >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
     0
 
-    In full space there is one for each input, and two for each unit of the layers of 24, 24, 17 and 1.
+    In full space there is one for each input, and two for each unit of the layers of 24, 24 and 1.
 
     >>> problem.full = pyo.Block()
     >>> full = embed(problem.full, surrogate, dict(problem.limit), ["growth"], formulation="full_space")
     >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
-    135
+    101
     >>> bool(abs(full["growth"].value - pyo.value(rates["growth"])) < 1.0e-9)
     True
     """
