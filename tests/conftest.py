@@ -41,6 +41,12 @@ def explored(network: Network, domain: Domain) -> Atlas:
 
 
 @pytest.fixture(scope="session")
+def core_atlas(textbook: Network) -> Atlas:
+    """The textbook network over glucose and oxygen alone: quick to learn."""
+    return explored(textbook, Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)}))
+
+
+@pytest.fixture(scope="session")
 def textbook_atlas(textbook: Network, domain: Domain) -> Atlas:
     return explored(textbook, domain)
 

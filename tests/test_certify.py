@@ -25,10 +25,8 @@ NAMES = ["growth", "shortfall", GLUCOSE, OXYGEN, "EX_co2_e", "EX_ac_e", "EX_for_
 
 
 @pytest.fixture(scope="module")
-def atlas(textbook: Network) -> Atlas:
-    atlas = Atlas(textbook, BOX)
-    atlas.explore()
-    return atlas
+def atlas(core_atlas: Atlas) -> Atlas:
+    return core_atlas
 
 
 @pytest.fixture(scope="module")

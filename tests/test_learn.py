@@ -6,7 +6,6 @@ import pytest
 from mmopt.errors import SurrogateError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.network import Network
 from mmopt.metabolism.sampling import sample
 from mmopt.surrogate.learn import learn
 from mmopt.surrogate.surrogate import Surrogate
@@ -17,10 +16,8 @@ QUICK = {"hidden": (8, 8), "iterations": 40, "starts": 2}
 
 
 @pytest.fixture(scope="module")
-def atlas(textbook: Network) -> Atlas:
-    atlas = Atlas(textbook, BOX)
-    atlas.explore()
-    return atlas
+def atlas(core_atlas: Atlas) -> Atlas:
+    return core_atlas
 
 
 @pytest.fixture(scope="module")

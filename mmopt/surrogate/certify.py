@@ -20,8 +20,8 @@ from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE
 
 STARTS: Final = 24
-"""Starts for each reading in each zone. For a surrogate of iJO1366, 12, 48 and 200 starts and other seeds all found the same
-errors to the fourth digit, each at least as large as the largest at a million random points."""
+"""Starts for each reading in each zone. For the shipped surrogate of iJO1366, 24 and 200 starts and four seeds found errors
+that are equal within 1 %, and two million random points none that was larger by more than 0.2 %."""
 
 ZONES: Final = {
     "whole domain": "everywhere",

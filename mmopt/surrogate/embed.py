@@ -64,7 +64,9 @@ def embed(
     outputs
         Readings wanted: ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]. Only these are written.
     formulation
-        ``"reduced_space"``: the layers are nested expressions; no variable and no constraint is added. ``"full_space"``:
+        ``"reduced_space"``: the layers are nested expressions; no variable and no constraint is added. Ipopt gets each of
+        them once, but Pyomo's own evaluation and analyses walk through all that is nested, again at each place it is met:
+        with non-negative weights (a softplus after two layers) that takes a second a rate. ``"full_space"``:
         every unit has a variable before its activation, ``zhat``, and one after it, ``z``, and a constraint for each;
         every input has a ``z``, too. These variables have no bounds. They start at the surrogate's values if all inputs
         have values, and at zero otherwise.

@@ -23,6 +23,9 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """Derivatives of the activations, written in their values."""
 
+Layers = list[tuple[np.ndarray, np.ndarray]]
+"""Weights and bias of each layer."""
+
 _RIDGE = 1.0e-10
 """Price of the squared weights of the last layer, beside the mean squared error: two units that have become alike would
 otherwise be weighed against each other with weights that cancel. Part of the loss, so that its gradient stays exact."""
@@ -184,9 +187,7 @@ class _State:
         layers: list[tuple[np.ndarray, np.ndarray]],
         activation: str,
     ) -> "_State":
-        values = [with_ones(inputs)]
-        for weights, bias in layers:
-            values.append(with_ones(ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)))
+        values = forward(inputs, layers, activation)
         with np.errstate(all="ignore"):
             basis, last = least_squares(root * values[-1], root * wanted)
             residual = root * (values[-1] @ last - wanted)
@@ -195,13 +196,7 @@ class _State:
 
     def moved(self, change: np.ndarray) -> "_State":
         """The state after a change of all hidden weights and biases."""
-        layers, place = [], 0
-        for weights, bias in self.layers:
-            size = (weights.shape[0] + 1) * weights.shape[1]
-            part = change[place : place + size].reshape(-1, weights.shape[1])
-            layers.append((weights + part[:-1], bias + part[-1]))
-            place += size
-        return _State.of(self.inputs, self.wanted, self.root, layers, self.activation)
+        return _State.of(self.inputs, self.wanted, self.root, changed(self.layers, change), self.activation)
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrix and gradient of the projected residual by the hidden weights (Kaufman's approximation)."""
@@ -216,11 +211,7 @@ class _State:
                 block = products - projected[i] @ projected[j].T
                 gram[sizes[i] : sizes[i + 1], sizes[j] : sizes[j + 1]] = block
                 gram[sizes[j] : sizes[j + 1], sizes[i] : sizes[i + 1]] = block.T
-        gradient = [
-            (a.T @ np.einsum("njr,nr->nj", back, self.residual)).ravel()
-            for a, back in zip(goes_in, backward, strict=True)
-        ]
-        return gram, np.concatenate(gradient)
+        return gram, gradient_of(goes_in, backward, self.residual)
 
     def _backward(self) -> list[np.ndarray]:
         """Derivatives of the weighted outputs by what each hidden unit is given, shapes (points, units, outputs)."""
@@ -231,6 +222,32 @@ class _State:
             back = slope(values[:, :-1])[:, :, None] * np.matmul(weights, back)
             found.append(back)
         return found[::-1]
+
+
+def changed(layers: Layers, change: np.ndarray) -> Layers:
+    """Layers after a change of all their weights and biases, the weights and the bias of each layer after the other."""
+    found, place = [], 0
+    for weights, bias in layers:
+        size = (weights.shape[0] + 1) * weights.shape[1]
+        part = change[place : place + size].reshape(-1, weights.shape[1])
+        found.append((weights + part[:-1], bias + part[-1]))
+        place += size
+    return found
+
+
+def forward(inputs: np.ndarray, layers: Layers, activation: str) -> list[np.ndarray]:
+    """Inputs and the values of every hidden layer, each with a column of ones."""
+    values = [with_ones(inputs)]
+    for weights, bias in layers:
+        values.append(with_ones(ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)))
+    return values
+
+
+def gradient_of(values: list[np.ndarray], backward: list[np.ndarray], residual: np.ndarray) -> np.ndarray:
+    """Gradient of half the squared residual by all weights, from what goes into the layers and what comes back to them."""
+    return np.concatenate(
+        [(a.T @ np.einsum("njr,nr->nj", back, residual)).ravel() for a, back in zip(values, backward, strict=True)]
+    )
 
 
 def with_ones(values: np.ndarray) -> np.ndarray:

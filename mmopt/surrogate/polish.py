@@ -13,10 +13,17 @@ import numpy as np
 from scipy.special import expit
 
 from mmopt.metabolism.sampling import Progress
-from mmopt.surrogate.fit import SLOPES, Fit, descend, products_of_one, products_of_two, with_ones
-from mmopt.surrogate.surrogate import ACTIVATIONS
-
-Layers = list[tuple[np.ndarray, np.ndarray]]
+from mmopt.surrogate.fit import (
+    SLOPES,
+    Fit,
+    Layers,
+    changed,
+    descend,
+    forward,
+    gradient_of,
+    products_of_one,
+    products_of_two,
+)
 
 _THREADS: Final = 2
 """Blocks of the Gram matrix that are made at once."""
@@ -87,9 +94,7 @@ class _State:
     @classmethod
     def of(cls, goal: Goal, layers: Layers) -> "_State":
         """The state with these layers."""
-        values = [with_ones(goal.inputs)]
-        for weights, bias in layers[:-1]:
-            values.append(with_ones(ACTIVATIONS[goal.activation](values[-1][:, :-1] @ weights + bias)))
+        values = forward(goal.inputs, layers[:-1], goal.activation)
         last = values[-1] @ np.vstack(layers[-1])
         residual = np.logaddexp(0.0, last) @ goal.gains - goal.wanted
         ridge = _RIDGE * sum(float(np.sum(weights * weights)) for weights, _ in layers[:-1])
@@ -97,13 +102,7 @@ class _State:
 
     def moved(self, change: np.ndarray) -> "_State":
         """The state after a change of all weights."""
-        layers, place = [], 0
-        for weights, bias in self.layers:
-            size = (weights.shape[0] + 1) * weights.shape[1]
-            part = change[place : place + size].reshape(-1, weights.shape[1])
-            layers.append((weights + part[:-1], bias + part[-1]))
-            place += size
-        return _State.of(self.goal, layers)
+        return _State.of(self.goal, changed(self.layers, change))
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrix and gradient of the residual by all weights, the ridge included."""
@@ -120,14 +119,10 @@ class _State:
         for (i, j), block in zip(pairs, blocks, strict=True):
             gram[sizes[i] : sizes[i + 1], sizes[j] : sizes[j + 1]] = block
             gram[sizes[j] : sizes[j + 1], sizes[i] : sizes[i + 1]] = block.T
-        gradient = [
-            (a.T @ np.einsum("njr,nr->nj", back, self.residual)).ravel()
-            for a, back in zip(self.values, backward, strict=True)
-        ]
         price = self.points * _RIDGE * np.concatenate([_priced(*layer) for layer in self.layers[:-1]])
         weights = np.concatenate([np.vstack(layer).ravel() for layer in self.layers[:-1]])
         gram[np.arange(len(price)), np.arange(len(price))] += price
-        whole = np.concatenate(gradient)
+        whole = gradient_of(self.values, backward, self.residual)
         whole[: len(price)] += price * weights
         return gram, whole
 

@@ -15,7 +15,7 @@ _CELLS: Final = 4096
 """Cells into which the box is cut, about."""
 
 
-def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str, beyond: float = 0.0) -> float:
+def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str) -> float:
     """The largest sum that a unit of a kind can be given anywhere in a domain; minus infinity if there is no such unit.
 
     Parameters
@@ -26,10 +26,8 @@ def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str, beyond
         The box of inputs.
     activation
         The kind of unit.
-    beyond
-        By how much the box is made wider at either end, in parts of its width.
     """
-    low, high = _cells(domain, beyond)
+    low, high = _cells(domain)
     most = -np.inf
     for layer in layers:  # all activations rise, so that the ends of a cell decide
         rising, falling = np.maximum(layer.weights, 0.0), np.minimum(layer.weights, 0.0)
@@ -40,11 +38,10 @@ def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str, beyond
     return most
 
 
-def _cells(domain: Domain, beyond: float) -> tuple[np.ndarray, np.ndarray]:
+def _cells(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corners of the cells, shapes (cells, inputs)."""
     inputs = len(domain.inputs)
     parts = max(1, int(_CELLS ** (1.0 / inputs)))
     grid = np.stack(np.meshgrid(*[np.arange(parts)] * inputs, indexing="ij"), axis=-1).reshape(-1, inputs)
-    width = domain.upper - domain.lower
-    lowest, cell = domain.lower - beyond * width, (1.0 + 2.0 * beyond) * width / parts
-    return lowest + grid * cell, lowest + (grid + 1) * cell
+    cell = (domain.upper - domain.lower) / parts
+    return domain.lower + grid * cell, domain.lower + (grid + 1) * cell
