@@ -299,7 +299,7 @@ def _certificate(told: object) -> str:
         for name, row in readings.items()
         if isinstance(row.get("zones"), dict) and zones
     ]
-    head = ["reading", "unit", "range", "mean error", "worst error", *(f"{zone} [% of range]" for zone in zones)]
+    head = ["reading", "unit", "range", "mean", "worst", *zones]
     consumption = told.get("consumption", {})
     facts = {
         **{f"{name} taken up beyond its limit, at most": row.get("worst") for name, row in consumption.items()},
@@ -308,7 +308,8 @@ def _certificate(told: object) -> str:
     }
     return (
         "<h3>Certificate</h3><p>The worst errors found by a search from many starts in every critical region of the exact "
-        f"answer and on every border between two.</p>{page.table(head, rows)}{page.facts(facts)}"
+        f"answer and on every border between two; the last columns are the worst by zone, in percent of the range.</p>"
+        f"{page.table(head, rows)}{page.facts(facts)}"
     )
 
 

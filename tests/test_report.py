@@ -13,6 +13,7 @@ import pytest
 from mmopt.errors import StudyError
 from mmopt.report import write_report
 from mmopt.results import Status, Trajectory, trajectory
+from mmopt.surrogate.surrogate_file import load_surrogate
 
 SUMMARY: dict[str, Any] = {
     "title": "Fed-batch of E. coli",
@@ -339,3 +340,20 @@ def test_a_page_made_again_is_the_same(folder: Path, page: Page) -> None:
 
 def test_page_does_not_tell_where_it_was_made(page: Page, folder: Path) -> None:
     assert str(folder) not in page.source
+
+
+def test_certificate_of_the_surrogate_is_shown_by_zone(tmp_path: Path) -> None:
+    card = load_surrogate("ecoli_ijo1366_conic").card
+    page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": dict(card)})))
+    growth = card["certificate"]["readings"]["growth"]
+    told = 100.0 * growth["zones"]["starvation"]["worst"] / growth["range"]
+    assert "whole domain starvation borders inside" in page.text
+    assert f"{told:.3g} %" in page.text
+
+
+@pytest.mark.parametrize("damage", [{}, {"readings": 3}, {"readings": {"growth": {}}}, "nothing"], ids=str)
+def test_damaged_certificate_leaves_the_rest_of_the_page(tmp_path: Path, damage: object) -> None:
+    page = Page(
+        write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": {"certificate": damage, "labels": 7}}))
+    )
+    assert "labels 7" in page.text
