@@ -53,7 +53,7 @@ def main() -> None:
     atlas.explore()
     explored = time.perf_counter() - begun
     seeds = five_seeds(atlas, explored)
-    shipped = load_surrogate("ecoli_ijo1366_conic")
+    shipped = load_surrogate("ecoli_ijo1366")
     table = sample(network, BOX, 4096, answers=atlas)
     rivals: dict[str, Any] = {
         "shipped": shipped,

@@ -40,7 +40,7 @@ def test_card_carries_the_certificate_of_the_best_round(learnt: Surrogate) -> No
     assert certificate is not None
     bounds = learnt.card["learnt"]["wanted"]
     assert max(certificate.relative(name) / bound for name, bound in bounds.items()) == pytest.approx(
-        min(learnt.card["learnt"]["excess"])
+        learnt.card["learnt"]["excess"][learnt.card["learnt"]["round"]]
     )
 
 
@@ -52,7 +52,7 @@ def test_no_round_is_done_where_the_first_fit_is_good_enough(atlas: Atlas) -> No
 
 def test_growth_is_held_more_tightly_than_exchanges(atlas: Atlas) -> None:
     bounds = learn(atlas, wanted=0.9, **QUICK).card["learnt"]["wanted"]
-    assert bounds["growth"] == pytest.approx(0.32 * 0.9)
+    assert bounds["growth"] == pytest.approx(0.325 * 0.9)
     assert bounds["EX_o2_e"] == 0.9
 
 

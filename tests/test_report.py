@@ -343,7 +343,7 @@ def test_page_does_not_tell_where_it_was_made(page: Page, folder: Path) -> None:
 
 
 def test_certificate_of_the_surrogate_is_shown_by_zone(tmp_path: Path) -> None:
-    card = load_surrogate("ecoli_ijo1366_conic").card
+    card = load_surrogate("ecoli_ijo1366").card
     page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": dict(card)})))
     growth = card["certificate"]["readings"]["growth"]
     told = 100.0 * growth["zones"]["starvation"]["worst"] / growth["range"]

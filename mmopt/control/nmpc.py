@@ -25,7 +25,7 @@ from mmopt.surrogate.surrogate import Surrogate
 PRICE: Final = 100.0
 """Price of a broken limit; about ten times what breaking the oxygen limit of the E. coli case would gain."""
 
-STEP_OPTIONS: Final = {"max_iter": 100, "max_wall_time": 20.0}
+STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0}
 """A step must end before the next sample is due."""
 
 LAST_PLAN, LOWEST = "last plan", "lowest controls"

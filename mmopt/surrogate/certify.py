@@ -20,7 +20,7 @@ from mmopt.units import GROWTH as GROWTH_UNIT
 from mmopt.units import RATE
 
 STARTS: Final = 24
-"""Starts for each reading in each zone. For `ecoli_ijo1366_conic`, 24 and 200 starts and four seeds found errors
+"""Starts for each reading in each zone. For `ecoli_ijo1366`, 24 and 200 starts and four seeds found errors
 that are equal within 1 %, and two million random points none that was larger by more than 0.2 %."""
 
 ZONES: Final = {

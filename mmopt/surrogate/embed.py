@@ -104,7 +104,7 @@ def embed(
     >>> problem.full = pyo.Block()
     >>> full = embed(problem.full, surrogate, dict(problem.limit), ["growth"], formulation="full_space")
     >>> sum(1 for _ in problem.component_data_objects(pyo.Constraint))
-    101
+    135
     >>> bool(abs(full["growth"].value - pyo.value(rates["growth"])) < 1.0e-9)
     True
     """

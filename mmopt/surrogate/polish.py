@@ -32,6 +32,11 @@ _RIDGE: Final = 1.0e-7
 """Price of the squared weights of the hidden layers, beside the mean squared error. Without it one unit of a fit became so
 steep that growth was off by a quarter of its range in a layer of a thousandth of the domain, between all labels."""
 
+_RIDGE_LAST: Final = 3.0e-9
+"""The same for the layer before the softplus. It costs no accuracy, but no weight is sent to softplus(-300) where it is zero:
+the most a unit can be given, as far as bounds on the last hidden layer tell, falls from 887 to 170 for iJO1366. Programs
+that bound every unit that way overflow above 709."""
+
 
 @dataclass(frozen=True, eq=False)
 class Goal:
@@ -97,7 +102,7 @@ class _State:
         values = forward(goal.inputs, layers[:-1], goal.activation)
         last = values[-1] @ np.vstack(layers[-1])
         residual = np.logaddexp(0.0, last) @ goal.gains - goal.wanted
-        ridge = _RIDGE * sum(float(np.sum(weights * weights)) for weights, _ in layers[:-1])
+        ridge = float(_prices(layers) @ _flat(layers) ** 2)
         return cls(goal, layers, values, last, residual, float(np.sum(residual * residual) / len(residual)) + ridge)
 
     def moved(self, change: np.ndarray) -> "_State":
@@ -119,11 +124,9 @@ class _State:
         for (i, j), block in zip(pairs, blocks, strict=True):
             gram[sizes[i] : sizes[i + 1], sizes[j] : sizes[j + 1]] = block
             gram[sizes[j] : sizes[j + 1], sizes[i] : sizes[i + 1]] = block.T
-        price = self.points * _RIDGE * np.concatenate([_priced(*layer) for layer in self.layers[:-1]])
-        weights = np.concatenate([np.vstack(layer).ravel() for layer in self.layers[:-1]])
-        gram[np.arange(len(price)), np.arange(len(price))] += price
-        whole = gradient_of(self.values, backward, self.residual)
-        whole[: len(price)] += price * weights
+        price = self.points * _prices(self.layers)
+        gram[np.diag_indices_from(gram)] += price
+        whole = gradient_of(self.values, backward, self.residual) + price * _flat(self.layers)
         return gram, whole
 
     def _backward(self) -> list[np.ndarray]:
@@ -142,6 +145,17 @@ def _products(coarse: Sequence[tuple[np.ndarray, np.ndarray]], i: int, j: int) -
     return products_of_one(*coarse[i]) if i == j else products_of_two(*coarse[i], *coarse[j])
 
 
-def _priced(weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """One for each weight, zero for each bias, in the order of a change."""
-    return np.concatenate([np.ones(weights.size), np.zeros(bias.size)])
+def _prices(layers: Layers) -> np.ndarray:
+    """What the square of each weight costs, in the order of a change; biases cost nothing."""
+    ridges = [_RIDGE] * (len(layers) - 1) + [_RIDGE_LAST]
+    return np.concatenate(
+        [
+            np.repeat([ridge, 0.0], [weights.size, bias.size])
+            for (weights, bias), ridge in zip(layers, ridges, strict=True)
+        ]
+    )
+
+
+def _flat(layers: Layers) -> np.ndarray:
+    """All weights and biases in the order of a change."""
+    return np.concatenate([np.vstack(layer).ravel() for layer in layers])

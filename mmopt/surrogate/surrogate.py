@@ -221,7 +221,7 @@ class Surrogate:
 
         Examples
         --------
-        >>> thrifty = load_surrogate("ecoli_ijo1366_conic").with_maintenance(1.575)
+        >>> thrifty = load_surrogate("ecoli_ijo1366").with_maintenance(1.575)
         >>> thrifty.domain.upper.tolist()
         [6.0, 8.0, 2.0]
         """

@@ -25,7 +25,7 @@ from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 Basis = Literal["conic", "linear", "rates"]
 HIDDEN: Final = (24, 24)
 LABELS: Final = 4096
-ITERATIONS: Final = 200
+ITERATIONS: Final = 150
 STARTS: Final = 4
 
 _THREADS: Final = 1
