@@ -192,7 +192,7 @@ def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: st
     given = casadi.vertcat(*(every[variable.name] for variable in problem.limit.values()))
     left = casadi.vertcat(*builder.g) - np.array(builder.g_lb)
     equations = casadi.Function("left", [casadi.vertcat(*(every[name] for name in unknown)), given], [left]).expand()
-    steps = {"max_iter": 24, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
+    steps = {"max_iter": 100, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
     root = casadi.rootfinder("root", "newton", equations, steps)
     found = np.array(root.map(len(points))(np.zeros((len(unknown), len(points))), points.T))
     return found[[unknown.index(problem.rate[name].name) for name in names]].T

@@ -48,10 +48,17 @@ _HOMES = {
     "reactor.system": ("Quantity", "System"),
     "reactor.bioreactor": ("Aeration", "Bioreactor", "Species", "Uptake"),
     "reactor.ecoli": ("ecoli_fed_batch",),
-    "reactor.feeds": ("ConstantFeed", "ExponentialFeed", "StepFeed"),
+    "reactor.feeds": ("ConstantFeed", "ExponentialFeed", "LineFeed", "StepFeed"),
+    "reactor.accumulate": ("Accumulating",),
     "reactor.simulate": ("simulate",),
     "control.horizon": ("Horizon",),
+    "control.controls": ("Control",),
+    "control.objective": ("Objective", "least_time", "productivity", "worth", "yield_on"),
     "control.problem": ("Problem",),
+    "control.compiled": ("Compiled",),
+    "control.pareto": ("Front", "pareto"),
+    "control.scenarios": ("optimise_cases",),
+    "control.diagnose": ("diagnose",),
     "control.optimise": ("optimise",),
     "control.plan": ("replay",),
     "control.transcribe": ("transcribe",),
@@ -79,12 +86,18 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from mmopt.control.closed_loop import Plant, run_closed_loop
+    from mmopt.control.compiled import Compiled
+    from mmopt.control.controls import Control
+    from mmopt.control.diagnose import diagnose
     from mmopt.control.estimate import Estimator
     from mmopt.control.horizon import Horizon
     from mmopt.control.nmpc import Controller
+    from mmopt.control.objective import Objective, least_time, productivity, worth, yield_on
     from mmopt.control.optimise import optimise
+    from mmopt.control.pareto import Front, pareto
     from mmopt.control.plan import replay
     from mmopt.control.problem import Problem
+    from mmopt.control.scenarios import optimise_cases
     from mmopt.control.transcribe import transcribe
     from mmopt.errors import (
         DomainError,
@@ -109,9 +122,10 @@ if TYPE_CHECKING:
     from mmopt.metabolism.table import FluxTable, load_table
     from mmopt.metabolism.variants import knock_out, set_bounds, set_medium, set_objective
     from mmopt.plots import plot_search
+    from mmopt.reactor.accumulate import Accumulating
     from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
     from mmopt.reactor.ecoli import ecoli_fed_batch
-    from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
+    from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, LineFeed, StepFeed
     from mmopt.reactor.simulate import simulate
     from mmopt.reactor.system import Quantity, System
     from mmopt.report import write_report

@@ -108,11 +108,11 @@ def simulate(
         profiles = {name: read_feed(feed) for name in problem.controls}
         with made.stage("simulation"):
             found = integrate(
-                problem.system, problem.initial, profiles, problem.horizon.length, cell, parameters=problem.parameters
+                problem.system, problem.start, profiles, problem.horizon.hours, cell, parameters=problem.numbers
             )
             made.keep("simulation", found)
             found.to_csv(made.folder / "simulation.csv")
-        reached = f"{problem.maximise} {found.final(problem.maximise):.4g} at {problem.horizon.length:g} h"
+        reached = f"{problem.objective.name} {problem.reached(found):.4g} at {problem.horizon.hours:g} h"
         _say(f"{reached}; {made.folder / 'simulation.csv'}")
 
 
@@ -128,9 +128,29 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
         surrogate = find_surrogate(study, made, network)
         plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
         _say(
-            f"{problem.maximise}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
+            f"{problem.objective.name}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
             f"linear program {judged.stats['replayed']:.4g}; feed table in {made.folder}"
         )
+
+
+@app.command()
+def diagnose(file: StudyFile, folder: Folder = None) -> None:
+    """Look for flaws in the structure of the study's optimisation with the tools of IDAES, all choices fixed."""
+    from mmopt.control.diagnose import diagnose as look
+    from mmopt.control.diagnose import few_elements
+    from mmopt.pipeline import find_surrogate
+
+    with _opened(file, folder) as (study, made):
+        found = look(few_elements(study.problem()), find_surrogate(study, made, study.cell()))
+        for warning in found:
+            _say(warning)
+        _say(
+            f"{len(found)} structural warnings"
+            if found
+            else "no structural warnings: the problem is square and nonsingular"
+        )
+        if found:
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -15,6 +15,7 @@ RATE: Final = "mmol/gDW/h"
 GROWTH: Final = "1/h"
 TRANSFER: Final = "1/h"
 TRANSFER_RATE: Final = "mmol/L/h"
+HEAT: Final = "kJ/L/h"
 
 _MILLI: Final = 1.0e-3
 

@@ -20,7 +20,13 @@ class Bare:
     def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def observe(
+        self,
+        states: Mapping[str, Any],
+        controls: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        rates: Mapping[str, Any],
+    ) -> dict[str, Any]:
         return {}
 
 

@@ -8,6 +8,7 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.control.baselines import best_constant, best_exponential
+from mmopt.control.diagnose import decided, diagnose
 from mmopt.control.horizon import Horizon
 from mmopt.control.optimise import optimise
 from mmopt.control.plan import controls_of, replay
@@ -23,7 +24,7 @@ from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study import read_study
-from mmopt.surrogate.surrogate import Layer, Surrogate
+from mmopt.surrogate.surrogate import Surrogate
 from tests.systems import Pulled
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
@@ -92,73 +93,44 @@ def test_feed_stays_in_its_range(plan: Trajectory, problem: Problem) -> None:
 
 
 def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surrogate: Surrogate) -> None:
-    too_much = StepFeed((0.0, problem.horizon.length), (0.1,))
+    too_much = StepFeed((0.0, problem.horizon.hours), (0.1,))
     guess, left = feasible_start(problem, surrogate, {"feed": too_much})
     assert limits_broken(guess, problem.limits) == {}
     assert 0.0 < left < 1.0
 
 
-def test_random_starts_reach_the_same_optimum(problem: Problem, surrogate: Surrogate) -> None:
-    program = transcribe(problem, surrogate)
-    ipopt = NonlinearProgram(program)
-    random = np.random.default_rng(7)
-    reached = []
-    for _ in range(10):
-        edges = problem.horizon.edges()
-        wish = StepFeed(tuple(edges.tolist()), tuple(random.uniform(0.0, 0.1, len(edges) - 1).tolist()))
-        guess, _ = feasible_start(problem, surrogate, {"feed": wish})
-        start_from(program, problem, guess, surrogate)
-        solve = ipopt.solve()
-        if solve.status.solved:
-            reached.append(solve.objective)
-    assert sum(abs(value - min(reached)) < 1.0e-5 * abs(min(reached)) for value in reached) >= 9
+def test_best_of_some_starts_is_the_optimum_of_most_starts(problem: Problem, surrogate: Surrogate) -> None:
+    """With non-negative weights a few starts end in a worse optimum, a few percent below."""
+    plan = optimise(problem, surrogate, starts=10, seed=7)
+    reached = np.array([each["reached"] for each in plan.stats["starts"]], dtype=float)
+    assert plan.stats["optimum"] == reached.max()
+    assert np.sum(reached > (1.0 - 1.0e-4) * reached.max()) >= 6
+    assert reached.min() > 0.93 * reached.max()
 
 
-@pytest.fixture
-def narrow(surrogate: Surrogate) -> Surrogate:
-    """Four units in place of all: Pyomo's own walks through nested expressions start anew at each place they are met."""
-    first = surrogate.hidden[0]
-    few = replace(first, weights=first.weights[:, :4], bias=first.bias[:4])
-    weights = Layer(np.full((4, len(surrogate.modes)), 0.01), np.full(len(surrogate.modes), 0.02), "linear")
-    return replace(surrogate, hidden=(few,), weights=weights)
-
-
-def test_embedded_derivative_equals_the_simulated_one(problem: Problem, narrow: Surrogate) -> None:
-    problem = replace(problem, horizon=Horizon(4.0, 2, 3))  # Pyomo forgets what it has evaluated, and starts again
-    program = transcribe(problem, narrow)
-    guess, _ = feasible_start(problem, narrow)
-    start_from(program, problem, guess, narrow)
+def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogate: Surrogate) -> None:
+    problem = replace(problem, horizon=Horizon(4.0, 2, 3))
+    program = transcribe(problem, surrogate, formulation="mixed")
+    guess, _ = feasible_start(problem, surrogate)
+    start_from(program, problem, guess, surrogate)
     worst = max(
         abs(pyo.value(program.point[t].moves[name].body)) for t in program.inner for name in ("biomass", "glucose")
     )
     assert worst < 1.0e-9
 
 
-def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem, narrow: Surrogate) -> None:
+def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem, surrogate: Surrogate) -> None:
     from pyomo.contrib.incidence_analysis import IncidenceGraphInterface
 
-    program = transcribe(replace(problem, horizon=Horizon(4.0, 3, 3)), narrow)
-    for data in program.component_data_objects(pyo.Var):
-        if data.lb is not None and data.lb == data.ub:
-            data.fix()
-    program.control.fix(0.1)
+    program = decided(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
     graph = IncidenceGraphInterface(program, include_inequality=False)
     unmatched = graph.dulmage_mendelsohn()
     assert unmatched[0].unmatched == []
     assert unmatched[1].unmatched == []
 
 
-def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem, narrow: Surrogate) -> None:
-    from idaes.core.util.model_diagnostics import DiagnosticsToolbox
-
-    program = transcribe(replace(problem, horizon=Horizon(4.0, 3, 3)), narrow)
-    for data in program.component_data_objects(pyo.Var):
-        if data.lb is not None and data.lb == data.ub:
-            data.fix()
-    program.control.fix(0.1)
-    DiagnosticsToolbox(program).assert_no_structural_warnings(
-        ignore_evaluation_errors=True, ignore_unit_consistency=True
-    )
+def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem, surrogate: Surrogate) -> None:
+    assert diagnose(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate) == ()
 
 
 def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> None:
@@ -188,7 +160,7 @@ def test_uptake_beyond_the_domain_is_refused_before_solving(problem: Problem, su
 
 
 def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmopt.control.optimise.find_executable", lambda: None)
+    monkeypatch.setattr("mmopt.control.compiled.find_executable", lambda: None)
     with pytest.raises(SolverError, match="no ipopt executable was found"):
         optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, bundled=False)
 

@@ -85,7 +85,7 @@ class Compiled:
     def rates(self, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The rates that solve all equations, for limits of shape (points, inputs)."""
         # each full step of Newton settles one more layer, wherever it starts; its line search takes some shorter ones
-        steps = {"max_iter": 24, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
+        steps = {"max_iter": 100, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
         root = casadi.rootfinder("root", "newton", self.left, steps)
         start = np.zeros((len(self.unknown), len(points)))
         found = np.array(root.map(len(points))(start, 2.0 * points.T))
@@ -293,9 +293,9 @@ def test_no_reading_at_all_is_refused(surrogate: Surrogate, formulation: str) ->
 
 
 @pytest.mark.parametrize("formulation", ["full", "reduced", "Full_Space", ""])
-def test_unknown_formulation_names_the_two(surrogate: Surrogate, formulation: str) -> None:
+def test_unknown_formulation_names_what_there_is(surrogate: Surrogate, formulation: str) -> None:
     with pytest.raises(
-        SurrogateError, match=f"there is no formulation '{formulation}'; give one of reduced_space, full_space"
+        SurrogateError, match=f"there is no formulation '{formulation}'; give one of reduced_space, mixed, full_space"
     ):
         embed(pyo.ConcreteModel(), surrogate, dict.fromkeys(surrogate.inputs, 1.0), ["growth"], formulation)
 

@@ -155,6 +155,8 @@ def test_idaes_block_is_solved_to_the_best_of_the_surrogate(
     sheet.cell = SurrogateBlock()
     sheet.cell.build_model(flowsheet_cell, formulation=flowsheet_cell.Formulation[formulation])
     sheet.cell.inputs["EX_o2_e"].setub(10.0)
+    for name in surrogate.inputs:  # from no uptake at all, where nothing grows, an optimum may be local
+        sheet.cell.inputs[name].set_value(4.0)
     sheet.cell.outputs["EX_ac_e_flux"].setub(1.0)
     sheet.cost = pyo.Objective(expr=-sheet.cell.outputs["growth"])
     solved = NonlinearProgram(sheet).solve()

@@ -58,7 +58,7 @@ def closed_loop(
     part = study.nmpc
     assert part is not None
     controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
-    whole, count = controller._ipopt.solve, 0
+    whole, count = controller._compiled.ipopt.solve, 0
 
     def failing(*, warm: bool = False) -> Solve:
         nonlocal count
@@ -67,7 +67,7 @@ def closed_loop(
             return Solve(Status.NUMERICAL_TROUBLE, 3, 0.0, float("nan"), "injected failure")
         return whole(warm=warm)
 
-    controller._ipopt.solve = failing  # type: ignore[method-assign]
+    controller._compiled.ipopt.solve = failing  # type: ignore[method-assign]
     estimator = Estimator(
         problem.system, surrogate, problem.initial, part.noise, parameters=known, drifting=part.estimated
     )

@@ -62,7 +62,13 @@ class Given:
     def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def observe(
+        self,
+        states: Mapping[str, Any],
+        controls: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        rates: Mapping[str, Any],
+    ) -> dict[str, Any]:
         return {}
 
     def derivative(

@@ -38,7 +38,13 @@ class Batch:
         """Limit the uptake of glucose by Monod's law."""
         return {GLUCOSE: monod(states["glucose"], parameters["vmax"], parameters["half"])}
 
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def observe(
+        self,
+        states: Mapping[str, Any],
+        controls: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        rates: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Nothing beside the states is of interest."""
         return {}
 

@@ -87,8 +87,8 @@ def best_exponential(problem: Problem, metabolism: Metabolism | None) -> tuple[E
 def _only_control(problem: Problem) -> tuple[str, float, float]:
     if len(problem.controls) != 1:
         raise StudyError(f"the problem has {len(problem.controls)} controls; simple feeds are defined for one")
-    name, (_, highest) = next(iter(problem.controls.items()))
-    return name, highest, problem.horizon.length
+    name, move = next(iter(problem.moves.items()))
+    return name, move.high, problem.horizon.hours
 
 
 def _best_shape(
@@ -98,7 +98,7 @@ def _best_shape(
 
     def lost(shape: Sequence[float] | np.ndarray) -> float:
         values = [float(number) for number in shape]
-        return -_largest_kept(problem, metabolism, name, family, values, **_COARSE)[1].final(problem.maximise)
+        return -problem.reached(_largest_kept(problem, metabolism, name, family, values, **_COARSE)[1])
 
     first = np.array(min(product(*grid), key=lost))
     spacing = [float(np.min(np.diff(values))) / 2.0 for values in grid]
@@ -133,11 +133,11 @@ def _largest_kept(
     def simulated(size: float) -> Trajectory:
         return simulate(
             problem.system,
-            problem.initial,
+            problem.start,
             {name: family(size, shape)},
-            problem.horizon.length,
+            problem.horizon.hours,
             metabolism,
-            parameters=problem.parameters,
+            parameters=problem.numbers,
             tolerance=tolerance,
             points=points,
         )

@@ -115,10 +115,10 @@ def run_closed_loop(
         What the plant did; ``measured_<state>`` where a sample was taken, NaN elsewhere; ``stats["steps"]`` with time,
         controls, status, iterations, seconds, fallback and reason of every step; ``stats["broken"]`` as in `replay`.
     """
-    length, interval = controller.problem.horizon.length, controller.interval
+    length, interval = controller.problem.horizon.hours, controller.interval
     count = int(np.ceil(length / interval - 1.0e-9))
     pieces, steps, samples = [], [], []
-    known: dict[str, float] = dict(controller.problem.initial)
+    known: dict[str, float] = dict(controller.problem.start)
     for number in range(count):
         sample = plant.measure()
         samples.append(sample)
@@ -150,7 +150,7 @@ def run_closed_loop(
         "median_seconds": float(np.median(seconds)),
         "worst_seconds": float(np.max(seconds)),
         "broken": limits_broken(loop, controller.problem.limits),
-        "reached": loop.final(controller.problem.maximise),
+        "reached": controller.problem.reached(loop),
     }
     return Trajectory(data, Status.CLOSED_LOOP, stats)
 

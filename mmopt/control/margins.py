@@ -106,7 +106,7 @@ def _better(problem: Problem, now: Kept, best: Kept) -> bool:
     """Whether a plan passes where the best did not, breaks less, or reaches worthwhile more."""
     if best.broken > KEPT:
         return now.broken < best.broken
-    reached, before = (kept.judged.final(problem.maximise) for kept in (now, best))
+    reached, before = (kept.judged.stats["replayed"] for kept in (now, best))
     return now.broken <= KEPT and reached - before > _WORTHWHILE * abs(before)
 
 
@@ -114,7 +114,7 @@ def _next_margin(problem: Problem, name: str, now: Kept, grow: bool) -> np.ndarr
     """What lies between the plan's view and the judge's in each element, and some of what was held before, or all."""
     low, high = problem.limits[name]
     gaps = []
-    for begin, end in pairwise(problem.horizon.edges()):
+    for begin, end in pairwise(now.plan.stats["edges"]):
         seen = now.plan[name][(now.plan.time > begin + 1.0e-9) & (now.plan.time <= end + 1.0e-9)]
         judged = now.judged[name][(now.judged.time >= begin) & (now.judged.time <= end)]
         below = -np.inf if low is None else seen.min() - judged.min()

@@ -7,18 +7,20 @@ and never returns an unexplained move: where no solve is accepted, it says which
 
 import time as clock
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from mmopt.control.compiled import Compiled
+from mmopt.control.plan import profile_of
 from mmopt.control.problem import Problem
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import read_controls, read_states, set_data, start_from, transcribe
+from mmopt.control.transcribe import read_controls, read_states
 from mmopt.errors import MmoptError, StudyError
-from mmopt.reactor.feeds import StepFeed
+from mmopt.reactor.feeds import Profile
 from mmopt.results import Trajectory, trajectory
-from mmopt.solvers.ipopt import NonlinearProgram, Solve
+from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 
@@ -93,17 +95,15 @@ class Controller:
         price: float = PRICE,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        if not 0.0 < interval <= problem.horizon.length:
-            raise StudyError(
-                f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.length:g} h"
-            )
+        if not 0.0 < interval <= problem.horizon.hours:
+            raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.hours:g} h")
         self.problem = problem
         self.interval = interval
-        self._surrogate = surrogate
-        self._program = transcribe(problem, surrogate, price=price)
-        self._ipopt = NonlinearProgram(self._program, {**STEP_OPTIONS, **(options or {})})
+        self._compiled = Compiled(
+            problem, surrogate, price=price, options={**STEP_OPTIONS, **(options or {})}, bundled=True
+        )
         self._plan: Trajectory | None = None
-        self._profiles: Mapping[str, StepFeed] = {}
+        self._profiles: Mapping[str, Profile] = {}
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.
@@ -154,40 +154,39 @@ class Controller:
     def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
         if not all(np.isfinite([time, *states.values(), *parameters.values()])):
             raise ValueError("the estimate holds numbers that are not finite")
-        left = self.problem.horizon.length - time
+        left = self.problem.horizon.hours - time
         if left <= 0.0:
-            raise ValueError(f"the batch ended at {self.problem.horizon.length:g} h")
-        set_data(self._program, self.problem, initial=states, length=left, parameters=parameters)
+            raise ValueError(f"the batch ended at {self.problem.horizon.hours:g} h")
+        self._compiled.change(initial=states, length=left, parameters=parameters)
 
     def _solve(self, time: float, states: Mapping[str, float], solves: list[Solve]) -> None:
         """Warm from the last plan if there is one; cold from a simulated feed if there is none, or if that failed."""
         if self._plan is not None:
-            start_from(self._program, self.problem, self._plan, self._surrogate, begin=time)
-            solves.append(self._ipopt.solve(warm=True))
+            self._compiled.start(self._plan, begin=time)
+            solves.append(self._compiled.solve(warm=True))
         if not solves or not solves[-1].status.solved:
-            rest = replace(self.problem.horizon, length=self.problem.horizon.length - time)
-            guess, _ = feasible_start(replace(self.problem, initial=states, horizon=rest), self._surrogate)
-            start_from(self._program, self.problem, guess, self._surrogate)
-            solves.append(self._ipopt.solve())
+            guess, _ = feasible_start(self._compiled.problem, self._compiled.surrogate)
+            self._compiled.start(guess)
+            solves.append(self._compiled.solve())
 
     def _keep(self, time: float) -> None:
-        left = self.problem.horizon.length - time
-        edges = time + np.linspace(0.0, left, self.problem.horizon.elements + 1)
+        problem, program = self._compiled.problem, self._compiled.program
+        edges = tuple(problem.horizon.edges(time).tolist())
         self._profiles = {
-            name: StepFeed(tuple(edges.tolist()), tuple(values.tolist()))
-            for name, values in read_controls(self._program, self.problem).items()
+            name: profile_of(problem.moves[name].shape, edges, values.tolist())
+            for name, values in read_controls(program, problem).items()
         }
-        points, states = read_states(self._program, self.problem)
-        times = time + points * left
-        found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(self.problem.system.states)}
-        for each in self.problem.system.controls:
+        points, states = read_states(program, problem)
+        times = time + points * problem.horizon.hours
+        found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(problem.system.states)}
+        for each in problem.system.controls:
             found[each.name] = ("control", each.unit, np.array([self._profiles[each.name](float(t)) for t in times]))
         self._plan = trajectory(times, found, Status.OPTIMAL)
 
     def _next(self, time: float) -> dict[str, float]:
         """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
         if not self._profiles:
-            return {name: float(low) for name, (low, _) in self.problem.controls.items()}
-        end = min(time + self.interval, self.problem.horizon.length)
+            return {name: float(move.low) for name, move in self.problem.moves.items()}
+        end = min(time + self.interval, self.problem.horizon.hours)
         within = time + (end - time) * (np.arange(200) + 0.5) / 200
         return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}

@@ -6,22 +6,36 @@ controls, and with a judge its limits are drawn in until they are kept there.
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pyomo.environ as pyo
 
+from mmopt.control.compiled import Compiled
+from mmopt.control.elastic import elastic
+from mmopt.control.judgement import outside, planned
 from mmopt.control.margins import Margins, drawn_in, keep_limits
-from mmopt.control.plan import controls_of, read_plan, replay
-from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.mesh import finer
+from mmopt.control.plan import controls_of, replay
+from mmopt.control.problem import Problem
+from mmopt.control.refine import learn_along, uptake_limits
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import start_from, tighten, transcribe
-from mmopt.errors import InfeasibleError, SolverError
+from mmopt.control.starts import wishes
+from mmopt.control.transcribe import tighten
+from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.metabolism.atlas import Atlas
 from mmopt.reactor.feeds import Profile
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
-from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
-from mmopt.status import Status
+from mmopt.solvers.ipopt import Solve
 from mmopt.surrogate.surrogate import Surrogate
+
+AGREEMENT: Final = 1.0e-3
+
+_ROUNDS: Final = 4
+"""Most times a surrogate learns along a plan."""
+
+_FINER: Final = 6
+"""Most times a mesh is made finer."""
 
 
 def optimise(
@@ -29,9 +43,15 @@ def optimise(
     surrogate: Surrogate | None = None,
     *,
     start: Mapping[str, Profile] | None = None,
+    starts: int = 1,
+    seed: int = 0,
+    tolerance: float | None = None,
     judge: Metabolism | None = None,
+    refine: bool = False,
+    agreement: float = AGREEMENT,
     options: Mapping[str, Any] | None = None,
-    bundled: bool | None = None,
+    bundled: bool = True,
+    formulation: str | None = None,
 ) -> Trajectory:
     """Find the controls that give the most of the wanted quantity at the end, within the limits.
 
@@ -44,107 +64,191 @@ def optimise(
     start
         Profiles to start from, by control; they are cut until their simulation keeps the limits. By default the middle of
         each control's range.
+    starts
+        How many starts are tried, the first as ``start`` says, the others of other shapes; the best optimum is kept.
+    seed
+        Of the starts at random.
+    tolerance
+        If given, the mesh is made finer until the optimum and an integration of its controls agree to this part.
     judge
         If given, the plan is replayed on it, and limits are moved, element by element, by what lies between its view and
         the plan's, until they are kept on the judge; see `mmopt.control.margins`.
+    refine
+        Whether the surrogate is to learn along the plan, and the problem to be solved again, until the judge, an `Atlas`,
+        agrees; see `mmopt.control.refine`.
+    agreement
+        Largest part of the objective by which plan and judge may then differ.
     options
         Options of Ipopt that differ from mmopt's.
-    bundled
-        True: the Ipopt from pip. False: the user's own executable. None: the executable if there is one.
+    bundled, formulation
+        Which Ipopt, and how the surrogate is written, see `Compiled`.
 
     Returns
     -------
     Trajectory
-        The optimum at the collocation points. ``stats`` holds the controls, the solver's record, the margins by which
-        limits were drawn in, and ``resimulated``, the maximised quantity by an ODE integrator with the same controls,
-        with ``resimulation_gap``.
+        The optimum at the collocation points. ``stats`` holds the controls, what else was chosen, the solver's record, the
+        margins by which limits were drawn in, the limits that bind and what they are worth (``binding``), where the
+        surrogate's domain was left (``outside``), and ``resimulated``, what an ODE integrator reaches with the same
+        controls, with ``resimulation_gap`` and ``resimulation_broken``; with a judge the same of it.
 
     Raises
     ------
     InfeasibleError
-        If no controls keep the limits.
+        If no controls keep the limits; those that conflict are named, and by how much.
     SolverError
         If Ipopt ends otherwise without an optimum.
     """
+    first = _optimised(problem, surrogate, start, starts, seed, tolerance, judge, options, bundled, formulation)
+    if not refine:
+        return first
+    if not isinstance(judge, Atlas) or surrogate is None:
+        raise StudyError("to refine, give a surrogate, and judge= an Atlas, which has the exact labels")
+    plan, rounds = first, [first.stats["judged_gap"]]
+    while rounds[-1] > agreement and len(rounds) <= _ROUNDS:
+        surrogate = learn_along(surrogate, judge, uptake_limits(problem, replay(problem, plan, judge), judge.domain))
+        again = _optimised(
+            problem, surrogate, controls_of(plan), 1, seed, tolerance, judge, options, bundled, formulation
+        )
+        rounds.append(again.stats["judged_gap"])
+        plan = again
+    return Trajectory(plan.data, plan.status, {**plan.stats, "refined": rounds})
+
+
+def _optimised(
+    problem: Problem,
+    surrogate: Surrogate | None,
+    start: Mapping[str, Profile] | None,
+    starts: int,
+    seed: int,
+    tolerance: float | None,
+    judge: Metabolism | None,
+    options: Mapping[str, Any] | None,
+    bundled: bool,
+    formulation: str | None,
+) -> Trajectory:
+    """The optimum with one surrogate."""
     begun = time.perf_counter()
-    guess, left = feasible_start(problem, surrogate, start)
-    program = transcribe(problem, surrogate)
-    start_from(program, problem, guess, surrogate)
-    ipopt = _door(program, options, bundled)
+    compiled = Compiled(problem, surrogate, options=options, bundled=bundled, formulation=formulation)
     built = time.perf_counter()
-    solves = [_accepted(ipopt.solve(), problem, guess)]
-    plan = read_plan(program, problem, surrogate, solves[-1].status)
-    margins: Margins = {}
-    if judge is not None:
-
-        def again(drawn: Margins, last: Trajectory) -> Trajectory | None:
-            tighten(program, problem, drawn)
-            careful, _ = feasible_start(drawn_in(problem, drawn), surrogate, controls_of(last))
-            start_from(program, problem, careful, surrogate)
-            solves.append(ipopt.solve())
-            solved = solves[-1].status.solved
-            return read_plan(program, problem, surrogate, solves[-1].status) if solved else None
-
-        kept = keep_limits(problem, plan, judge, again)
-        plan, margins = kept.plan, kept.margins
+    plan, tried = _best(compiled, start, starts, seed, options)
+    rounds = 0
+    while (
+        tolerance is not None and rounds < _FINER and replay(problem, plan, surrogate).stats["replay_gap"] > tolerance
+    ):
+        problem = finer(problem, plan, surrogate, tolerance)
+        again = Compiled(problem, surrogate, options=options, bundled=bundled, formulation=formulation)
+        again.solves = compiled.solves
+        compiled = again
+        plan = solved_from(compiled, plan, options)
+        rounds += 1
+    plan, margins, judged = _kept(compiled, plan, judge)
+    program = compiled.program
     stats = {
-        "solver": ipopt.name,
-        "iterations": sum(each.iterations for each in solves),
-        "solves": len(solves),
-        "solve_seconds": sum(each.seconds for each in solves),
+        "solver": compiled.ipopt.name,
+        "iterations": sum(each.iterations for each in compiled.solves),
+        "solves": len(compiled.solves),
+        "solve_seconds": sum(each.seconds for each in compiled.solves),
         "build_seconds": built - begun,
+        "seconds": time.perf_counter() - begun,
         "variables": sum(1 for _ in program.component_data_objects(pyo.Var)),
         "constraints": sum(1 for _ in program.component_data_objects(pyo.Constraint, active=True)),
-        "start_left": left,
+        "starts": tried,
+        "elements": problem.horizon.elements,
+        "finer": rounds,
         "margins": {name: float(margin.max()) for name, margin in margins.items() if margin.max() > 0.0},
+        "objective": {"name": problem.objective.name, "unit": problem.objective.unit},
+        "outside": outside(problem, plan, surrogate),
         **_integrated(problem, surrogate, plan),
+        **judged,
     }
     return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
-def _integrated(problem: Problem, surrogate: Surrogate | None, plan: Trajectory) -> dict[str, float]:
-    """What the plan claims, what an integration of its controls reaches, and the gap."""
-    stats = replay(problem, plan, surrogate).stats
-    return {
-        "optimum": plan.final(problem.maximise),
-        "resimulated": stats["replayed"],
-        "resimulation_gap": stats["replay_gap"],
-    }
-
-
-def _door(
-    program: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool | None
-) -> NonlinearProgram | IpoptExecutable:
-    executable = None if bundled else find_executable()
-    if bundled is False and executable is None:
-        raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
-    return NonlinearProgram(program, options) if executable is None else IpoptExecutable(program, executable, options)
-
-
-def _accepted(solve: Solve, problem: Problem, guess: Trajectory) -> Solve:
-    """Pass a solve that has an answer.
+def _best(
+    compiled: Compiled, start: Mapping[str, Profile] | None, starts: int, seed: int, options: Mapping[str, Any] | None
+) -> tuple[Trajectory, list[dict[str, Any]]]:
+    """The best optimum of some starts, and what became of each.
 
     Raises
     ------
     InfeasibleError, SolverError
-        If it has none.
+        If none has one; what is said is about the first.
     """
-    if solve.status is Status.INFEASIBLE:
-        raise InfeasibleError(_why_infeasible(problem, guess))
+    problem, surrogate = compiled.problem, compiled.surrogate
+    tried: list[dict[str, Any]] = []
+    best: Trajectory | None = None
+    failed: InfeasibleError | SolverError | None = None
+    for number, wish in enumerate(wishes(problem, starts, seed)):
+        guess, left = feasible_start(problem, surrogate, start if start and number == 0 else wish)
+        try:
+            plan = solved_from(compiled, guess, options)
+        except (InfeasibleError, SolverError) as error:
+            failed = failed or error
+            tried.append({"start_left": left, "status": type(error).__name__, "reached": None})
+            continue
+        tried.append({"start_left": left, "status": plan.status.name, "reached": plan.stats["optimum"]})
+        if best is None or plan.stats["optimum"] > best.stats["optimum"]:
+            best = plan
+    if best is None and failed is not None:
+        raise failed
+    if best is None:
+        raise StudyError(f"{starts} starts cannot be tried; use at least 1")
+    return best, tried
+
+
+def solved_from(compiled: Compiled, guess: Trajectory, options: Mapping[str, Any] | None) -> Trajectory:
+    """The optimum from a start; where Ipopt fails, from the point that breaks limits least, if it breaks none.
+
+    Raises
+    ------
+    InfeasibleError, SolverError
+        If there is none.
+    """
+    compiled.start(guess)
+    solve = compiled.solve()
+    if solve.status.solved:
+        return planned(compiled, solve.status)
+    least = elastic(compiled.problem, compiled.surrogate, guess, options)
+    if least is None:
+        raise SolverError(_ended(solve))
+    if least.broken:
+        raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
+    compiled.start(least.plan)
+    solve = compiled.solve()
     if not solve.status.solved:
-        raise SolverError(
-            f"the optimisation ended without an optimum: {solve.status.value} ({solve.ending}, {solve.iterations} "
-            "iterations); try another start, more elements, or looser limits"
-        )
-    return solve
+        raise SolverError(_ended(solve))
+    return planned(compiled, solve.status)
 
 
-def _why_infeasible(problem: Problem, guess: Trajectory) -> str:
-    """Say which limits the most careful simulated controls break."""
-    broken = limits_broken(guess, problem.limits)
-    if not broken:
-        return (
-            "Ipopt found no controls that keep all limits, though a simulation did; try another start or more elements"
-        )
-    worst = ", ".join(f"{name} (by {part:.0%} of its limit)" for name, part in broken.items())
-    return f"no controls keep all limits: even the lowest break {worst}; loosen those limits or change the start of the batch"
+def _ended(solve: Solve) -> str:
+    return (
+        f"the optimisation ended without an optimum: {solve.status.value} ({solve.ending}, {solve.iterations} iterations); "
+        "try another start, more elements, or looser limits"
+    )
+
+
+def _kept(compiled: Compiled, plan: Trajectory, judge: Metabolism | None) -> tuple[Trajectory, Margins, dict[str, Any]]:
+    """The plan whose limits are kept on the judge, the margins it took, and what the judge says."""
+    if judge is None:
+        return plan, {}, {}
+    problem = compiled.problem
+
+    def again(drawn: Margins, last: Trajectory) -> Trajectory | None:
+        tighten(compiled.program, problem, drawn)
+        careful, _ = feasible_start(drawn_in(problem, drawn), compiled.surrogate, controls_of(last))
+        compiled.start(careful)
+        solve = compiled.solve()
+        return planned(compiled, solve.status) if solve.status.solved else None
+
+    kept = keep_limits(problem, plan, judge, again)
+    says = {f"judged{name}": kept.judged.stats[f"{key}"] for name, key in _JUDGED.items()}
+    return kept.plan, kept.margins, says
+
+
+_JUDGED: Final = {"": "replayed", "_gap": "replay_gap", "_broken": "broken"}
+
+
+def _integrated(problem: Problem, surrogate: Surrogate | None, plan: Trajectory) -> dict[str, Any]:
+    """What the plan claims, what an integration of its controls reaches, and the gap."""
+    stats = replay(problem, plan, surrogate).stats
+    return {f"resimulat{'ed' if not name else 'ion' + name}": stats[key] for name, key in _JUDGED.items()}

@@ -24,6 +24,9 @@ _REGROWTH: Final = 1.4
 
 _LOOK_AHEAD: Final = 4
 
+_SLIGHTLY: Final = 1.0e-4
+"""Part of a limit by which it may be broken: a plan that lies on its limits is a start, too."""
+
 _START_POINTS: Final = 15
 
 _START_TOLERANCE: Final = 1.0e-4
@@ -44,12 +47,12 @@ def feasible_start(
     trajectory, left
         The simulation, and the part of the wanted controls that is left on average.
     """
-    given = start or {name: ConstantFeed((low + high) / 2.0) for name, (low, high) in problem.controls.items()}
+    given = start or {name: ConstantFeed((move.low + move.high) / 2.0) for name, move in problem.moves.items()}
     wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
         kept, left = _cut(problem, surrogate, wanted, ahead)
-        whole = _simulated(problem, surrogate, problem.initial, kept, 0, problem.horizon.elements)
-        if not limits_broken(whole, problem.limits):
+        whole = _simulated(problem, surrogate, problem.start, kept, 0, problem.horizon.elements)
+        if _kept(whole, problem):
             break
     return whole, left
 
@@ -59,22 +62,26 @@ def _cut(
 ) -> tuple[dict[str, np.ndarray], float]:
     """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
     elements = problem.horizon.elements
-    low = {name: float(bounds[0]) for name, bounds in problem.controls.items()}
+    low = {name: float(move.low) for name, move in problem.moves.items()}
     kept = {name: np.full(elements, lowest) for name, lowest in low.items()}
     left = np.zeros(elements)
-    state, trying = dict(problem.initial), 1.0
+    state, trying = dict(problem.start), 1.0
     for number in range(elements):
         for cut in (*(_CUT**k for k in range(_MOST_CUTS)), 0.0):
             left[number] = cut * trying
             for name, values in wanted.items():
                 kept[name][number] = low[name] + left[number] * (values[number] - low[name])
             tried = _simulated(problem, surrogate, state, kept, number, min(number + 1 + ahead, elements))
-            if not limits_broken(tried, problem.limits):
+            if _kept(tried, problem):
                 break
         trying = min(1.0, max(_REGROWTH * left[number], _CUT**_MOST_CUTS))
         end = problem.horizon.edges()[number + 1]
         state = {each.name: float(tried.at(each.name, end)) for each in problem.system.states}
     return kept, float(left.mean())
+
+
+def _kept(made: Trajectory, problem: Problem) -> bool:
+    return max(limits_broken(made, problem.limits).values(), default=0.0) <= _SLIGHTLY
 
 
 def _simulated(
@@ -93,7 +100,7 @@ def _simulated(
         {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()},
         edges[last] - edges[first],
         surrogate,
-        parameters=problem.parameters,
+        parameters=problem.numbers,
         start=edges[first],
         points=1 + _START_POINTS * (last - first),
         tolerance=_START_TOLERANCE,
@@ -103,4 +110,7 @@ def _simulated(
 def _on_elements(problem: Problem, name: str, profile: Profile) -> np.ndarray:
     """A profile's values in the middle of each element, inside the control's range."""
     edges = problem.horizon.edges()
-    return np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], *problem.controls[name])
+    move = problem.moves[name]
+    wanted = np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], move.low, move.high)
+    held: np.ndarray = np.where(move.free(edges), wanted, move.low)
+    return held

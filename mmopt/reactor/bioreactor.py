@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from mmopt.errors import StudyError, nearest
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
 from mmopt.reactor.system import Cell, Quantity
-from mmopt.units import FEED, MASS_CONCENTRATION, MOLAR_CONCENTRATION, VOLUME, grams
+from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, TRANSFER_RATE, VOLUME, grams
 
 VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"
+
+HEAT_OF_OXYGEN: Final = 0.4435
+"""Heat of an aerobic fermentation [kJ/mmol of oxygen taken up]: 106 kcal/mol, J. Appl. Chem. Biotechnol. 26 (1976),
+doi:10.1002/jctb.5020260179."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,14 @@ class Bioreactor:
             )
 
     @cached_property
+    def _gas(self) -> Species | None:
+        """The aerated species."""
+        return next((each for each in self.species if self.aeration and each.name == self.aeration.species), None)
+
+    @cached_property
     def states(self) -> tuple[Quantity, ...]:
         """Volume, biomass, then every species."""
-        gas = self.aeration.species if self.aeration else None
+        gas = self._gas.name if self._gas else None
         return (
             Quantity(VOLUME_STATE, VOLUME, self.volume_scale, 0.0),
             Quantity(BIOMASS_STATE, MASS_CONCENTRATION, self.biomass_scale, 0.0),
@@ -143,9 +152,17 @@ class Bioreactor:
 
     @cached_property
     def derived(self) -> tuple[Quantity, ...]:
-        """Biomass in the whole vessel, and dissolved oxygen in percent of saturation."""
+        """Biomass in the whole vessel; with aeration, oxygen in percent of saturation, its transfer and uptake, and heat."""
         whole = Quantity("biomass_amount", "g", self.biomass_scale * self.volume_scale, 0.0)
-        return (whole, Quantity("oxygen_saturation", "%", 100.0, 0.0)) if self.aeration else (whole,)
+        if self.aeration is None:
+            return (whole,)
+        return (
+            whole,
+            Quantity("oxygen_saturation", "%", 100.0, 0.0),
+            Quantity("oxygen_transfer", TRANSFER_RATE, 100.0),
+            Quantity("oxygen_uptake", TRANSFER_RATE, 100.0),
+            Quantity("heat", HEAT, 50.0),
+        )
 
     @cached_property
     def parameters(self) -> Mapping[str, float]:
@@ -179,11 +196,22 @@ class Bioreactor:
             found[each.exchange] = rate
         return found
 
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def observe(
+        self,
+        states: Mapping[str, Any],
+        controls: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        rates: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Values of the derived quantities."""
         found = {"biomass_amount": states[BIOMASS_STATE] * states[VOLUME_STATE]}
-        if self.aeration:
-            found["oxygen_saturation"] = 100.0 * states[self.aeration.species] / parameters["saturation"]
+        if self._gas:
+            oxygen = states[self._gas.name]
+            uptake = -rates[self._gas.exchange] * states[BIOMASS_STATE]
+            found["oxygen_saturation"] = 100.0 * oxygen / parameters["saturation"]
+            found["oxygen_transfer"] = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], oxygen)
+            found["oxygen_uptake"] = uptake
+            found["heat"] = HEAT_OF_OXYGEN * uptake
         return found
 
     def derivative(

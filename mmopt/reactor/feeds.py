@@ -118,6 +118,40 @@ class StepFeed:
         return self.edges[1:-1]
 
 
+@dataclass(frozen=True)
+class LineFeed:
+    """Straight lines between ``values`` [L/h] at ``times`` [h], held before the first and after the last.
+
+    Raises
+    ------
+    StudyError
+        If times do not ascend, or numbers do not match.
+
+    Examples
+    --------
+    >>> LineFeed((0.0, 2.0), (0.01, 0.03))(0.5)
+    0.015
+    """
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.times) != len(self.values) or not self.values:
+            raise StudyError(f"{len(self.values)} values need as many times, {len(self.times)} were given")
+        if np.any(np.diff(self.times) <= 0.0) or not np.all(np.isfinite([*self.times, *self.values])):
+            raise StudyError("the times of a feed of lines must ascend, and all its numbers be finite")
+
+    def __call__(self, time: float) -> float:
+        """Rate at a time [h]."""
+        return float(np.interp(time, self.times, self.values))
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """The times."""
+        return self.times
+
+
 def _check_finite(*numbers: float) -> None:
     if not np.all(np.isfinite(numbers)):
         raise StudyError(f"a feed was given {', '.join(map(str, numbers))}; all its numbers must be finite")

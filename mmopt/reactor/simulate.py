@@ -165,11 +165,12 @@ def describe(
     """Make a `Trajectory` of states of shape (states, times): add controls, rates and derived quantities."""
     cell, names = answering
     rows = [_named(system, column) for column in states.T]
-    rates = [cell(system.limits(row, parameters)) for row in rows] if names else []
-    derived = [system.observe(row, parameters) for row in rows]
+    held = [{name: profile(float(t)) for name, profile in controls.items()} for t in time]
+    rates = [cell(system.limits(row, parameters)) for row in rows] if names else [{} for _ in rows]
+    derived = [system.observe(row, now, parameters, seen) for row, now, seen in zip(rows, held, rates, strict=True)]
     found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(system.states)}
     for each in system.controls:
-        found[each.name] = ("control", each.unit, np.array([controls[each.name](float(t)) for t in time]))
+        found[each.name] = ("control", each.unit, np.array([now[each.name] for now in held]))
     for each in system.derived:
         found[each.name] = ("derived", each.unit, np.array([row[each.name] for row in derived]))
     for name in names:

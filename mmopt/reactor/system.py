@@ -64,8 +64,14 @@ class System(Protocol):
     def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Uptake limits the cell meets, by exchange id [mmol/gDW/h]."""
 
-    def observe(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of the derived quantities."""
+    def observe(
+        self,
+        states: Mapping[str, Any],
+        controls: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        rates: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Values of the derived quantities; ``rates`` are what the cell answered, by reading."""
 
     def derivative(
         self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
@@ -86,6 +92,19 @@ class Metabolism(Protocol):
 
     def answers(self, names: Sequence[str]) -> Cell:
         """A cell that reads the named rates."""
+
+
+class Asked:
+    """A cell that keeps its last answer in ``rates``, so that what is derived from rates need not ask again."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self.rates: Mapping[str, Any] = {}
+
+    def __call__(self, limits: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask the cell."""
+        self.rates = self._cell(limits)
+        return self.rates
 
 
 def no_cell(limits: Mapping[str, Any]) -> dict[str, Any]:

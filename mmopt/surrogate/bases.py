@@ -31,8 +31,8 @@ _STEEP: Final = {"tanh": (3.0, 2.0), "sigmoid": (6.0, 4.0), "softplus": (4.0, 2.
 steps, tanh bends of slope 3 end at losses of 0.0005 to 0.0008, of 2 at 0.0009 to 0.0059; Glorot's start is ten times worse."""
 
 _SOFT: Final = 0.12
-"""Softness of a non-negative weight, in parts of its largest value. On iJO1366, seeds 0 to 4, what is wanted was reached after 2 to
-6 rounds with 0.12; with 0.06 after 4 to 8, and one seed in 11 not."""
+"""Softness of a non-negative weight, in parts of its largest value. On iJO1366, seeds 0 to 4, what is wanted was reached after
+2 to 7 rounds with 0.12; with 0.06 after 4 to 8, and by one seed in 11 not."""
 
 _BELOW: Final = 0.15
 """How far below zero the first fit is sent where a weight is zero, in parts of its largest value."""

@@ -5,6 +5,7 @@ constraints that link them, are taken away again, so that the layers stand on th
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from omlt.neuralnet.layer import DenseLayer, InputLayer
 from pyomo.core.expr.visitor import replace_expressions
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
+from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
 
 
 def _sigmoid(x: Any) -> Any:
@@ -39,6 +40,8 @@ _SAFE: Final[Mapping[str, Callable[[Any], Any]]] = {"sigmoid": _sigmoid, "softpl
 but its own, and so their parents are used, which do; a `Surrogate` has smooth activations alone."""
 
 _NETWORK: Final = "network"
+
+REDUCED: Final = "reduced_space"
 
 
 def embed(
@@ -66,8 +69,10 @@ def embed(
     formulation
         ``"reduced_space"``: the layers are nested expressions; no variable and no constraint is added. Ipopt gets each of
         them once, but Pyomo's own evaluation and analyses walk through all that is nested, again at each place it is met:
-        with non-negative weights (a softplus after two layers) that takes a second a rate. ``"full_space"``:
-        every unit has a variable before its activation, ``zhat``, and one after it, ``z``, and a constraint for each;
+        with non-negative weights (a softplus after two layers) that takes a second a rate. ``"mixed"``: the same, but what
+        each unit of such a softplus is given is a variable, ``zhat``, which cuts the nesting: for Pyomo's tools, since Ipopt
+        takes more iterations. ``"full_space"``: every unit has a variable before its activation, ``zhat``, and one after
+        it, ``z``, and a constraint for each;
         every input has a ``z``, too. These variables have no bounds. They start at the surrogate's values if all inputs
         have values, and at zero otherwise.
     maintenance
@@ -123,6 +128,13 @@ def embed(
     return {name: scale * result for name, result in zip(names, results, strict=True)}
 
 
+def start_embedding(block: Any) -> None:
+    """Give the variables of an embedding, if it has any, the surrogate's values at the inputs' present ones."""
+    network = block.component(_NETWORK)
+    if network is not None and getattr(network, "started", None) is not None:
+        network.started()
+
+
 def _reduced_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:
     """Nested expressions; those of OMLT's input layer are set to the caller's."""
     definition, chain = _definition(layers, len(inputs))
@@ -146,11 +158,38 @@ def _full_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> l
     written = _written(block, chain, FullSpaceNNFormulation(definition, activation_constraints=constraints))
     first = written[0]
     first.given = pyo.Constraint(range(len(inputs)), rule=lambda _, position: first.z[position] == inputs[position])
-    _initialise(written, layers, inputs)
+    network = block.component(_NETWORK)
+    network.started = partial(_initialise, written, layers, inputs)
+    network.started()
     return list(written[-1].z.values())
 
 
-_WRITERS: Final = {"reduced_space": _reduced_space, "full_space": _full_space}
+def _mixed(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:
+    """Nested expressions, but a variable for what each unit of the last softplus layer is given."""
+    place = max((k for k, layer in enumerate(layers) if k > 0 and layer.activation == "softplus"), default=None)
+    if place is None:
+        return _reduced_space(block, layers, inputs)
+    network = pyo.Block(concrete=True)
+    block.add_component(_NETWORK, network)
+    network.before, network.after = pyo.Block(concrete=True), pyo.Block(concrete=True)
+    sums = _reduced_space(network.before, [*layers[:place], replace(layers[place], activation="linear")], inputs)
+    network.zhat = pyo.Var(range(len(sums)), initialize=0.0)
+    network.sums = pyo.Constraint(range(len(sums)), rule=lambda b, unit: b.zhat[unit] == sums[unit])
+    network.z = pyo.Expression(range(len(sums)), rule=lambda b, unit: _softplus(b.zhat[unit]))
+    network.started = partial(_initialise_sums, network.zhat, layers[: place + 1], inputs)
+    network.started()
+    return _reduced_space(network.after, layers[place + 1 :], list(network.z.values()))
+
+
+def _initialise_sums(sums: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> None:
+    """Give the sums before the last of some layers the network's values, if the inputs have values."""
+    values = np.array([_value(expression) for expression in inputs])
+    if np.all(np.isfinite(values)):
+        last = layers[-1]
+        sums.set_values(dict(enumerate((chained(layers[:-1], values) @ last.weights + last.bias).tolist())))
+
+
+_WRITERS: Final = {REDUCED: _reduced_space, "mixed": _mixed, "full_space": _full_space}
 
 
 def _initialise(written: Sequence[Any], layers: Sequence[Layer], inputs: Sequence[Any]) -> None:
@@ -194,6 +233,7 @@ def _definition(layers: Sequence[Layer], inputs: int) -> tuple[NetworkDefinition
 def _written(block: Any, chain: Sequence[Any], formulation: Any) -> list[Any]:
     """The block of each layer as OMLT writes it, without what links the first and last to variables of their own."""
     network = OmltBlock(concrete=True)
+    network.started = None
     block.add_component(_NETWORK, network)
     with np.errstate(invalid="ignore"):  # OMLT multiplies bounds, which are infinite here, by weights; some are zero
         network.build_formulation(formulation)

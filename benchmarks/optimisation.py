@@ -1,0 +1,276 @@
+"""Optimisation measured: published optima, random problems, formulations, warm re-solves, wishes that cannot be met.
+
+    python benchmarks/optimisation.py [part ...]
+
+Parts: published, analytic, random, speed, lengths, mesh, wishes; all by default. Results are joined into
+``results/optimisation.json``. Ratios come from one run; seconds are those of the machine. ``random`` is compared with the
+baseline in that file before it is written: what was solved before has to be solved again.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from mmopt import (
+    Compiled,
+    Control,
+    Horizon,
+    InfeasibleError,
+    MmoptError,
+    Problem,
+    SolverError,
+    ecoli_fed_batch,
+    load_surrogate,
+    optimise,
+    transcribe,
+)
+from mmopt.control.start import feasible_start
+from mmopt.control.transcribe import set_data, start_from
+from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.study import read_study
+from tests.published import ethanol, fastest, penicillin, secreting
+
+ROOT = Path(__file__).parent.parent
+STUDY = ROOT / "case_studies" / "ecoli_fedbatch" / "study.yaml"
+TARGET = Path(__file__).parent / "results" / "optimisation.json"
+RANDOM, SEED = 200, 0
+BEST = {"secreting": 32.71, "penicillin": 88.04, "ethanol": 20_835.0}
+
+
+def published() -> dict[str, Any]:
+    """Three published problems, scored by integration, from the default start and others; nothing tuned by hand."""
+    rows = {}
+    for name, make in {"secreting": secreting, "penicillin": penicillin, "ethanol": ethanol}.items():
+        begun = time.perf_counter()
+        plan = optimise(make(100), starts=8)
+        rows[name] = {
+            "wanted": BEST[name],
+            "resimulated": plan.stats["resimulated"],
+            "collocation": plan.stats["optimum"],
+            "gap": plan.stats["resimulation_gap"],
+            "broken": plan.stats["resimulation_broken"],
+            "seconds": round(time.perf_counter() - begun, 1),
+            "starts": [each["reached"] for each in plan.stats["starts"]],
+            "chosen": plan.stats["choice"],
+        }
+    return rows
+
+
+def analytic() -> dict[str, Any]:
+    """Bang, singular arc, bang: the least time by collocation and by quadrature."""
+    rows = {}
+    for elements in (30, 60, 100):
+        problem, exact = fastest(elements)
+        found = optimise(problem).stats["choice"]["length"]
+        rows[str(elements)] = {"exact": exact, "found": found, "off": found / exact - 1.0}
+    return rows
+
+
+def random_problems(count: int) -> Iterator[Problem]:
+    """Fed-batches of random starts, limits, feeds, lengths and oxygen transfer."""
+    random = np.random.default_rng(SEED)
+    for _ in range(count):
+        start = {
+            "volume": random.uniform(1.5, 2.5),
+            "biomass": float(np.exp(random.uniform(np.log(0.1), np.log(3.0)))),
+            "glucose": random.uniform(0.0, 8.0),
+            "acetate": random.uniform(0.0, 1.0),
+            "oxygen": 0.2,
+        }
+        limits = {
+            "oxygen_saturation": (random.uniform(5.0, 40.0), None),
+            "acetate": (None, random.uniform(0.5, 4.0)),
+            "volume": (None, start["volume"] + random.uniform(0.1, 1.5)),
+        }
+        horizon = Horizon(random.uniform(4.0, 20.0), 20)
+        feed = {"feed": (0.0, random.uniform(0.02, 0.2))}
+        yield Problem(ecoli_fed_batch(), start, horizon, feed, limits, parameters={"kla": random.uniform(100.0, 500.0)})
+
+
+def random() -> dict[str, Any]:
+    """How many random problems are solved, how many are shown to be infeasible and why, how many neither."""
+    surrogate = load_surrogate("ecoli_ijo1366")
+    solved: dict[str, Any] = {}
+    infeasible: dict[str, str] = {}
+    neither: dict[str, str] = {}
+    for number, problem in enumerate(random_problems(RANDOM)):
+        try:
+            plan = optimise(problem, surrogate)
+            solved[str(number)] = [plan.stats["iterations"], plan.stats["optimum"], plan.stats["solves"]]
+        except InfeasibleError as error:
+            infeasible[str(number)] = str(error)
+        except SolverError as error:
+            neither[str(number)] = str(error)
+    iterations = [each[0] for each in solved.values()]
+    return {
+        "solved": solved,
+        "infeasible": infeasible,
+        "neither": neither,
+        "part_solved": len(solved) / (len(solved) + len(neither)),
+        "iterations": {"median": float(np.median(iterations)), "nine of ten": float(np.percentile(iterations, 90))},
+    }
+
+
+def speed() -> dict[str, Any]:
+    """20 elements of 3 points: the first solve with all it takes, and re-solves for another start."""
+    surrogate = load_surrogate("ecoli_ijo1366")
+    case = read_study(STUDY).problem()
+    problem = replace(case, horizon=Horizon(case.horizon.hours, 20))
+    changed = [{**problem.start, "biomass": 0.25 * (1.0 + 0.02 * step)} for step in range(1, 6)]
+    rows: dict[str, Any] = {}
+    for formulation in ("grey_box", "reduced_space", "mixed", "full_space"):
+        begun = time.perf_counter()
+        compiled = Compiled(problem, surrogate, formulation=formulation)
+        built = time.perf_counter()
+        guess, _ = feasible_start(problem, surrogate)
+        compiled.start(guess)
+        ready = time.perf_counter()
+        first = compiled.solve()
+        done = time.perf_counter()
+        warm = []
+        for start in changed:
+            before = time.perf_counter()
+            compiled.change(initial=start)
+            solve = compiled.solve(warm=True)
+            warm.append((time.perf_counter() - before, solve.iterations, solve.status.solved))
+        rows[formulation] = {
+            "build": built - begun,
+            "start": ready - built,
+            "first": done - begun,
+            "iterations": first.iterations,
+            "objective": first.objective,
+            "warm": float(np.median([each[0] for each in warm])),
+            "warm_iterations": [each[1] for each in warm],
+            "warm_solved": all(each[2] for each in warm),
+            "variables": compiled.ipopt.size[0],
+        }
+    rows["write, solve, load"] = {"warm": _written_anew(problem, surrogate, changed)}
+    fast = rows["grey_box"]
+    rows["ratios"] = {
+        "first to warm": fast["first"] / fast["warm"],
+        "written anew to warm": rows["write, solve, load"]["warm"] / fast["warm"],
+    }
+    return rows
+
+
+def _written_anew(problem: Problem, surrogate: Any, changed: list[dict[str, float]]) -> float:
+    """Median seconds of a re-solve that writes the problem anew, as Pyomo's solver interfaces do; same start, same Ipopt."""
+    program = transcribe(problem, surrogate)
+    guess, _ = feasible_start(problem, surrogate)
+    start_from(program, problem, guess, surrogate)
+    NonlinearProgram(program).solve()
+    seconds = []
+    for start in changed:
+        begun = time.perf_counter()
+        set_data(program, problem, initial=start)
+        NonlinearProgram(program).solve()
+        seconds.append(time.perf_counter() - begun)
+    return float(np.median(seconds))
+
+
+def lengths() -> dict[str, Any]:
+    """A free length, and the same length fixed."""
+    rows = {}
+    for name, make in {"penicillin": penicillin, "ethanol": ethanol}.items():
+        compiled = Compiled(make(60))
+        compiled.start(feasible_start(make(60), None)[0])
+        compiled.solve()
+        free = compiled.plan()
+        compiled.change(length=free.stats["choice"]["length"])
+        solve = compiled.solve(warm=True)
+        fixed = compiled.plan().final("amount")
+        rows[name] = {"free": free.final("amount"), "fixed": fixed, "off": abs(fixed / free.final("amount") - 1.0)}
+        rows[name]["solved"] = solve.status.solved
+    return rows
+
+
+def mesh() -> dict[str, Any]:
+    """Ethanol on a coarse mesh, and made finer until collocation and integration agree to 0.05 %."""
+    rows = {}
+    for name, tolerance in (("coarse", None), ("finer", 5.0e-4)):
+        plan = optimise(ethanol(12), tolerance=tolerance)
+        rows[name] = {
+            key: plan.stats[key] for key in ("elements", "finer", "resimulation_gap", "optimum", "resimulated")
+        }
+    return rows
+
+
+def wishes() -> dict[str, str]:
+    """Wishes that cannot be met, and what is said."""
+    surrogate = load_surrogate("ecoli_ijo1366")
+    case = read_study(STUDY).problem()
+    impossible = {
+        "start above the volume limit": replace(case, limits={**case.limits, "volume": (None, 1.9)}),
+        "oxygen that nothing keeps": replace(case, limits={**case.limits, "oxygen_saturation": (95.0, None)}),
+        "target out of reach": replace(case, final={"biomass_amount": (200.0, None)}),
+        "no feed, and a target": replace(
+            case, controls={"feed": Control(0.0, 0.0)}, final={"biomass_amount": (40.0, None)}
+        ),
+    }
+    told = {}
+    for name, problem in impossible.items():
+        try:
+            plan = optimise(problem, surrogate)
+            told[name] = f"SOLVED: {plan.stats['optimum']}"
+        except MmoptError as error:
+            told[name] = f"{type(error).__name__}: {error}"
+    return told
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "published": published,
+    "analytic": analytic,
+    "random": random,
+    "speed": speed,
+    "lengths": lengths,
+    "mesh": mesh,
+    "wishes": wishes,
+}
+
+
+def against_baseline(found: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """Random problems that were solved before and are not now, or are to something worse by more than 1 %."""
+    lost = []
+    for number, (_, optimum, _) in before.get("solved", {}).items():
+        now = found["solved"].get(number)
+        if now is None:
+            lost.append(f"problem {number} was solved before")
+        elif now[1] < 0.99 * optimum:
+            lost.append(f"problem {number} reached {optimum:.4g} before, {now[1]:.4g} now")
+    return lost
+
+
+def main() -> None:
+    wanted = [name for name in sys.argv[1:] if name in PARTS] or list(PARTS)
+    results: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError):
+        results = json.loads(TARGET.read_text())
+    for name in wanted:
+        begun = time.perf_counter()
+        found = PARTS[name]()
+        if name == "random":
+            for line in against_baseline(found, results.get("random", {})):
+                print("LOST:", line)
+        results[name] = found
+        print(f"\n{name} ({time.perf_counter() - begun:.0f} s)")
+        show(found)
+        TARGET.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def show(found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        text = f"{len(value)}" if key in ("solved", "infeasible", "neither") else json.dumps(value)
+        print(f"  {key:28} {text[:180]}")
+
+
+if __name__ == "__main__":
+    main()

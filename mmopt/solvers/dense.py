@@ -1,0 +1,218 @@
+"""A dense network at many points at once, with exact derivatives: for Pyomo as a grey box, for Ipopt as CasADi functions.
+
+All points go through the layers together, as columns of one matrix, and derivatives go forward with them: in each layer
+values, slopes by each input and curvatures by each pair of inputs. Nothing is differentiated by a program, nothing is
+written out point by point.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations_with_replacement
+from typing import Any, Final, Protocol
+
+import casadi
+import numpy as np
+from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxModel
+from scipy.sparse import coo_matrix
+
+
+class Dense(Protocol):
+    """One layer: ``activation(x @ weights + bias)``."""
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Shape (inputs, units)."""
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Shape (units,)."""
+
+    @property
+    def activation(self) -> str:
+        """``linear``, ``tanh``, ``sigmoid`` or ``softplus``."""
+
+
+Bent = Callable[[Any, Any], tuple[Any, Any, Any]]
+
+
+def _linear(z: Any, of: Any) -> tuple[Any, Any, Any]:
+    return z, 1.0, 0.0
+
+
+def _tanh(z: Any, of: Any) -> tuple[Any, Any, Any]:
+    value = of.tanh(z)
+    slope = 1.0 - value * value
+    return value, slope, -2.0 * value * slope
+
+
+def _sigmoid(z: Any, of: Any) -> tuple[Any, Any, Any]:
+    value = (1.0 + of.tanh(z / 2.0)) / 2.0
+    slope = value * (1.0 - value)
+    return value, slope, slope * (1.0 - 2.0 * value)
+
+
+def _softplus(z: Any, of: Any) -> tuple[Any, Any, Any]:
+    """Through |z|, so that no exponent is positive."""
+    value = of.fmax(z, 0.0) + of.log1p(of.exp(-of.fabs(z)))
+    slope = (1.0 + of.tanh(z / 2.0)) / 2.0
+    return value, slope, slope * (1.0 - slope)
+
+
+_BENT: Final[Mapping[str, Bent]] = {"linear": _linear, "tanh": _tanh, "sigmoid": _sigmoid, "softplus": _softplus}
+"""Value, slope and curvature of each activation, with the functions of NumPy or of CasADi."""
+
+
+def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
+    """Values, slopes and curvatures of a network.
+
+    Parameters
+    ----------
+    layers
+        The network.
+    inputs
+        Shape (inputs, points), of NumPy or CasADi.
+    of
+        The module whose functions are used, `numpy` or `casadi`.
+
+    Returns
+    -------
+    values, slopes, curvatures
+        Each of shape (outputs, points): one, one for each input, one for each pair of inputs (i <= j).
+    """
+    count = layers[0].weights.shape[0]
+    pairs = list(combinations_with_replacement(range(count), 2))
+    values: Any = inputs
+    slopes: list[Any] = []
+    curvatures: dict[tuple[int, int], Any] = {}
+    for place, layer in enumerate(layers):
+        turned = np.ascontiguousarray(layer.weights.T)
+        points = inputs.shape[1]
+        sums = _times(turned, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
+        if place == 0:
+            moved = [np.repeat(turned[:, [k]], points, axis=1) for k in range(count)]
+        else:
+            moved = [_times(turned, slope, of) for slope in slopes]
+        values, slope, bend = _BENT[layer.activation](sums, of)
+        bent = {}
+        for i, j in pairs:
+            turn = bend * moved[i] * moved[j]
+            bent[i, j] = turn if place == 0 else turn + slope * _times(turned, curvatures[i, j], of)
+        slopes, curvatures = [slope * each for each in moved], bent
+    return values, slopes, curvatures
+
+
+def _times(weights: np.ndarray, values: Any, of: Any) -> Any:
+    return of.mtimes(weights, values) if of is casadi else weights @ values
+
+
+class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
+    """A network at some points as a Pyomo grey box: inputs and outputs point after point.
+
+    Parameters
+    ----------
+    layers
+        The network.
+    points
+        How many points.
+    """
+
+    def __init__(self, layers: Sequence[Dense], points: int) -> None:
+        super().__init__()
+        self.layers = tuple(layers)
+        self.points = points
+        self._given = np.zeros((layers[0].weights.shape[0], points))
+        self._push = np.zeros((layers[-1].weights.shape[1], points))
+
+    @property
+    def width(self) -> tuple[int, int]:
+        """Inputs and outputs of one point."""
+        return self._given.shape[0], self._push.shape[0]
+
+    def input_names(self) -> list[str]:
+        """Names of all inputs."""
+        return [f"in_{point}_{k}" for point in range(self.points) for k in range(self.width[0])]
+
+    def output_names(self) -> list[str]:
+        """Names of all outputs."""
+        return [f"out_{point}_{k}" for point in range(self.points) for k in range(self.width[1])]
+
+    def set_input_values(self, input_values: Sequence[float]) -> None:
+        """Take the inputs."""
+        self._given = np.asarray(input_values, dtype=float).reshape(self.points, -1).T
+
+    def set_output_constraint_multipliers(self, output_con_multiplier_values: Sequence[float]) -> None:
+        """Take the multipliers of the outputs' equations."""
+        self._push = np.asarray(output_con_multiplier_values, dtype=float).reshape(self.points, -1).T
+
+    def evaluate_outputs(self) -> np.ndarray:
+        """Outputs, shape (points * outputs,)."""
+        values: np.ndarray = derivatives(self.layers, self._given, np)[0].T.ravel()
+        return values
+
+    def evaluate_jacobian_outputs(self) -> coo_matrix:
+        """Derivatives of all outputs by all inputs."""
+        count, outputs = self.width
+        slopes = np.stack(derivatives(self.layers, self._given, np)[1], axis=-1).transpose(1, 0, 2)
+        point, output, given = np.indices((self.points, outputs, count)).reshape(3, -1)
+        shape = (self.points * outputs, self.points * count)
+        return coo_matrix((slopes.ravel(), (point * outputs + output, point * count + given)), shape=shape)
+
+    def evaluate_hessian_outputs(self) -> coo_matrix:
+        """Lower triangle of the second derivative of the outputs' sum, each times its multiplier."""
+        count = self.width[0]
+        curvatures = derivatives(self.layers, self._given, np)[2]
+        rows, columns, data = [], [], []
+        for (i, j), bend in curvatures.items():
+            rows.append(np.arange(self.points) * count + j)
+            columns.append(np.arange(self.points) * count + i)
+            data.append(np.sum(self._push * bend, axis=0))
+        size = self.points * count
+        return coo_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=(size, size))
+
+
+class AtColumns:
+    """A network at points whose inputs are entries of a long vector, as CasADi functions of that vector.
+
+    Parameters
+    ----------
+    layers
+        The network.
+    inputs
+        Positions of the inputs in the vector, shape (points, inputs).
+    size
+        Length of the vector.
+
+    Attributes
+    ----------
+    values
+        The vector to the outputs, (points * outputs,).
+    jacobian
+        The vector to the derivatives of the outputs, (points * outputs, size).
+    hessian
+        The vector and multipliers of the outputs to the upper triangle of the second derivative, (size, size).
+    """
+
+    def __init__(self, layers: Sequence[Dense], inputs: np.ndarray, size: int) -> None:
+        points, count = inputs.shape
+        outputs = layers[-1].weights.shape[1]
+        x = casadi.MX.sym("x", size)
+        push = casadi.MX.sym("push", points * outputs)
+        given = casadi.reshape(x[inputs.ravel().tolist()], count, points)
+        values, slopes, curvatures = derivatives(layers, given, casadi)
+        self.values = casadi.Function("values", [x], [casadi.vec(values)])
+        rows = np.arange(points * outputs)
+        row = np.concatenate([rows for _ in range(count)])
+        column = np.concatenate([np.repeat(inputs[:, k], outputs) for k in range(count)])
+        jacobian = _placed(points * outputs, size, row, column, casadi.vertcat(*map(casadi.vec, slopes)))
+        self.jacobian = casadi.Function("jacobian", [x], [jacobian])
+        pushed = casadi.reshape(push, outputs, points)
+        bends = [casadi.sum1(pushed * bend).T for bend in curvatures.values()]
+        ends = [np.sort(inputs[:, list(pair)], axis=1) for pair in curvatures]
+        row, column = np.concatenate([each[:, 0] for each in ends]), np.concatenate([each[:, 1] for each in ends])
+        hessian = _placed(size, size, row, column, casadi.vertcat(*bends))
+        self.hessian = casadi.Function("hessian", [x, push], [hessian])
+
+
+def _placed(rows: int, columns: int, row: np.ndarray, column: np.ndarray, data: Any) -> Any:
+    """A sparse matrix of these entries, each place once."""
+    pattern, mapping = casadi.Sparsity.triplet(rows, columns, row.tolist(), column.tolist(), False)
+    return casadi.MX(pattern, data[mapping])

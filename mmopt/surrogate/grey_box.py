@@ -1,0 +1,84 @@
+"""A surrogate at many points of a Pyomo problem at once: variables for what goes in and out, one grey box for all.
+
+OMLT writes a network out point by point; for tens of collocation points most of the time then goes into deriving and
+compiling what is the same at each. Here the network stays a function of matrices with exact derivatives. What Ipopt is
+given is the same problem.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxBlock
+
+from mmopt.solvers.dense import NetworkAtPoints
+from mmopt.surrogate.surrogate import Surrogate
+
+GREY_BOX = "grey_box"
+
+
+class Gathered:
+    """Points of a problem at which a surrogate is asked, gathered into one grey box.
+
+    Parameters
+    ----------
+    program
+        The block that gets the grey box, ``cells``, when it is closed.
+    surrogate
+        Who answers.
+    outputs
+        Readings wanted, at every point the same.
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> problem = pyo.ConcreteModel()
+    >>> problem.limit = pyo.Var(["EX_glc__D_e", "EX_o2_e", "EX_ac_e"], initialize=5.0)
+    >>> problem.here = pyo.Block()
+    >>> points = Gathered(problem, load_surrogate("ecoli_ijo1366"), ["growth"])
+    >>> rates = points.cell(problem.here)(dict(problem.limit))
+    >>> points.close()
+    >>> round(rates["growth"].value, 2), problem.cells.get_external_model().n_outputs()
+    (0.34, 1)
+    """
+
+    def __init__(self, program: Any, surrogate: Surrogate, outputs: Sequence[str]) -> None:
+        self._program = program
+        self._surrogate = surrogate
+        self._names = tuple(dict.fromkeys(outputs))
+        self._blocks: list[Any] = []
+
+    def cell(self, block: Any) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+        """Who answers for the cell at one point; its variables go into the point's block."""
+
+        def asked(limits: Mapping[str, Any]) -> Mapping[str, Any]:
+            inputs, names = self._surrogate.inputs, self._names
+            block.network = network = pyo.Block(concrete=True)
+            network.limit = pyo.Var(inputs)
+            network.rate = pyo.Var(names)
+            network.limits = pyo.Constraint(inputs, rule=lambda b, exchange: b.limit[exchange] == limits[exchange])
+            predict = self._surrogate.answers(names)
+
+            def started() -> None:
+                values = {exchange: pyo.value(limits[exchange], exception=False) for exchange in inputs}
+                if all(value is not None and np.isfinite(value) for value in values.values()):
+                    network.limit.set_values(values)
+                    network.rate.set_values({name: float(rate) for name, rate in predict(values).items()})
+
+            network.started = started
+            started()
+            self._blocks.append(network)
+            return dict(network.rate)
+
+        return asked
+
+    def close(self) -> None:
+        """Tie the rates of all points to their limits."""
+        network = NetworkAtPoints(self._surrogate.layers(self._names), len(self._blocks))
+        self._program.cells = ExternalGreyBoxBlock(concrete=True)
+        self._program.cells.set_external_model(
+            network,
+            inputs=[block.limit[exchange] for block in self._blocks for exchange in self._surrogate.inputs],
+            outputs=[block.rate[name] for block in self._blocks for name in self._names],
+        )

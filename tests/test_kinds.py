@@ -1,0 +1,340 @@
+"""Kinds of problems: what may be chosen, limited and wished for, each against an answer known by hand or quadrature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmopt.control.compiled import Compiled
+from mmopt.control.controls import Control
+from mmopt.control.horizon import Horizon
+from mmopt.control.objective import Objective, least_time, productivity, worth, yield_on
+from mmopt.control.optimise import optimise
+from mmopt.control.pareto import pareto
+from mmopt.control.problem import Problem
+from mmopt.control.scenarios import optimise_cases
+from mmopt.control.start import feasible_start
+from mmopt.errors import InfeasibleError, StudyError
+from mmopt.reactor.accumulate import Accumulating
+from mmopt.reactor.system import Cell, Quantity
+from tests.published import ethanol, fastest, secreting
+from tests.systems import Bare, Pulled
+
+REST = {"x": 0.0, "v": 0.0}
+
+
+@dataclass(frozen=True)
+class Tank(Bare):
+    """A tank that is filled: volume' = strength x feed."""
+
+    states = (Quantity("volume", "L", lower=0.0),)
+    controls = (Quantity("feed", "L/h", lower=0.0),)
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return {"strength": 1.0}
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        return {"volume": parameters["strength"] * controls["feed"]}
+
+
+def pulled(**changes: Any) -> Problem:
+    known: dict[str, Any] = {
+        "system": Pulled(),
+        "initial": REST,
+        "horizon": Horizon(2.0, 10),
+        "controls": {"u": Control(-1.0, 1.0, unrest=0.0)},
+        "maximise": "x",
+    }
+    return Problem(**{**known, **changes})
+
+
+def tank(**changes: Any) -> Problem:
+    known: dict[str, Any] = {
+        "system": Tank(),
+        "initial": {"volume": 1.0},
+        "horizon": Horizon(2.0, 8),
+        "controls": {"feed": Control(0.0, 1.0, unrest=0.0)},
+        "maximise": "volume",
+    }
+    return Problem(**{**known, **changes})
+
+
+# what may be fixed and chosen
+
+
+def test_least_time_of_a_cart_from_rest_to_rest() -> None:
+    """1 m in 2 h: half of the way pulled, half braked."""
+    still = {"x": (1.0, 1.0), "v": (0.0, 0.0)}
+    plan = optimise(pulled(horizon=Horizon((0.5, 5.0), 20), maximise=least_time(), final=still))
+    assert plan.stats["choice"]["length"] == pytest.approx(2.0, abs=1.0e-6)
+    assert plan.stats["resimulated"] == pytest.approx(-2.0, abs=1.0e-6)
+
+
+def test_free_length_reaches_what_the_same_length_reaches_when_fixed() -> None:
+    compiled = Compiled(ethanol(30))
+    compiled.start(feasible_start(ethanol(30), None)[0])
+    assert compiled.solve().status.solved
+    free = compiled.plan()
+    compiled.change(length=free.stats["choice"]["length"])
+    assert compiled.solve(warm=True).status.solved
+    assert compiled.plan().final("amount") == pytest.approx(free.final("amount"), rel=1.0e-5)
+
+
+def test_start_that_may_be_chosen_is_chosen() -> None:
+    plan = optimise(tank(initial={"volume": (0.5, 1.5)}))
+    assert plan.stats["choice"]["initial"]["volume"] == pytest.approx(1.5, abs=1.0e-6)
+    assert plan.stats["resimulated"] == pytest.approx(3.5, abs=1.0e-5)
+
+
+def test_parameter_that_may_be_chosen_is_chosen() -> None:
+    plan = optimise(tank(parameters={"strength": (0.5, 2.0)}))
+    assert plan.stats["choice"]["parameters"]["strength"] == pytest.approx(2.0, abs=1.0e-6)
+    assert plan.stats["resimulated"] == pytest.approx(5.0, abs=1.0e-5)
+
+
+def test_fixed_end_is_reached_exactly() -> None:
+    plan = optimise(pulled(final={"v": (0.0, 0.0)}))
+    assert plan.final("v") == pytest.approx(0.0, abs=1.0e-8)
+    assert plan.final("x") == pytest.approx(1.0, abs=1.0e-6)
+
+
+# what a control may do
+
+
+def test_lines_have_no_jumps_and_are_replayed_as_lines() -> None:
+    plan = optimise(pulled(controls={"u": Control(-1.0, 1.0, shape="lines", unrest=0.0)}, final={"v": (0.0, 0.0)}))
+    assert len(plan.stats["controls"]["u"]) == 11
+    assert 0.9 < plan.final("x") < 1.0
+    assert plan.stats["resimulation_gap"] < 1.0e-4
+
+
+@pytest.mark.parametrize("shape", ["steps", "lines"])
+def test_control_changes_no_faster_than_it_may(shape: str) -> None:
+    move = Control(-1.0, 1.0, shape=shape, change=1.5, unrest=0.0)
+    plan = optimise(pulled(controls={"u": move}, final={"v": (0.0, 0.0)}))
+    assert np.abs(np.diff(plan.stats["controls"]["u"])).max() == pytest.approx(1.5 * 0.2, abs=1.0e-6)
+
+
+def test_control_rests_outside_its_windows() -> None:
+    plan = optimise(tank(controls={"feed": Control(0.0, 1.0, windows=((0.5, 1.1),), unrest=0.0)}))
+    assert plan.stats["controls"]["feed"] == pytest.approx([0, 0, 1, 1, 0, 0, 0, 0], abs=1.0e-6)
+
+
+def test_windows_need_a_fixed_length() -> None:
+    with pytest.raises(StudyError, match="windows of control 'feed' need a fixed length"):
+        tank(horizon=Horizon((1.0, 2.0)), controls={"feed": Control(0.0, 1.0, windows=((0.0, 1.0),))})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ({"shape": "waves"}, "shape 'waves' is unknown"),
+        ({"change": 0.0}, "cannot change by 0"),
+        ({"windows": ((2.0, 1.0),)}, "window from 2 h to 1 h is none"),
+        ({"unrest": float("nan")}, "cannot cost nan"),
+    ],
+)
+def test_control_that_makes_no_sense_is_refused(numbers: dict[str, Any], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        Control(0.0, 1.0, **numbers)
+
+
+# what may be wished for
+
+
+def test_productivity_is_gain_over_time() -> None:
+    """Filling costs nothing and starts at 1 L: every hour gains the same, so that any length does."""
+    plan = optimise(tank(horizon=Horizon((1.0, 3.0), 8), maximise=productivity("volume")))
+    assert plan.stats["optimum"] == pytest.approx(1.0, abs=1.0e-6)
+
+
+def test_price_on_time_shortens_a_batch() -> None:
+    dear = worth({"volume": 1.0, "time": -2.0})
+    plan = optimise(tank(horizon=Horizon((1.0, 3.0), 8), maximise=dear))
+    assert plan.stats["choice"]["length"] == pytest.approx(1.0, abs=1.0e-6)
+    assert plan.stats["optimum"] == pytest.approx(0.0, abs=1.0e-5)
+
+
+def test_yield_and_any_expression_see_the_start() -> None:
+    doubled = yield_on("volume", lambda end, start: start["volume"])
+    assert optimise(tank(maximise=doubled)).stats["optimum"] == pytest.approx(2.0, abs=1.0e-5)
+    squared = Objective("squared", "L2", lambda end, start: -((end["volume"] - 2.2) ** 2))
+    assert optimise(tank(maximise=squared)).final("volume") == pytest.approx(2.2, abs=1.0e-3)
+
+
+def test_integral_along_the_way_is_a_state() -> None:
+    """Least of the integral of u^2 that moves the cart by 1 in 2 h from rest to rest is 12 / 2^3 (a parabola of speed)."""
+    effort = Accumulating(Pulled(), Quantity("effort", "m2/h3"), lambda seen: seen["u"] ** 2)
+    problem = pulled(
+        system=effort,
+        initial={**REST, "effort": 0.0},
+        horizon=Horizon(2.0, 40),
+        controls={"u": Control(-3.0, 3.0, shape="lines", unrest=0.0)},
+        maximise=worth({"effort": -1.0}),
+        final={"x": (1.0, 1.0), "v": (0.0, 0.0)},
+    )
+    assert optimise(problem).stats["resimulated"] == pytest.approx(-12.0 / 8.0, rel=1.0e-4)
+
+
+def test_total_of_a_name_that_is_taken_is_refused() -> None:
+    with pytest.raises(StudyError, match="has a 'x' already"):
+        Accumulating(Pulled(), Quantity("x", "m"), lambda seen: seen["u"])
+
+
+# limits that may be broken
+
+
+def test_soft_limit_is_broken_as_far_as_its_price_allows() -> None:
+    kept = optimise(tank(limits={"volume": (None, 2.0)}, soft={"volume": 1.0e3}))
+    cheap = optimise(tank(limits={"volume": (None, 2.0)}, soft={"volume": 1.0e-3}))
+    assert kept.final("volume") == pytest.approx(2.0, abs=1.0e-3)
+    assert cheap.final("volume") == pytest.approx(3.0, abs=1.0e-3)
+
+
+@pytest.mark.parametrize(
+    ("soft", "says"), [({"biomass": 1.0}, "no soft limit 'biomass'"), ({"volume": 0.0}, "above 0")]
+)
+def test_soft_limit_that_makes_no_sense_is_refused(soft: dict[str, float], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        tank(limits={"volume": (None, 2.0)}, soft=soft)
+
+
+# collocation
+
+
+@pytest.mark.parametrize("scheme", ["radau", "legendre"])
+@pytest.mark.parametrize("points", [1, 2, 3, 4, 5])
+def test_every_collocation_reaches_the_analytic_optimum(scheme: str, points: int) -> None:
+    plan = optimise(pulled(horizon=Horizon(2.0, 10, points, scheme)))
+    assert plan.final("x") == pytest.approx(
+        2.2 if (scheme, points) == ("radau", 1) else 2.0, abs=1.0e-6
+    )  # implicit Euler
+    assert plan.stats["resimulated"] == pytest.approx(2.0, abs=1.0e-4)
+
+
+def test_singular_arc_is_found_between_its_bangs() -> None:
+    problem, hours = fastest(60)
+    assert optimise(problem).stats["choice"]["length"] == pytest.approx(hours, rel=1.0e-3)
+
+
+def test_finer_mesh_brings_collocation_and_integration_together() -> None:
+    coarse = ethanol(12)
+    assert optimise(coarse).stats["resimulation_gap"] > 5.0e-4
+    fine = optimise(coarse, tolerance=5.0e-4)
+    assert fine.stats["resimulation_gap"] < 5.0e-4
+    assert fine.stats["elements"] > 12
+
+
+def test_best_of_several_starts_is_kept() -> None:
+    plan = optimise(secreting(40), starts=3)
+    reached = [each["reached"] for each in plan.stats["starts"]]
+    assert len(reached) == 3
+    assert plan.stats["optimum"] == max(reached)
+
+
+# once compiled, solved again
+
+
+def test_compiled_problem_takes_new_data() -> None:
+    compiled = Compiled(tank(limits={"volume": (None, None)}))
+    compiled.solve()
+    compiled.change(initial={"volume": 2.0}, length=1.0, limits={"volume": (None, 2.5)}, controls={"feed": (0.0, 5.0)})
+    assert compiled.solve(warm=True).status.solved
+    assert compiled.plan().final("volume") == pytest.approx(2.5, abs=1.0e-6)
+    assert compiled.plan().time[-1] == 1.0
+
+
+def test_compiled_problem_takes_no_new_structure() -> None:
+    compiled = Compiled(tank())
+    with pytest.raises(StudyError, match="has no limits of volume"):
+        compiled.change(limits={"volume": (None, 2.0)})
+
+
+# several wishes, several cases
+
+
+def test_front_trades_one_quantity_for_another() -> None:
+    """Speed at the end for way: with v(2) >= w the cart must have been pulled all along for w = 2, and may brake for w = 0."""
+    front = pareto(pulled(maximise=worth({"x": -1.0}), final={"v": (0.0, None)}), "v", points=4)
+    speeds, ways = front.points.T
+    assert front.missed == {}
+    assert np.all(np.diff(speeds) > 0.0)
+    assert np.all(np.diff(ways) <= 1.0e-6)
+    assert (speeds[-1], ways[-1]) == (pytest.approx(2.0, abs=1.0e-5), pytest.approx(-2.0, abs=1.0e-4))
+
+
+def test_front_over_nothing_known_is_refused() -> None:
+    with pytest.raises(StudyError, match="no quantity 'speed'"):
+        pareto(pulled(), "speed")
+
+
+def test_one_feed_keeps_the_limit_in_every_case() -> None:
+    problem = tank(limits={"volume": (None, 3.0)})
+    weak, strong = optimise_cases(problem, [{"strength": 0.5}, {"strength": 2.0}])
+    assert weak.stats["controls"]["feed"] == pytest.approx(strong.stats["controls"]["feed"], abs=1.0e-6)
+    assert strong.final("volume") == pytest.approx(3.0, abs=1.0e-5)
+    assert weak.final("volume") == pytest.approx(1.5, abs=1.0e-5)
+
+
+def test_worst_case_is_as_good_as_it_can_be() -> None:
+    """Near 2 L: the mean of both cases wants all of them near, the worst only the farthest."""
+    near = Objective("near", "L", lambda end, start: -((end["volume"] - 2.0) ** 2))
+    cases = [{"strength": 0.5}, {"strength": 1.5}]
+    plans = optimise_cases(tank(maximise=near), cases, worst=True)
+    assert plans[0].stats["optimum"] == pytest.approx(plans[1].stats["optimum"], abs=1.0e-4)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+    with pytest.raises(StudyError, match="2 cases need as many weights"):
+        optimise_cases(tank(), [{}, {}], weights=weights)
+
+
+# wishes that cannot be met
+
+
+def test_target_out_of_reach_is_named_with_what_is_missing() -> None:
+    with pytest.raises(
+        InfeasibleError, match=r"volume at the end is 2 L below the lowest allowed, 5 L, held there by.*highest feed, 1"
+    ):
+        optimise(tank(final={"volume": (5.0, None)}))
+
+
+def test_start_beyond_a_limit_is_named() -> None:
+    with pytest.raises(InfeasibleError, match=r"above the highest allowed, 0.5 L \(it begins at 1 L\)"):
+        optimise(tank(limits={"volume": (None, 0.5)}))
+
+
+def test_limits_that_conflict_are_named() -> None:
+    with pytest.raises(
+        InfeasibleError, match="volume at the end is 1 L below the lowest allowed, 3 L, held there by volume"
+    ):
+        optimise(tank(limits={"volume": (None, 2.0)}, final={"volume": (3.0, None)}))
+
+
+def test_feed_of_nothing_with_a_target_is_named() -> None:
+    with pytest.raises(InfeasibleError, match=r"volume at the end is 1 L below .* controls that leave no choice"):
+        optimise(tank(controls={"feed": (0.0, 0.0)}, final={"volume": (2.0, None)}))
+
+
+# what limits are worth
+
+
+def test_multiplier_says_what_one_more_unit_is_worth() -> None:
+    plan = optimise(tank(limits={"volume": (None, 2.0)}))
+    (bound,) = [each for each in plan.stats["binding"] if each["name"] == "volume"]
+    assert bound["worth"] == pytest.approx(1.0, abs=1.0e-4)
+    assert "volume is held at the highest allowed, 2 L" in bound["text"]
+    assert "one L more is worth 1 L" in bound["text"]
+
+
+def test_range_of_a_control_has_its_worth_too() -> None:
+    plan = optimise(tank())
+    (bound,) = plan.stats["binding"]
+    assert (bound["name"], bound["side"], bound["worth"]) == ("feed", "highest", pytest.approx(2.0, abs=1.0e-4))
+    assert bound["spans"] == ((0.0, 2.0),)
