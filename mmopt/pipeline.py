@@ -51,6 +51,9 @@ _PARITY_SEED: Final = 20260101
 _LABELS_A_REGION: Final = 6
 """Labels that the program solves in the time that one more region takes to find."""
 
+_NO_MARGIN: Final = 1.0e-6
+"""Part of a scale below which a margin is none."""
+
 _STARTS: Final = 4
 """Feeds an optimisation is started from: with non-negative weights two of ten random ones ended 4 % below the rest."""
 
@@ -286,12 +289,17 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
         judged = run.keep("replay", replay(problem, plan, atlas.program))
     keys = ("solver", "iterations", "solves", "solve_seconds", "build_seconds", "variables", "constraints")
     units = {name: each.unit for name, each in problem.watchable.items()}
-    drawn = [f"{name} by {margin:.2g} {units[name]}" for name, margin in plan.stats["margins"].items()]
+    drawn = [
+        f"{name} by {margin:.2g} {units[name]}"
+        for name, margin in plan.stats["margins"].items()
+        if margin > _NO_MARGIN * problem.watchable[name].scale
+    ]
     run.summary["optimisation"] = {
         "status": plan.status.value,
         **{key: plan.stats[key] for key in keys},
         "limits moved by up to": ", ".join(drawn) or "none",
     }
+    run.summary["binding"] = [each["text"] for each in plan.stats["binding"]]
     run.summary["gaps"] = {"resimulation": plan.stats["resimulation_gap"], "replay": judged.stats["replay_gap"]}
     run.summary["violations"] = _violations(judged, problem.limits)
     return plan, judged

@@ -30,6 +30,7 @@ _PARTS: Final[Mapping[str, tuple[type, type]]] = {
     "violations": (list, dict),
     "limits": (dict, list),
     "optimisation": (dict, object),
+    "binding": (list, str),
     "nmpc": (dict, object),
     "starvation": (dict, object),
     "surrogate": (dict, object),
@@ -222,6 +223,8 @@ def _course(run: _Run) -> str:
     if rates:
         what = "Rates of the cell along the same trajectories; negative is consumed."
         pictures += _figure(run, "rates", plot_trajectories(runs, rates), what, {})
+    if run.part("binding"):
+        pictures += "<h3>Limits that bind</h3>" + page.bullets(run.part("binding"))
     return facts + pictures
 
 

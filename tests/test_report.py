@@ -53,6 +53,7 @@ SUMMARY: dict[str, Any] = {
     "gaps": {"resimulation": 0.0006, "replay": 0.0063},
     "violations": [{"limit": "acetate", "allowed": 0.3, "reached": 0.3021, "relative": 0.007, "unit": "g/L"}],
     "optimisation": {"status": "solved to optimality", "iterations": 27, "seconds": 0.41, "variables": 1764},
+    "binding": ["acetate is held at the highest allowed, 0.3 g/L (2.0 to 9.5 h): one g/L more is worth 1.2 g"],
     "nmpc": {
         "disturbance": "oxygen transfer falls by 20 %",
         "ratio": 0.852,
@@ -220,6 +221,10 @@ def test_page_says_that_no_limit_is_broken_only_if_that_was_checked(tmp_path: Pa
     assert sentence not in Page(write_report(save_summary(tmp_path, gaps={"replay": 0.01}))).text
 
 
+def test_limits_that_bind_stand_with_their_worth(page: Page) -> None:
+    assert "Limits that bind acetate is held at the highest allowed, 0.3 g/L (2.0 to 9.5 h)" in page.text
+
+
 def test_a_complete_run_misses_nothing(page: Page) -> None:
     assert "Not in this run" not in page.text
 
@@ -276,6 +281,7 @@ def test_text_from_the_run_cannot_become_markup(tmp_path: Path) -> None:
         "gaps": {evil: evil},
         "violations": [{"limit": evil, "relative": evil}],
         "optimisation": {"status": evil},
+        "binding": [evil],
         "nmpc": {"disturbance": evil, "ratio": evil},
         "starvation": {"text": evil, evil: evil},
         "timings": {evil: evil},

@@ -59,30 +59,40 @@ def binding(compiled: Compiled) -> tuple[Binding, ...]:
     program, problem, multiplier = compiled.program, compiled.problem, compiled.ipopt.multiplier
     known, objective, hours = problem.watchable, problem.objective, program.length.value
     scales = {**{name: each.scale for name, each in known.items()}, **problem.scales}
+    element = float(np.max(np.diff(problem.horizon.fractions()))) * hours
     found = []
     for name, pair in problem.limits.items():
         times = list(program.inner)
         pushes = np.array([multiplier(program.watched[name, t]) for t in times])
-        found += _sides(name, known[name].unit, pair, np.array([0.0, *times]) * hours, pushes, objective.scale)
+        found += _sides(name, known[name].unit, pair, np.array([0.0, *times]) * hours, pushes, objective.scale, element)
     for name, pair in problem.final.items():
         pushes = np.array([multiplier(program.at_end[name])])
-        found += _sides(name, known[name].unit, pair, np.array([hours, hours]), pushes, objective.scale)
+        found += _sides(name, known[name].unit, pair, np.array([hours, hours]), pushes, objective.scale, 0.0)
     edges = problem.horizon.fractions() * hours
     units = {each.name: each.unit for each in problem.system.controls}
     for name, move in problem.moves.items():
         numbers = [number for which, number in program.control if which == name]
         pushes = np.array([multiplier(program.control[name, number]) for number in numbers]) / problem.scales[name]
         places = edges if len(numbers) < len(edges) else np.append(edges[:1], edges)
-        found += _sides(name, units[name], (move.low, move.high), places, pushes, objective.scale)
+        found += _sides(name, units[name], (move.low, move.high), places, pushes, objective.scale, 0.0)
     told = [Binding(*each, objective.unit) for each in found]
     kept = [each for each in told if each.worth * scales[each.name] > _WORTH * objective.scale]
     return tuple(sorted(kept, key=lambda each: -each.worth * scales[each.name]))
 
 
 def _sides(
-    name: str, unit: str, pair: tuple[float | None, float | None], edges: np.ndarray, pushes: np.ndarray, scale: float
+    name: str,
+    unit: str,
+    pair: tuple[float | None, float | None],
+    edges: np.ndarray,
+    pushes: np.ndarray,
+    scale: float,
+    gap: float,
 ) -> list[tuple[str, str, float, str, tuple[tuple[float, float], ...], float]]:
-    """Lowest and highest limit of one quantity, where their multipliers push; a point stands for the time before it."""
+    """Lowest and highest limit of one quantity, where their multipliers push; a point stands for the time before it.
+
+    Within an element a limit may bind at its end alone, so that gaps up to ``gap`` count as bound, too.
+    """
     found = []
     for side, limit, push in (("lowest", pair[0], -pushes), ("highest", pair[1], pushes)):
         push = np.maximum(push, 0.0)
@@ -91,7 +101,7 @@ def _sides(
         spans: list[tuple[float, float]] = []
         for number in np.flatnonzero(push > _BINDS * push.max()).tolist():
             low, high = float(edges[number]), float(edges[number + 1])
-            if spans and abs(spans[-1][1] - low) < 1.0e-9:
+            if spans and low - spans[-1][1] < gap + 1.0e-9:
                 spans[-1] = (spans[-1][0], high)
             else:
                 spans.append((low, high))

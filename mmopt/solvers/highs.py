@@ -33,6 +33,15 @@ _STATUS: Final = {
 }
 
 
+class _Silent(highspy.Highs):  # type: ignore[misc]
+    """HiGHS that says nothing: from 1.16 on it prints a banner as soon as its callbacks are set, before options can be."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Set the callbacks, silenced."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
 class Simplex:
     """min cost'x with row_lower <= A x <= row_upper and lower <= x <= upper, warm-started from its last basis.
 
@@ -63,7 +72,7 @@ class Simplex:
         program.a_matrix_.start_ = matrix.indptr
         program.a_matrix_.index_ = matrix.indices
         program.a_matrix_.value_ = matrix.data
-        self._highs = highspy.Highs()
+        self._highs = _Silent()
         for option, value in _OPTIONS.items():
             self._highs.setOptionValue(option, value)
         self._highs.passModel(program)
