@@ -75,7 +75,8 @@ def optimise(
         the plan's, until they are kept on the judge; see `mmopt.control.margins`.
     refine
         Whether the surrogate is to learn along the plan, and the problem to be solved again, until the judge, an `Atlas`,
-        agrees; see `mmopt.control.refine`.
+        agrees; see `mmopt.control.refine`. The plan on which they agree best is kept; ``stats["refined"]`` tells the gap of
+        every round, and whether they agreed.
     agreement
         Largest part of the objective by which plan and judge may then differ.
     options
@@ -104,14 +105,16 @@ def optimise(
     if not isinstance(judge, Atlas) or surrogate is None:
         raise StudyError("to refine, give a surrogate, and judge= an Atlas, which has the exact labels")
     plan, rounds = first, [first.stats["judged_gap"]]
-    while rounds[-1] > agreement and len(rounds) <= _ROUNDS:
+    best = first
+    while best.stats["judged_gap"] > agreement and len(rounds) <= _ROUNDS:
         surrogate = learn_along(surrogate, judge, uptake_limits(problem, replay(problem, plan, judge), judge.domain))
-        again = _optimised(
+        plan = _optimised(
             problem, surrogate, controls_of(plan), 1, seed, tolerance, judge, options, bundled, formulation
         )
-        rounds.append(again.stats["judged_gap"])
-        plan = again
-    return Trajectory(plan.data, plan.status, {**plan.stats, "refined": rounds})
+        rounds.append(plan.stats["judged_gap"])
+        best = min(best, plan, key=lambda each: each.stats["judged_gap"])
+    told = {"gaps": rounds, "agreed": best.stats["judged_gap"] <= agreement}
+    return Trajectory(best.data, best.status, {**best.stats, "refined": told})
 
 
 def _optimised(
