@@ -33,8 +33,8 @@ from mmopt import (
     optimise,
     transcribe,
 )
+from mmopt.control.program import set_data, start_from
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import set_data, start_from
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study import read_study
 from tests.published import ethanol, fastest, penicillin, secreting

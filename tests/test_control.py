@@ -13,18 +13,22 @@ from mmopt.control.horizon import Horizon
 from mmopt.control.optimise import optimise
 from mmopt.control.plan import controls_of, replay
 from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.program import read_controls, start_from
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import read_controls, start_from, transcribe
+from mmopt.control.transcribe import transcribe
 from mmopt.errors import DomainError, InfeasibleError, SolverError, StudyError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
+from mmopt.metabolism.reading import read_network
+from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.feeds import StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study import read_study
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.surrogate_file import load_surrogate
 from tests.systems import Pulled
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
@@ -137,6 +141,37 @@ def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> 
     impossible = replace(problem, limits={"oxygen_saturation": (99.0, None)})
     with pytest.raises(InfeasibleError, match="oxygen_saturation"):
         optimise(impossible, surrogate, bundled=True)
+
+
+def test_mesh_too_coarse_for_limits_that_a_simulation_keeps_is_made_finer(surrogate: Surrogate) -> None:
+    """The batch alone keeps 32 % of oxygen; polynomials over 46 min, at its peak of uptake, do not."""
+    start = {"volume": 2.4, "biomass": 0.749, "glucose": 7.25, "acetate": 0.416, "oxygen": 0.2}
+    limits = {"oxygen_saturation": (32.0, None)}
+    tight = Problem(
+        ecoli_fed_batch(), start, Horizon(15.3, 20), {"feed": (0.0, 0.183)}, limits, parameters={"kla": 458.0}
+    )
+    plan = optimise(tight, surrogate)
+    assert (plan.stats["finer"], plan.stats["elements"]) == (1, 40)
+
+
+def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    core, cell = read_network("textbook"), load_surrogate("ecoli_textbook")
+    start = {"volume": 2.0, "biomass": 1.0, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
+    problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 3, 2), {"feed": (0.0, 0.02)})
+    atlas = Atlas(core, cell.domain)
+    monkeypatch.setattr("mmopt.control.optimise._ROUNDS", 1)
+    plan = optimise(problem, cell, judge=atlas, refine=True, agreement=1.0e-9)
+    gaps = plan.stats["refined"]["gaps"]
+    assert len(gaps) == 2
+    assert plan.stats["judged_gap"] == min(gaps)
+    assert plan.stats["refined"]["agreed"] is False
+    agreed = optimise(problem, cell, judge=atlas, refine=True, agreement=2.0 * gaps[0])
+    assert agreed.stats["refined"] == {"gaps": [gaps[0]], "agreed": True}
+
+
+def test_refining_needs_an_atlas_before_anything_is_solved(problem: Problem, surrogate: Surrogate) -> None:
+    with pytest.raises(StudyError, match="judge= an Atlas"):
+        optimise(problem, surrogate, refine=True)
 
 
 def test_contradictory_limits_are_refused_at_once(problem: Problem) -> None:

@@ -255,6 +255,16 @@ def test_compiled_problem_takes_no_new_structure() -> None:
         compiled.change(limits={"volume": (None, 2.0)})
 
 
+def test_compiled_control_keeps_its_shape() -> None:
+    with pytest.raises(StudyError, match="control 'feed' was compiled with another shape"):
+        Compiled(tank()).change(controls={"feed": Control(0.0, 1.0, shape="lines")})
+
+
+def test_compiled_problem_refuses_unknown_names() -> None:
+    with pytest.raises(StudyError, match="there is no state 'volme'; nearest known: volume"):
+        Compiled(tank()).change(initial={"volme": 2.0})
+
+
 # several wishes, several cases
 
 

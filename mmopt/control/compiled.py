@@ -12,7 +12,8 @@ import pyomo.environ as pyo
 from mmopt.control.controls import Control
 from mmopt.control.plan import read_plan
 from mmopt.control.problem import Given, Limits, Problem
-from mmopt.control.transcribe import EVERYWHERE, bound_limits, set_data, start_from, transcribe
+from mmopt.control.program import bound_limits, set_data, start_from
+from mmopt.control.transcribe import EVERYWHERE, transcribe
 from mmopt.errors import SolverError, StudyError
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
@@ -110,12 +111,13 @@ class Compiled:
         final: Limits | None = None,
         controls: Mapping[str, Control | tuple[float, float]] | None = None,
     ) -> None:
-        """Change data; what is not named stays.
+        """Change data; what is not named stays, and so does all of a control but its range if a range is given.
 
         Raises
         ------
         StudyError
-            If a name is unknown, a number is not finite, or something is to be limited or chosen that was not before.
+            If a name is unknown, a number is not finite, something is to be limited that was not before, or a control is to
+            have another shape, fastest change or price of unrest.
         """
         before = self.problem
         changed = replace(
@@ -125,7 +127,7 @@ class Compiled:
             horizon=before.horizon if length is None else replace(before.horizon, length=length),
             limits={**before.limits, **(limits or {})},
             final={**before.final, **(final or {})},
-            controls={**before.controls, **(controls or {})},
+            controls={**before.controls, **_ranged(before, controls or {})},
         )
         for kind, new, old in (
             ("limits", changed.limits, before.limits),
@@ -135,6 +137,12 @@ class Compiled:
                 named = ", ".join(sorted(set(new) - set(old)))
                 raise StudyError(
                     f"the compiled problem has no {kind} of {named}; name them, as (None, None), when it is made"
+                )
+        for name, move in changed.moves.items():
+            if replace(move, **_range_of(before.moves[name])) != before.moves[name]:
+                raise StudyError(
+                    f"control '{name}' was compiled with another shape, fastest change or price of unrest; compile the "
+                    "problem anew"
                 )
         set_data(self.program, changed, initial=initial, length=length, parameters=parameters)
         bound_limits(self.program, changed)
@@ -152,6 +160,20 @@ class Compiled:
     def plan(self, status: Status = Status.OPTIMAL) -> Trajectory:
         """The present values as a plan."""
         return read_plan(self.program, self.problem, self.surrogate, status)
+
+
+def _ranged(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:
+    """Ranges as the controls they were, with these ranges; names nobody knows are left for the problem to refuse."""
+    moves = problem.moves
+    return {
+        name: replace(moves[name], low=given[0], high=given[1]) if isinstance(given, tuple) and name in moves else given
+        for name, given in controls.items()
+    }
+
+
+def _range_of(move: Control) -> dict[str, Any]:
+    """What of a control is a bound, and may change."""
+    return {"low": move.low, "high": move.high, "windows": move.windows}
 
 
 def door(

@@ -6,7 +6,8 @@ from typing import Final
 import pyomo.environ as pyo
 
 from mmopt.control.problem import Problem
-from mmopt.control.transcribe import shared, transcribe
+from mmopt.control.program import shared
+from mmopt.control.transcribe import transcribe
 from mmopt.surrogate.surrogate import Surrogate
 
 _ELEMENTS: Final = 2

@@ -16,10 +16,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.control.compiled import Compiled
-from mmopt.control.problem import Limits, Problem, limits_broken
+from mmopt.control.problem import Limits, Problem
+from mmopt.control.start import keeps
 from mmopt.control.transcribe import END, EVERYWHERE
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
+
+_AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
@@ -89,7 +92,8 @@ class Elastic:
     def __str__(self) -> str:
         """Say which limits conflict, and by how much."""
         told = "; ".join(str(each) for each in self.broken)
-        others = [each for each in self.against if each not in {one.name for one in self.broken}]
+        broken = {one.name + (_AT_END if one.at_end else "") for one in self.broken}
+        others = [each for each in self.against if each not in broken]
         because = f", held there by {', '.join(others)}" if others else ""
         return f"at the least, {told}{because}"
 
@@ -116,15 +120,15 @@ def elastic(
     if not problem.chosen and all(move.low == move.high for move in problem.moves.values()):
         broken = _broken_in(problem, guess, problem.final)  # nothing can be chosen: the simulation is all there is
         return Elastic(guess, broken, ("controls that leave no choice",)) if broken else None
-    simulated = not limits_broken(guess, problem.limits)
-    for soft in ([END] if simulated and problem.final else []) + [EVERYWHERE]:
+    ends_first = [END] if problem.final and keeps(problem, guess) else []
+    for soft in (*ends_first, EVERYWHERE):
         compiled = Compiled(problem, surrogate, price=_PRICE, soft=soft, options=options, aim=False)
         compiled.start(guess)
         solve = compiled.solve()
         if solve.status.solved:
             return Elastic(compiled.plan(solve.status), tuple(_broken(compiled)), tuple(_against(compiled)))
     broken = _broken_in(problem, guess, {})
-    return Elastic(guess, broken, ("controls as low as they may be",)) if broken else None
+    return Elastic(guess, broken, ("the most careful controls that a simulation found",)) if broken else None
 
 
 def _broken_in(problem: Problem, made: Trajectory, final: Limits) -> tuple[Broken, ...]:
@@ -186,9 +190,7 @@ def _against(compiled: Compiled) -> list[str]:
         if sum(abs(multiplier(program.watched[name, t])) for t in program.inner) * known[name].scale > _PUSHES
     ]
     found += [
-        f"{name} at the end"
-        for name in problem.final
-        if abs(multiplier(program.at_end[name])) * known[name].scale > _PUSHES
+        name + _AT_END for name in problem.final if abs(multiplier(program.at_end[name])) * known[name].scale > _PUSHES
     ]
     for name, move in problem.moves.items():
         pushes = np.array([multiplier(program.control[name, at]) for n, at in program.control if n == name])

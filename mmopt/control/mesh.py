@@ -1,11 +1,11 @@
 """A finer mesh where a collocation errs: elements whose end an integrator places elsewhere are cut."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from mmopt.control.horizon import Horizon
 from mmopt.control.plan import controls_of
 from mmopt.control.problem import Problem
 from mmopt.reactor.simulate import simulate
@@ -39,8 +39,8 @@ def local_errors(problem: Problem, plan: Trajectory, metabolism: Metabolism | No
     return np.array(found)
 
 
-def finer(problem: Problem, plan: Trajectory, metabolism: Metabolism | None, wanted: float) -> Problem:
-    """Cut the elements of a problem in which its plan errs most.
+def finer(problem: Problem, plan: Trajectory, metabolism: Metabolism | None, wanted: float) -> Horizon:
+    """Cut the elements of a horizon in which a plan errs most.
 
     Parameters
     ----------
@@ -54,4 +54,4 @@ def finer(problem: Problem, plan: Trajectory, metabolism: Metabolism | None, wan
     share = max(wanted / len(errors), 1.0e-14)
     pieces = np.clip(np.ceil((errors / share) ** (1.0 / order)), 1, _MOST_PIECES).astype(int)
     pieces = np.where(errors >= _SHARE * errors.max(), np.maximum(pieces, 2), 1)
-    return replace(problem, horizon=problem.horizon.cut(pieces.tolist()))
+    return problem.horizon.cut(pieces.tolist())

@@ -15,8 +15,8 @@ import numpy as np
 from mmopt.control.compiled import Compiled
 from mmopt.control.plan import profile_of
 from mmopt.control.problem import Problem
+from mmopt.control.program import read_controls, read_states
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import read_controls, read_states
 from mmopt.errors import MmoptError, StudyError
 from mmopt.reactor.feeds import Profile
 from mmopt.results import Trajectory, trajectory

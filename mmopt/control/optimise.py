@@ -6,21 +6,23 @@ controls, and with a judge its limits are drawn in until they are kept there.
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyomo.environ as pyo
 
 from mmopt.control.compiled import Compiled
 from mmopt.control.elastic import elastic
+from mmopt.control.horizon import Horizon
 from mmopt.control.judgement import outside, planned
 from mmopt.control.margins import Margins, drawn_in, keep_limits
 from mmopt.control.mesh import finer
-from mmopt.control.plan import controls_of, replay
+from mmopt.control.plan import controls_of, integrated, replay
 from mmopt.control.problem import Problem
+from mmopt.control.program import tighten
 from mmopt.control.refine import learn_along, uptake_limits
-from mmopt.control.start import feasible_start
+from mmopt.control.start import feasible_start, keeps
 from mmopt.control.starts import wishes
-from mmopt.control.transcribe import tighten
 from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.reactor.feeds import Profile
@@ -69,7 +71,8 @@ def optimise(
     seed
         Of the starts at random.
     tolerance
-        If given, the mesh is made finer until the optimum and an integration of its controls agree to this part.
+        If given, the mesh is made finer until the optimum and an integration of its controls agree to this part, six times at
+        most; ``resimulation_gap`` tells how far it came.
     judge
         If given, the plan is replayed on it, and limits are moved, element by element, by what lies between its view and
         the plan's, until they are kept on the judge; see `mmopt.control.margins`.
@@ -99,58 +102,69 @@ def optimise(
     SolverError
         If Ipopt ends otherwise without an optimum.
     """
-    first = _optimised(problem, surrogate, start, starts, seed, tolerance, judge, options, bundled, formulation)
+    how = _How(starts, seed, tolerance, judge, options, bundled, formulation)
     if not refine:
-        return first
+        return _optimised(problem, surrogate, start, how)
     if not isinstance(judge, Atlas) or surrogate is None:
         raise StudyError("to refine, give a surrogate, and judge= an Atlas, which has the exact labels")
-    plan, rounds = first, [first.stats["judged_gap"]]
-    best = first
-    while best.stats["judged_gap"] > agreement and len(rounds) <= _ROUNDS:
+    best = plan = _optimised(problem, surrogate, start, how)
+    gaps = [plan.stats["judged_gap"]]
+    while best.stats["judged_gap"] > agreement and len(gaps) <= _ROUNDS:
         surrogate = learn_along(surrogate, judge, uptake_limits(problem, replay(problem, plan, judge), judge.domain))
-        plan = _optimised(
-            problem, surrogate, controls_of(plan), 1, seed, tolerance, judge, options, bundled, formulation
-        )
-        rounds.append(plan.stats["judged_gap"])
+        plan = _optimised(problem, surrogate, controls_of(plan), replace(how, starts=1))
+        gaps.append(plan.stats["judged_gap"])
         best = min(best, plan, key=lambda each: each.stats["judged_gap"])
-    told = {"gaps": rounds, "agreed": best.stats["judged_gap"] <= agreement}
+    told = {"gaps": gaps, "agreed": best.stats["judged_gap"] <= agreement}
     return Trajectory(best.data, best.status, {**best.stats, "refined": told})
 
 
+@dataclass(frozen=True)
+class _How:
+    """How an optimum is looked for, see `optimise`."""
+
+    starts: int
+    seed: int
+    tolerance: float | None
+    judge: Metabolism | None
+    options: Mapping[str, Any] | None
+    bundled: bool
+    formulation: str | None
+
+    def compiled(self, problem: Problem, surrogate: Surrogate | None) -> Compiled:
+        """The problem, compiled."""
+        return Compiled(problem, surrogate, options=self.options, bundled=self.bundled, formulation=self.formulation)
+
+
+class _TooCoarseError(SolverError):
+    """A simulation keeps the limits, and the collocation sees them broken whatever is done."""
+
+
 def _optimised(
-    problem: Problem,
-    surrogate: Surrogate | None,
-    start: Mapping[str, Profile] | None,
-    starts: int,
-    seed: int,
-    tolerance: float | None,
-    judge: Metabolism | None,
-    options: Mapping[str, Any] | None,
-    bundled: bool,
-    formulation: str | None,
+    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None, how: _How
 ) -> Trajectory:
     """The optimum with one surrogate."""
     begun = time.perf_counter()
-    compiled = Compiled(problem, surrogate, options=options, bundled=bundled, formulation=formulation)
+    compiled = how.compiled(problem, surrogate)
     built = time.perf_counter()
-    plan, tried = _best(compiled, start, starts, seed, options)
-    rounds = 0
-    while (
-        tolerance is not None and rounds < _FINER and replay(problem, plan, surrogate).stats["replay_gap"] > tolerance
-    ):
-        problem = finer(problem, plan, surrogate, tolerance)
-        again = Compiled(problem, surrogate, options=options, bundled=bundled, formulation=formulation)
-        again.solves = compiled.solves
-        compiled = again
-        plan = solved_from(compiled, plan, options)
-        rounds += 1
-    plan, margins, judged = _kept(compiled, plan, judge)
-    program = compiled.program
+    solves, rounds = compiled.solves, 0
+    try:
+        plan, tried = _best(compiled, start, how)
+    except _TooCoarseError:
+        compiled, rounds = _finer(compiled, how, problem.horizon.cut([2] * problem.horizon.elements)), 1
+        plan, tried = _best(compiled, start, how)
+    while how.tolerance is not None and rounds < _FINER:
+        if replay(compiled.problem, plan, surrogate).stats["replay_gap"] <= how.tolerance:
+            break
+        mesh = finer(compiled.problem, plan, surrogate, how.tolerance)
+        compiled, rounds = _finer(compiled, how, mesh), rounds + 1
+        plan = solved_from(compiled, plan, how.options)
+    plan, margins, judged = _kept(compiled, plan, how.judge)
+    problem, program = compiled.problem, compiled.program
     stats = {
         "solver": compiled.ipopt.name,
-        "iterations": sum(each.iterations for each in compiled.solves),
-        "solves": len(compiled.solves),
-        "solve_seconds": sum(each.seconds for each in compiled.solves),
+        "iterations": sum(each.iterations for each in solves),
+        "solves": len(solves),
+        "solve_seconds": sum(each.seconds for each in solves),
         "build_seconds": built - begun,
         "seconds": time.perf_counter() - begun,
         "variables": sum(1 for _ in program.component_data_objects(pyo.Var)),
@@ -161,14 +175,21 @@ def _optimised(
         "margins": {name: float(margin.max()) for name, margin in margins.items() if margin.max() > 0.0},
         "objective": {"name": problem.objective.name, "unit": problem.objective.unit},
         "outside": outside(problem, plan, surrogate),
-        **_integrated(problem, surrogate, plan),
+        **integrated(problem, plan, surrogate),
         **judged,
     }
     return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
+def _finer(compiled: Compiled, how: _How, horizon: Horizon) -> Compiled:
+    """The same problem on another mesh; its solves are counted on."""
+    again = how.compiled(replace(compiled.problem, horizon=horizon), compiled.surrogate)
+    again.solves = compiled.solves
+    return again
+
+
 def _best(
-    compiled: Compiled, start: Mapping[str, Profile] | None, starts: int, seed: int, options: Mapping[str, Any] | None
+    compiled: Compiled, start: Mapping[str, Profile] | None, how: _How
 ) -> tuple[Trajectory, list[dict[str, Any]]]:
     """The best optimum of some starts, and what became of each.
 
@@ -181,10 +202,10 @@ def _best(
     tried: list[dict[str, Any]] = []
     best: Trajectory | None = None
     failed: InfeasibleError | SolverError | None = None
-    for number, wish in enumerate(wishes(problem, starts, seed)):
+    for number, wish in enumerate(wishes(problem, how.starts, how.seed)):
         guess, left = feasible_start(problem, surrogate, start if start and number == 0 else wish)
         try:
-            plan = solved_from(compiled, guess, options)
+            plan = solved_from(compiled, guess, how.options)
         except (InfeasibleError, SolverError) as error:
             failed = failed or error
             tried.append({"start_left": left, "status": type(error).__name__, "reached": None})
@@ -195,7 +216,7 @@ def _best(
     if best is None and failed is not None:
         raise failed
     if best is None:
-        raise StudyError(f"{starts} starts cannot be tried; use at least 1")
+        raise StudyError(f"{how.starts} starts cannot be tried; use at least 1")
     return best, tried
 
 
@@ -214,6 +235,11 @@ def solved_from(compiled: Compiled, guess: Trajectory, options: Mapping[str, Any
     least = elastic(compiled.problem, compiled.surrogate, guess, options)
     if least is None:
         raise SolverError(_ended(solve))
+    if least.broken and keeps(problem := compiled.problem, guess, problem.final):
+        raise _TooCoarseError(
+            f"a simulation keeps all limits, but with {problem.horizon.elements} elements no controls do: {least}; use more "
+            "elements"
+        )
     if least.broken:
         raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
     compiled.start(least.plan)
@@ -238,20 +264,13 @@ def _kept(compiled: Compiled, plan: Trajectory, judge: Metabolism | None) -> tup
 
     def again(drawn: Margins, last: Trajectory) -> Trajectory | None:
         tighten(compiled.program, problem, drawn)
-        careful, _ = feasible_start(drawn_in(problem, drawn), compiled.surrogate, controls_of(last))
+        settled = problem.settled(last.stats["choice"])
+        careful, _ = feasible_start(drawn_in(settled, drawn), compiled.surrogate, controls_of(last))
         compiled.start(careful)
         solve = compiled.solve()
         return planned(compiled, solve.status) if solve.status.solved else None
 
     kept = keep_limits(problem, plan, judge, again)
-    says = {f"judged{name}": kept.judged.stats[f"{key}"] for name, key in _JUDGED.items()}
+    seen = kept.judged.stats
+    says = {"judged": seen["replayed"], "judged_gap": seen["replay_gap"], "judged_broken": seen["broken"]}
     return kept.plan, kept.margins, says
-
-
-_JUDGED: Final = {"": "replayed", "_gap": "replay_gap", "_broken": "broken"}
-
-
-def _integrated(problem: Problem, surrogate: Surrogate | None, plan: Trajectory) -> dict[str, Any]:
-    """What the plan claims, what an integration of its controls reaches, and the gap."""
-    stats = replay(problem, plan, surrogate).stats
-    return {f"resimulat{'ed' if not name else 'ion' + name}": stats[key] for name, key in _JUDGED.items()}

@@ -18,7 +18,7 @@ from mmopt.control.compiled import Compiled
 from mmopt.control.judgement import planned
 from mmopt.control.objective import final
 from mmopt.control.optimise import solved_from
-from mmopt.control.plan import replay
+from mmopt.control.plan import integrated
 from mmopt.control.problem import Problem
 from mmopt.control.start import feasible_start
 from mmopt.errors import InfeasibleError, SolverError, StudyError
@@ -117,10 +117,5 @@ def pareto(
 
 
 def _told(problem: Problem, plan: Trajectory, surrogate: Surrogate | None, over: str) -> Trajectory:
-    made = replay(problem, plan, surrogate)
-    stats = {
-        "over": plan.final(over),
-        "resimulated": made.stats["replayed"],
-        "resimulation_gap": made.stats["replay_gap"],
-    }
+    stats = {"over": plan.final(over), **integrated(problem, plan, surrogate)}
     return Trajectory(plan.data, plan.status, {**plan.stats, **stats})

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmopt.control.controls import LINES, STEPS
 from mmopt.control.problem import Problem, limits_broken
-from mmopt.control.transcribe import read_choice, read_controls, read_states
+from mmopt.control.program import read_choice, read_controls, read_states
 from mmopt.errors import StudyError
 from mmopt.reactor.feeds import LineFeed, Profile, StepFeed
 from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
@@ -53,6 +53,16 @@ def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) ->
         "broken": limits_broken(made, settled.limits, settled.final),
     }
     return Trajectory(made.data, made.status, {**made.stats, **judged})
+
+
+def integrated(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> dict[str, Any]:
+    """What an integration of a plan's controls says, as `optimise` puts it into ``stats``."""
+    stats = replay(problem, plan, metabolism).stats
+    return {
+        "resimulated": stats["replayed"],
+        "resimulation_gap": stats["replay_gap"],
+        "resimulation_broken": stats["broken"],
+    }
 
 
 def controls_of(plan: Trajectory) -> dict[str, Profile]:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from mmopt.control.plan import read_plan, replay
+from mmopt.control.plan import integrated, read_plan
 from mmopt.control.problem import Problem
+from mmopt.control.program import shared, start_from
 from mmopt.control.start import feasible_start
-from mmopt.control.transcribe import shared, start_from, write
+from mmopt.control.transcribe import write
 from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.reactor.feeds import StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
-from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
@@ -67,24 +68,8 @@ def optimise_cases(
     """
     share = _checked(cases, weights)
     problems = [replace(problem, parameters={**problem.parameters, **case}) for case in cases]
-    program = pyo.ConcreteModel(name="one feed for several cases")
-    program.case = pyo.Block(
-        range(len(problems)), rule=lambda block, k: write(block, problems[k], surrogate, formulation=GREY_BOX)
-    )
+    program = _written(problem, problems, surrogate, share, worst)
     blocks = list(program.case.values())
-    first = shared(blocks[0], problem)
-    program.same = pyo.ConstraintList()
-    for block in blocks[1:]:
-        for ours, theirs in zip(first, shared(block, problem), strict=True):
-            program.same.add(ours == theirs)
-    if worst:
-        program.worst = pyo.Var(initialize=0.0)
-        program.least = pyo.Constraint(range(len(blocks)), rule=lambda m, k: m.worst <= blocks[k].aim)
-        aim: Any = program.worst
-    else:
-        aim = pyo.quicksum(part * block.aim for part, block in zip(share, blocks, strict=True))
-    broken = pyo.quicksum(part * block.broken for part, block in zip(share, blocks, strict=True))
-    program.cost = pyo.Objective(expr=-aim + blocks[0].unrest + broken)
     _start(problems, blocks, surrogate)
     if worst:
         program.worst.set_value(min(block.aim.value for block in blocks))
@@ -97,20 +82,42 @@ def optimise_cases(
         raise SolverError(
             f"the optimisation over {len(cases)} cases ended without an optimum: {solve.status.value} ({solve.ending})"
         )
-    plans = []
-    for block, each in zip(blocks, problems, strict=True):
-        plan = read_plan(block, each, surrogate, solve.status)
-        made = replay(each, plan, surrogate).stats
-        stats = {
-            "optimum": each.settled(plan.stats["choice"]).reached(plan),
-            "resimulated": made["replayed"],
-            "resimulation_gap": made["replay_gap"],
-            "resimulation_broken": made["broken"],
-            "iterations": solve.iterations,
-            "solve_seconds": solve.seconds,
-        }
-        plans.append(Trajectory(plan.data, plan.status, {**plan.stats, **stats}))
-    return plans
+    return [_plan(block, each, surrogate, solve) for block, each in zip(blocks, problems, strict=True)]
+
+
+def _written(
+    problem: Problem, problems: Sequence[Problem], surrogate: Surrogate | None, share: np.ndarray, worst: bool
+) -> pyo.ConcreteModel:
+    """All cases as one program, a block each, with the same controls and choices."""
+    program = pyo.ConcreteModel(name="one feed for several cases")
+    program.case = pyo.Block(
+        range(len(problems)), rule=lambda block, k: write(block, problems[k], surrogate, formulation=GREY_BOX)
+    )
+    first, *others = program.case.values()
+    program.same = pyo.ConstraintList()
+    for block in others:
+        for ours, theirs in zip(shared(first, problem), shared(block, problem), strict=True):
+            program.same.add(ours == theirs)
+    weighed = list(zip(share.tolist(), program.case.values(), strict=True))
+    aim: Any = pyo.quicksum(part * block.aim for part, block in weighed)
+    if worst:
+        program.worst = aim = pyo.Var(initialize=0.0)
+        program.least = pyo.Constraint(range(len(problems)), rule=lambda m, k: m.worst <= m.case[k].aim)
+    broken = pyo.quicksum(part * block.broken for part, block in weighed)
+    program.cost = pyo.Objective(expr=-aim + first.unrest + broken)
+    return program
+
+
+def _plan(block: Any, problem: Problem, surrogate: Surrogate | None, solve: Solve) -> Trajectory:
+    """The plan in one case."""
+    plan = read_plan(block, problem, surrogate, solve.status)
+    stats = {
+        "optimum": problem.settled(plan.stats["choice"]).reached(plan),
+        "iterations": solve.iterations,
+        "solve_seconds": solve.seconds,
+        **integrated(problem, plan, surrogate),
+    }
+    return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
 def _checked(cases: Sequence[Mapping[str, float]], weights: Sequence[float] | None) -> np.ndarray:

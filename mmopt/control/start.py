@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.control.problem import Problem, limits_broken
+from mmopt.control.problem import Limits, Problem, limits_broken
 from mmopt.reactor.feeds import ConstantFeed, Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
@@ -52,7 +52,7 @@ def feasible_start(
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
         kept, left = _cut(problem, surrogate, wanted, ahead)
         whole = _simulated(problem, surrogate, problem.start, kept, 0, problem.horizon.elements)
-        if _kept(whole, problem):
+        if keeps(problem, whole):
             break
     return whole, left
 
@@ -72,7 +72,7 @@ def _cut(
             for name, values in wanted.items():
                 kept[name][number] = low[name] + left[number] * (values[number] - low[name])
             tried = _simulated(problem, surrogate, state, kept, number, min(number + 1 + ahead, elements))
-            if _kept(tried, problem):
+            if keeps(problem, tried):
                 break
         trying = min(1.0, max(_REGROWTH * left[number], _CUT**_MOST_CUTS))
         end = problem.horizon.edges()[number + 1]
@@ -80,8 +80,9 @@ def _cut(
     return kept, float(left.mean())
 
 
-def _kept(made: Trajectory, problem: Problem) -> bool:
-    return max(limits_broken(made, problem.limits).values(), default=0.0) <= _SLIGHTLY
+def keeps(problem: Problem, made: Trajectory, final: Limits | None = None) -> bool:
+    """Whether a trajectory keeps a problem's limits, and those at the end if they are given, but for a trifle."""
+    return max(limits_broken(made, problem.limits, final).values(), default=0.0) <= _SLIGHTLY
 
 
 def _simulated(

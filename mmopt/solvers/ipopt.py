@@ -6,9 +6,8 @@ between solves is a variable with equal bounds, so that a new solve changes boun
 """
 
 import shutil
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +15,9 @@ from typing import Any, Final
 import casadi
 import numpy as np
 import pyomo.environ as pyo
-from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxBlock
-from pyomo.repn.plugins.nl_writer import NLWriter
 
 from mmopt.errors import SolverError
-from mmopt.solvers.dense import AtColumns, NetworkAtPoints
+from mmopt.solvers.statement import read_statement
 from mmopt.status import Status
 
 _STATUS: Final = {
@@ -108,44 +105,16 @@ class NonlinearProgram:
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
         self._options = {**_OPTIONS, **(options or {})}
-        boxes = list(problem.component_data_objects(ExternalGreyBoxBlock, active=True))
-        self._variables, builder = _read(problem, boxes)
-        self._g_lower, self._g_upper = np.array(builder.g_lb), np.array(builder.g_ub)
-        self._statement, self._derivatives = _stated(builder)
-        if boxes:
-            self._tie(boxes)
+        self._variables, self._statement = read_statement(problem)
+        self._derivatives = dict(self._statement.derivatives)
         self._solvers: dict[bool, casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}
         self._bounds_push: dict[int, float] = {}
 
-    def _tie(self, boxes: Sequence[Any]) -> None:
-        """Add the networks of grey boxes: what goes out equals what their functions of matrices make of what goes in."""
-        place = {id(variable): k for k, variable in enumerate(self._variables)}
-        for box in boxes:
-            for variable in (*box.inputs.values(), *box.outputs.values()):
-                if id(variable) not in place:  # in no equation but the network's
-                    place[id(variable)] = len(self._variables)
-                    self._variables.append(variable)
-        networks = []
-        for box in boxes:
-            network = box.get_external_model()
-            if not isinstance(network, NetworkAtPoints):
-                raise SolverError(
-                    f"the grey box '{box.name}' is no dense network; the bundled Ipopt knows no other kind"
-                )
-            inputs = np.array([place[id(each)] for each in box.inputs.values()]).reshape(network.points, -1)
-            outputs = [place[id(each)] for each in box.outputs.values()]
-            networks.append((AtColumns(network.layers, inputs, len(self._variables)), outputs))
-        ties = sum(len(outputs) for _, outputs in networks)
-        self._g_lower, self._g_upper = (
-            np.concatenate([side, np.zeros(ties)]) for side in (self._g_lower, self._g_upper)
-        )
-        self._statement, self._derivatives = _tied(self._statement, networks, len(self._variables))
-
     @property
     def size(self) -> tuple[int, int]:
         """Numbers of variables (data among them) and constraints."""
-        return len(self._variables), len(self._g_lower)
+        return len(self._variables), len(self._statement.lower)
 
     def solve(self, *, warm: bool = False) -> Solve:
         """Solve from the present values of the variables, and load the answer into them if there is one.
@@ -165,8 +134,8 @@ class NonlinearProgram:
             x0=np.clip(start, lower, upper),
             lbx=lower,
             ubx=upper,
-            lbg=self._g_lower,
-            ubg=self._g_upper,
+            lbg=self._statement.lower,
+            ubg=self._statement.upper,
             **(self._multipliers if warm else {}),
         )
         seconds = time.perf_counter() - started
@@ -196,93 +165,11 @@ class NonlinearProgram:
             made = next(iter(self._solvers.values()), None)
             if made is not None:
                 self._derivatives = {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
+            given = {"x": self._statement.x, "f": self._statement.cost, "g": self._statement.equations}
             self._solvers[warm] = casadi.nlpsol(
-                "problem", "ipopt", self._statement, {"ipopt": options, "print_time": False, **self._derivatives}
+                "problem", "ipopt", given, {"ipopt": options, "print_time": False, **self._derivatives}
             )
         return self._solvers[warm]
-
-
-def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Variables of a problem in the order of the file it is written to, and what CasADi reads from that."""
-    for box in boxes:
-        box.deactivate()  # the writer knows no grey boxes
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "problem.nl"
-            with path.open("w") as stream:
-                written = NLWriter().write(
-                    problem, stream, symbolic_solver_labels=False, scale_model=False, linear_presolve=False
-                )
-            builder = casadi.NlpBuilder()
-            builder.import_nl(str(path))
-    finally:
-        for box in boxes:
-            box.activate()
-    return list(written.variables), builder
-
-
-def _stated(builder: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The problem CasADi read, as scalar expressions; their derivatives are left to CasADi."""
-    x = casadi.vertcat(*builder.x)
-    read = casadi.Function("read", [x], [builder.f, casadi.vertcat(*builder.g)]).expand()
-    free = casadi.SX.sym("x", x.numel())
-    cost, equations = read(free)
-    return {"x": free, "f": cost, "g": equations}, {}
-
-
-def _tied(
-    statement: Mapping[str, Any], networks: Sequence[tuple[AtColumns, Sequence[int]]], size: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A problem with the equations of networks, whose derivatives are put together from both."""
-    known, cost, equations = statement["x"], statement["f"], statement["g"]
-    rows = equations.numel()
-    factor, push = casadi.SX.sym("factor"), casadi.SX.sym("push", rows)
-    plain = casadi.Function("plain", [known], [cost, equations])
-    slopes = casadi.Function(
-        "slopes", [known], [cost, casadi.gradient(cost, known), equations, casadi.jacobian(equations, known)]
-    )
-    bends = casadi.Function(
-        "bends",
-        [known, factor, push],
-        [casadi.triu(casadi.hessian(factor * cost + casadi.dot(push, equations), known)[0])],
-    )
-    x, none = casadi.MX.sym("x", size), casadi.MX.sym("p", 0)
-    own = x[: known.numel()]
-    wide = size - known.numel()
-    ends = [(network, list(outputs)) for network, outputs in networks]
-    ties = [x[outputs] - network.values(x) for network, outputs in ends]
-    given = dict(zip(("f", "g"), plain(own), strict=True))
-    whole = casadi.vertcat(given["g"], *ties)
-    cost_at, gradient, equations_at, jacobian = slopes(own)
-    picks = [
-        casadi.DM(casadi.Sparsity.triplet(len(outputs), size, list(range(len(outputs))), outputs), 1.0)
-        for _, outputs in ends
-    ]
-    below = [pick - network.jacobian(x) for (network, _), pick in zip(ends, picks, strict=True)]
-    jacobian = casadi.vertcat(casadi.horzcat(jacobian, casadi.MX(rows, wide)), *below)
-    gradient = casadi.vertcat(gradient, casadi.MX(wide, 1))
-    scale, multipliers = casadi.MX.sym("lam_f"), casadi.MX.sym("lam_g", whole.numel())
-    hessian = casadi.diagcat(bends(own, scale, multipliers[:rows]), casadi.MX(wide, wide))
-    at = rows
-    for network, outputs in ends:
-        hessian = hessian - network.hessian(x, multipliers[at : at + len(outputs)])
-        at += len(outputs)
-    return (
-        {"x": x, "f": given["f"], "g": whole},
-        {
-            "grad_f": casadi.Function("nlp_grad_f", [x, none], [cost_at, gradient], ["x", "p"], ["f", "grad_f_x"]),
-            "jac_g": casadi.Function(
-                "nlp_jac_g", [x, none], [casadi.vertcat(equations_at, *ties), jacobian], ["x", "p"], ["g", "jac_g_x"]
-            ),
-            "hess_lag": casadi.Function(
-                "nlp_hess_l",
-                [x, none, scale, multipliers],
-                [hessian],
-                ["x", "p", "lam_f", "lam_g"],
-                ["triu_hess_gamma_x_x"],
-            ),
-        },
-    )
 
 
 class IpoptExecutable:

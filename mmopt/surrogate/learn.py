@@ -137,18 +137,26 @@ def learn(
             best = (surrogate, certificate)
         history.append(excess)
     told.end()
-    surrogate, certificate = best
-    round_kept = int(np.argmin(history))
-    if history[round_kept] > 1.0:
-        certificate = certify(surrogate, atlas, seed=seed)
-        history[round_kept] = _excess(certificate, bounds)
+    told_on = _learnt(best, atlas, bounds, history, seed)
     how = {
         "iterations": iterations,
         "starts": int(training.get("starts", STARTS)),
         "seconds": round(time.perf_counter() - begun, 1),
     }
-    learnt = {"wanted": bounds, "excess": history, "round": round_kept, "reached": history[round_kept] <= 1.0}
-    return replace(surrogate, card={**surrogate.card, **how, "certificate": certificate.told(), "learnt": learnt})
+    return replace(best[0], card={**best[0].card, **how, **told_on})
+
+
+def _learnt(
+    best: tuple[Surrogate, Certificate], atlas: Atlas, bounds: Mapping[str, float], history: list[float], seed: int
+) -> dict[str, Any]:
+    """What the card tells of the rounds; a surrogate that did not reach what was wanted gets its full certificate now."""
+    surrogate, certificate = best
+    kept = int(np.argmin(history))
+    if history[kept] > 1.0:
+        certificate = certify(surrogate, atlas, seed=seed)
+        history = [*history[:kept], _excess(certificate, bounds), *history[kept + 1 :]]
+    learnt = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
+    return {"certificate": certificate.told(), "learnt": learnt}
 
 
 def _certified(
