@@ -1,6 +1,5 @@
 """Published problems of optimal feeding, and one whose optimum is known by quadrature; systems without a cell."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +10,30 @@ from scipy.integrate import quad
 from mmopt.control.horizon import Horizon
 from mmopt.control.objective import least_time
 from mmopt.control.problem import Problem
-from mmopt.reactor.system import Cell, Quantity
+from mmopt.reactor.system import Cell, Quantity, Values
 from tests.systems import Bare
-
-Values = Mapping[str, Any]
 
 
 def _exp(x: Any) -> Any:
     return np.exp(x) if isinstance(x, float) else pyo.exp(x)
 
 
-class Secreting(Bare):
+class Fed(Bare):
+    """A fed-batch whose product, in all of its volume, is wanted."""
+
+    wanted: str
+
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
+        return {"amount": states[self.wanted] * states["volume"]}
+
+
+class Secreting(Fed):
     """A secreted protein: Park and Ramirez (1988), AIChE J. 34:1550-1558, as restated in the PROPT manual (2010)."""
 
+    wanted = "secreted"
     states = tuple(Quantity(name, "g/L", lower=0.0) for name in ("secreted", "total", "cells", "glucose", "volume"))
     controls = (Quantity("feed", "L/h", lower=0.0),)
     derived = (Quantity("amount", "g", 10.0),)
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        return {"amount": states["secreted"] * states["volume"]}
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         secreted, total, cells, glucose, volume = (states[each.name] for each in self.states)
@@ -46,9 +50,10 @@ class Secreting(Bare):
         }
 
 
-class Penicillin(Bare):
+class Penicillin(Fed):
     """Penicillin: Cuthrell and Biegler (1989), Comput. Chem. Eng. 13:49-62, as restated in the PROPT manual (2010)."""
 
+    wanted = "product"
     states = (
         Quantity("biomass", "g/L", 10.0, 0.0),
         Quantity("product", "g/L", 5.0, 0.0),
@@ -57,9 +62,6 @@ class Penicillin(Bare):
     )
     controls = (Quantity("feed", "g/h", 10.0, 0.0),)
     derived = (Quantity("amount", "g", 50.0),)
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        return {"amount": states["product"] * states["volume"]}
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         biomass, product, substrate, volume = (states[each.name] for each in self.states)
@@ -78,9 +80,10 @@ class Penicillin(Bare):
         }
 
 
-class Ethanol(Bare):
+class Ethanol(Fed):
     """Ethanol: Chen and Hwang (1990), Chem. Eng. Commun. 97:9-26, as restated in the PROPT manual (2010)."""
 
+    wanted = "ethanol"
     states = (
         Quantity("biomass", "g/L", 10.0, 0.0),
         Quantity("substrate", "g/L", 50.0, 0.0),
@@ -89,9 +92,6 @@ class Ethanol(Bare):
     )
     controls = (Quantity("feed", "L/h", 5.0, 0.0),)
     derived = (Quantity("amount", "g", 1.0e4),)
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        return {"amount": states["ethanol"] * states["volume"]}
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         biomass, substrate, ethanol, volume = (states[each.name] for each in self.states)

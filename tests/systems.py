@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmopt.reactor.system import Cell, Quantity
+from mmopt.reactor.system import Cell, Quantity, Values
 
 
 class Bare:
@@ -17,16 +17,10 @@ class Bare:
     def parameters(self) -> Mapping[str, float]:
         return {}
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         return {}
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         return {}
 
 
@@ -37,9 +31,7 @@ class Pulled(Bare):
     states = (Quantity("x", "m"), Quantity("v", "m/h"))
     controls = (Quantity("u", "m/h2"),)
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return {"x": states["v"], "v": controls["u"]}
 
 
@@ -54,7 +46,5 @@ class Decay(Bare):
     def parameters(self) -> Mapping[str, float]:
         return {"k": 0.5}
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return {"x": -parameters["k"] * states["x"]}

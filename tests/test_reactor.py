@@ -18,7 +18,7 @@ from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.simulate import simulate
-from mmopt.reactor.system import Cell, Quantity
+from mmopt.reactor.system import Cell, Quantity, Values
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
@@ -59,21 +59,13 @@ class Given:
     def controls(self) -> tuple[Quantity, ...]:
         return tuple(Quantity(name, "L/h") for name in self.controlled)
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         return {}
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         return {}
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return self.change(states, controls)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mmopt import LabelProgram, Quantity, Trajectory, read_network, simulate
 from mmopt.reactor.kinetics import monod
-from mmopt.reactor.system import Cell
+from mmopt.reactor.system import Cell, Values
 
 GLUCOSE: Final = "EX_glc__D_e"
 INITIAL: Final = MappingProxyType({"biomass": 0.1, "glucose": 10.0})
@@ -34,23 +34,15 @@ class Batch:
     parameters: Mapping[str, float] = MappingProxyType({"vmax": 10.0, "half": 5.0})  # mmol/gDW/h, mmol/L
     readings = ("growth", GLUCOSE)
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Limit the uptake of glucose by Monod's law."""
         return {GLUCOSE: monod(states["glucose"], parameters["vmax"], parameters["half"])}
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Nothing beside the states is of interest."""
         return {}
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """Time derivative of both states."""
         rates = cell(self.limits(states, parameters))
         return {"biomass": rates["growth"] * states["biomass"], "glucose": rates[GLUCOSE] * states["biomass"]}

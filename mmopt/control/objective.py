@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-Seen = Mapping[str, Any]
-"""Values by name: numbers, or expressions of an optimisation."""
+from mmopt.reactor.system import Values
 
-Value = Callable[[Seen, Seen], Any]
+Value = Callable[[Values, Values], Any]
 """From what is seen at the end and at the start to a number, or an expression."""
 
 DURATION: Final = "time"
@@ -102,21 +101,21 @@ def least_time(scale: float = 1.0) -> Objective:
     return Objective("time saved", "h", _less_time, scale)
 
 
-def _final(name: str, end: Seen, start: Seen) -> Any:
+def _final(name: str, end: Values, start: Values) -> Any:
     return end[name]
 
 
-def _productivity(name: str, end: Seen, start: Seen) -> Any:
+def _productivity(name: str, end: Values, start: Values) -> Any:
     return (end[name] - start[name]) / end[DURATION]
 
 
-def _yield(name: str, used: Value, end: Seen, start: Seen) -> Any:
+def _yield(name: str, used: Value, end: Values, start: Values) -> Any:
     return (end[name] - start[name]) / used(end, start)
 
 
-def _worth(prices: Mapping[str, float], end: Seen, start: Seen) -> Any:
+def _worth(prices: Mapping[str, float], end: Values, start: Values) -> Any:
     return sum(price * end[name] for name, price in prices.items())
 
 
-def _less_time(end: Seen, start: Seen) -> Any:
+def _less_time(end: Values, start: Values) -> Any:
     return -end[DURATION]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmopt.errors import StudyError
-from mmopt.reactor.system import Asked, Cell, Quantity, System
+from mmopt.reactor.system import Asked, Cell, Quantity, System, Values
 
 Integrand = Callable[[Mapping[str, Any]], Any]
 """From states, controls, parameters, derived quantities and rates by name to what is added each hour."""
@@ -69,23 +69,15 @@ class Accumulating:
         """Those of the system."""
         return self.system.readings
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Those of the system."""
         return self.system.limits(states, parameters)
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Those of the system."""
         return self.system.observe(states, controls, parameters, rates)
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """That of the system, and what is added."""
         asked = Asked(cell)
         change = dict(self.system.derivative(states, controls, parameters, asked))

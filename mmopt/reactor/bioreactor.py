@@ -8,7 +8,7 @@ from typing import Any, Final
 from mmopt.errors import StudyError, nearest
 from mmopt.metabolism.cell import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
-from mmopt.reactor.system import Cell, Quantity
+from mmopt.reactor.system import Cell, Quantity, Values
 from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, TRANSFER_RATE, VOLUME, grams
 
 VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"
@@ -183,7 +183,7 @@ class Bioreactor:
         """Growth, the exchange of each species, and the shortfall."""
         return (GROWTH, *(each.exchange for each in self.species), SHORTFALL)
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Uptake limit of every species that can be taken up [mmol/gDW/h]."""
         found = {}
         for each in self.species:
@@ -196,13 +196,7 @@ class Bioreactor:
             found[each.exchange] = rate
         return found
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Values of the derived quantities."""
         found = {"biomass_amount": states[BIOMASS_STATE] * states[VOLUME_STATE]}
         if self._gas:
@@ -214,9 +208,7 @@ class Bioreactor:
             found["heat"] = HEAT_OF_OXYGEN * uptake
         return found
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """Time derivative of every state [its unit/h]."""
         rates = cell(self.limits(states, parameters))
         biomass, feed = states[BIOMASS_STATE], controls[FEED_CONTROL]

@@ -10,7 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-Cell = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Values = Mapping[str, Any]
+"""By name: numbers, arrays, or expressions of an optimisation."""
+
+Cell = Callable[[Values], Values]
 """Who answers for the cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
 
 
@@ -61,21 +64,13 @@ class System(Protocol):
     def readings(self) -> tuple[str, ...]:
         """Rates the derivative asks of the cell; empty for a system without one."""
 
-    def limits(self, states: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Uptake limits the cell meets, by exchange id [mmol/gDW/h]."""
 
-    def observe(
-        self,
-        states: Mapping[str, Any],
-        controls: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        rates: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Values of the derived quantities; ``rates`` are what the cell answered, by reading."""
 
-    def derivative(
-        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
-    ) -> dict[str, Any]:
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """Time derivative of every state [its unit/h]."""
 
 
