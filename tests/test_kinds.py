@@ -343,6 +343,12 @@ def test_multiplier_says_what_one_more_unit_is_worth() -> None:
     assert "one L more is worth 1 L" in bound["text"]
 
 
+def test_less_feed_than_none_is_no_advice() -> None:
+    """The least volume is what there was: a pump that ran backwards would make it less, but none does."""
+    fewer = Objective("fewer", "L", lambda end, start: -end["volume"])
+    assert optimise(tank(maximise=fewer)).stats["binding"] == []
+
+
 def test_range_of_a_control_has_its_worth_too() -> None:
     plan = optimise(tank())
     (bound,) = plan.stats["binding"]

@@ -69,12 +69,13 @@ def binding(compiled: Compiled) -> tuple[Binding, ...]:
         pushes = np.array([multiplier(program.at_end[name])])
         found += _sides(name, known[name].unit, pair, np.array([hours, hours]), pushes, objective.scale, 0.0)
     edges = problem.horizon.fractions() * hours
-    units = {each.name: each.unit for each in problem.system.controls}
+    controls = {each.name: each for each in problem.system.controls}
     for name, move in problem.moves.items():
         numbers = [number for which, number in program.control if which == name]
         pushes = np.array([multiplier(program.control[name, number]) for number in numbers]) / problem.scales[name]
         places = edges if len(numbers) < len(edges) else np.append(edges[:1], edges)
-        found += _sides(name, units[name], (move.low, move.high), places, pushes, objective.scale, 0.0)
+        low = move.low if move.low > controls[name].lower else None  # less than nothing cannot be had
+        found += _sides(name, controls[name].unit, (low, move.high), places, pushes, objective.scale, 0.0)
     told = [Binding(*each, objective.unit) for each in found]
     kept = [each for each in told if each.worth * scales[each.name] > _WORTH * objective.scale]
     return tuple(sorted(kept, key=lambda each: -each.worth * scales[each.name]))
