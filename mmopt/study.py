@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from mmopt.control.controls import Control
 from mmopt.control.horizon import Horizon
+from mmopt.control.objective import Objective, productivity, worth
 from mmopt.control.problem import Problem
 from mmopt.errors import StudyError
 from mmopt.metabolism.domain import Domain
@@ -97,6 +99,38 @@ class HorizonPart(_Part):
     hours: Positive
     elements: Count = 20
     points: Count = 3
+    scheme: Literal["radau", "legendre"] = "radau"
+    grading: Positive = 1.0
+
+
+class ControlPart(_Part):
+    """A control of which more is told than its range, see `Control`."""
+
+    range: tuple[FiniteFloat, FiniteFloat]
+    shape: Literal["steps", "lines"] = "steps"
+    change: Positive | None = None
+    windows: tuple[tuple[FiniteFloat, FiniteFloat], ...] | None = None
+    unrest: Annotated[FiniteFloat, Field(ge=0.0)] = 1.0e-4
+
+    def control(self) -> Control:
+        """As a script makes it."""
+        return Control(*self.range, self.shape, self.change, self.windows, self.unrest)
+
+
+class WorthPart(_Part):
+    """An objective made of prices on quantities at the end, see `worth`."""
+
+    worth: dict[str, FiniteFloat]
+    unit: str = ""
+    scale: Positive = 1.0
+
+
+class ProductivityPart(_Part):
+    """Gain per hour of a quantity, see `productivity`."""
+
+    productivity: str
+    unit: str = ""
+    scale: Positive = 1.0
 
 
 class NmpcPart(_Part):
@@ -132,9 +166,11 @@ class Study(_Part):
     reactor: ReactorPart = ReactorPart()
     initial: dict[str, FiniteFloat]
     horizon: HorizonPart
-    controls: dict[str, tuple[FiniteFloat, FiniteFloat]]
+    controls: dict[str, tuple[FiniteFloat, FiniteFloat] | ControlPart]
     limits: dict[str, Range] = {}
-    maximise: str = "biomass_amount"
+    final: dict[str, Range] = {}
+    soft: dict[str, Positive] = {}
+    maximise: str | WorthPart | ProductivityPart = "biomass_amount"
     nmpc: NmpcPart | None = None
     starvation: StarvationPart | None = None
 
@@ -170,15 +206,24 @@ class Study(_Part):
 
     def problem(self) -> Problem:
         """What is to be optimised."""
+        part = self.horizon
         return Problem(
             self.bioreactor(),
             self.initial,
-            Horizon(self.horizon.hours, self.horizon.elements, self.horizon.points),
-            self.controls,
+            Horizon(part.hours, part.elements, part.points, part.scheme, part.grading),
+            {name: each.control() if isinstance(each, ControlPart) else each for name, each in self.controls.items()},
             self.limits,
-            self.maximise,
+            self._objective(),
             self.reactor.parameters,
+            self.final,
+            self.soft,
         )
+
+    def _objective(self) -> str | Objective:
+        told = self.maximise
+        if isinstance(told, WorthPart):
+            return worth(told.worth, told.unit, told.scale)
+        return productivity(told.productivity, told.unit, told.scale) if isinstance(told, ProductivityPart) else told
 
     def sources(self) -> dict[str, str]:
         """Where each parameter of the reactor comes from."""

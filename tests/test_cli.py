@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mmopt.control.controls import Control
+from mmopt.control.horizon import Horizon
 from mmopt.errors import StudyError
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.sampling import sample as draw
@@ -175,6 +177,10 @@ def broken(text: str, old: str, new: str) -> str:
         ("title:", "titel:", 2, "title"),
         ("training: {hidden: [10]", "training: {hidden: [0]", 2, "training.hidden"),
         ("controls: {feed: [0.0, 0.1]}", "controls: {}", 2, "each control: feed"),
+        ("{feed: [0.0, 0.1]}", "{feed: {range: [0.0, 0.1], shape: curves}}", 2, "controls.feed"),
+        ("{feed: [0.0, 0.1]}", "{feed: {range: [0.0, 0.1], windows: [[2.0, 1.0]]}}", 2, "two finite times that ascend"),
+        ("controls:", "soft: {acetate: 1.0}\ncontrols:", 2, "soft limit"),
+        ("controls:", "maximise: {worth: {beer: 1.0}}\ncontrols:", 2, "beer"),
     ],
 )
 def test_bad_study_ends_in_one_line(tmp_path: Path, old: str, new: str, code: int, said: str) -> None:
@@ -249,3 +255,27 @@ def test_case_study_builds_the_objects_a_script_would() -> None:
     problem = read_study(CASE).problem()
     assert problem.system.parameters["glucose_fed"] == 500.0
     assert problem.horizon.elements == 24
+
+
+def test_study_can_say_what_a_control_may_do_and_what_a_batch_is_worth(tmp_path: Path) -> None:
+    told = """
+controls: {feed: {range: [0.0, 0.1], shape: lines, change: 0.05, windows: [[1.0, 3.0]], unrest: 0.0}}
+final: {volume: [null, 2.1]}
+soft: {oxygen_saturation: 5.0}
+maximise: {worth: {biomass_amount: 2.0, volume: -1.0}, unit: EUR, scale: 10.0}
+"""
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "controls: {feed: [0.0, 0.1]}\n", told))
+    problem = read_study(tmp_path / "study.yaml").problem()
+    assert problem.controls["feed"] == Control(0.0, 0.1, "lines", 0.05, ((1.0, 3.0),), 0.0)
+    assert problem.final == {"volume": (None, 2.1)}
+    assert problem.soft == {"oxygen_saturation": 5.0}
+    assert problem.objective.value({"biomass_amount": 3.0, "volume": 1.0}, {}) == 5.0
+
+
+def test_study_can_ask_for_productivity_on_a_graded_mesh(tmp_path: Path) -> None:
+    told = "maximise: {productivity: biomass_amount, unit: g/h}\ncontrols:"
+    text = broken(broken(SMALL, "controls:", told), "points: 3}", "points: 2, scheme: legendre, grading: 2.0}")
+    (tmp_path / "study.yaml").write_text(text)
+    problem = read_study(tmp_path / "study.yaml").problem()
+    assert problem.objective.name == "biomass_amount per hour"
+    assert problem.horizon == Horizon(3.0, 12, 2, "legendre", 2.0)

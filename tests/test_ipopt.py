@@ -66,6 +66,21 @@ def test_iteration_limit_is_called_so() -> None:
     assert NonlinearProgram(hs71(), {"max_iter": 1}).solve().status is Status.ITERATION_LIMIT
 
 
+def test_clock_on_the_wall_stops_a_solve_and_changes_nothing() -> None:
+    problem = hs71()
+    before = [variable.value for variable in problem.component_data_objects(pyo.Var)]
+    solve = NonlinearProgram(problem).solve(seconds=0.0)
+    assert solve.status is Status.TIME_LIMIT
+    assert [variable.value for variable in problem.component_data_objects(pyo.Var)] == before
+
+
+def test_solve_after_a_stopped_one_has_its_own_time() -> None:
+    program = NonlinearProgram(hs71())
+    program.solve(seconds=0.0)
+    assert program.solve().status is Status.OPTIMAL
+    assert program.solve(warm=True, seconds=60.0).status is Status.OPTIMAL
+
+
 def test_executable_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(SolverError, match="mmopt doctor"):
         IpoptExecutable(hs71(), tmp_path / "ipopt").solve()

@@ -1,5 +1,7 @@
 """Kinds of problems: what may be chosen, limited and wished for, each against an answer known by hand or quadrature."""
 
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmopt.control import attempts
 from mmopt.control.compiled import Compiled
 from mmopt.control.controls import Control
 from mmopt.control.horizon import Horizon
+from mmopt.control.mesh import finer
 from mmopt.control.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.control.optimise import optimise
 from mmopt.control.pareto import pareto
 from mmopt.control.problem import Problem
 from mmopt.control.scenarios import optimise_cases
 from mmopt.control.start import feasible_start
-from mmopt.errors import InfeasibleError, StudyError
+from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.reactor.accumulate import Accumulating
 from mmopt.reactor.system import Cell, Quantity
-from tests.published import ethanol, fastest, secreting
+from tests.published import ethanol, fastest, penicillin, secreting
 from tests.systems import Bare, Pulled
 
 REST = {"x": 0.0, "v": 0.0}
@@ -167,6 +171,16 @@ def test_yield_and_any_expression_see_the_start() -> None:
     assert optimise(tank(maximise=squared)).final("volume") == pytest.approx(2.2, abs=1.0e-3)
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [worth({"beer": 1.0}), productivity("beer"), Objective("x", "", lambda end, start: end["volume"] - start["beer"])],
+    ids=["worth", "productivity", "of one's own"],
+)
+def test_objective_over_nothing_known_is_refused(objective: Objective) -> None:
+    with pytest.raises(StudyError, match=r"asks for 'beer', which nothing tells; .*feed"):
+        tank(maximise=objective)
+
+
 def test_integral_along_the_way_is_a_state() -> None:
     """Least of the integral of u^2 that moves the cart by 1 in 2 h from rest to rest is 12 / 2^3 (a parabola of speed)."""
     effort = Accumulating(Pulled(), Quantity("effort", "m2/h3"), lambda seen: seen["u"] ** 2)
@@ -238,6 +252,69 @@ def test_best_of_several_starts_is_kept() -> None:
 
 
 # once compiled, solved again
+
+
+def test_starts_in_processes_are_those_tried_here() -> None:
+    here = optimise(ethanol(8), starts=3)
+    there = optimise(ethanol(8), starts=3, workers=2)
+    assert there.stats["starts"] == here.stats["starts"]
+    assert there.stats["optimum"] == pytest.approx(here.stats["optimum"], rel=1.0e-9)
+    assert there.stats["iterations"] == here.stats["iterations"]
+
+
+def test_problem_that_cannot_be_sent_says_what_to_do() -> None:
+    @dataclass(frozen=True)
+    class Here(Tank):
+        pass
+
+    with pytest.raises(StudyError, match=r"cannot be sent to other processes .* workers=1"):
+        optimise(tank(system=Here()), starts=2, workers=2)
+
+
+def test_no_more_starts_are_begun_when_time_is_over() -> None:
+    with pytest.raises(SolverError, match=r"stopped at the time limit .* more time"):
+        optimise(penicillin(60), starts=8, time_limit=1.0e-3)
+
+
+def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*given: Any) -> Any:
+        time.sleep(0.4)
+        return feasible_start(*given)
+
+    monkeypatch.setattr(attempts, "feasible_start", slow)
+    plan = optimise(tank(), starts=8, time_limit=1.0)
+    assert plan.stats["out_of_time"]
+    assert 1 <= len(plan.stats["starts"]) <= 3
+    assert plan.final("volume") == pytest.approx(3.0, rel=1.0e-6)
+
+
+def test_plan_on_a_coarse_mesh_outlives_the_time_for_a_finer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*given: Any) -> Any:
+        time.sleep(3.0)
+        return finer(*given)
+
+    monkeypatch.setattr(sys.modules["mmopt.control.optimise"], "finer", slow)
+    plan = optimise(ethanol(12), tolerance=1.0e-6, time_limit=3.0)
+    assert plan.stats["out_of_time"]
+    assert plan.stats["elements"] == 12
+
+
+def test_too_little_time_is_never_told_as_limits_that_conflict() -> None:
+    impossible = tank(limits={"volume": (None, 0.5)})
+    with pytest.raises(InfeasibleError):
+        optimise(impossible)
+    with pytest.raises(SolverError, match="stopped at the time limit"):
+        optimise(impossible, time_limit=1.0e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"starts": 0}, "use at least 1"), ({"workers": 0}, "use at least 1"), ({"time_limit": 0.0}, "time limit")],
+    ids=str,
+)
+def test_ways_to_look_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        optimise(tank(), **wrong)
 
 
 def test_compiled_problem_takes_new_data() -> None:

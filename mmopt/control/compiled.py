@@ -3,6 +3,7 @@
 What changes between solves are bounds of variables, so that nothing is written or derived anew.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -152,9 +153,9 @@ class Compiled:
         """Start the next solve from a trajectory, from ``begin`` [h] on."""
         start_from(self.program, self.problem, trajectory, self.surrogate, begin)
 
-    def solve(self, *, warm: bool = False) -> Solve:
-        """Solve from the present values; ``warm`` also from the multipliers of the last accepted solve."""
-        self.solves.append(self.ipopt.solve(warm=warm))
+    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
+        """Solve from the present values, for some seconds at most; ``warm`` also from the last accepted multipliers."""
+        self.solves.append(self.ipopt.solve(warm=warm, seconds=seconds))
         return self.solves[-1]
 
     def plan(self, status: Status = Status.OPTIMAL) -> Trajectory:

@@ -9,6 +9,8 @@ References
 Chinneck (2008), Feasibility and Infeasibility in Optimization, Springer (elastic programs).
 """
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -99,7 +101,11 @@ class Elastic:
 
 
 def elastic(
-    problem: Problem, surrogate: Surrogate | None, guess: Trajectory, options: Mapping[str, Any] | None = None
+    problem: Problem,
+    surrogate: Surrogate | None,
+    guess: Trajectory,
+    options: Mapping[str, Any] | None = None,
+    deadline: float = math.inf,
 ) -> Elastic | None:
     """Break the limits of a problem as little as possible.
 
@@ -111,6 +117,8 @@ def elastic(
         Where to begin: a simulation, with controls as careful as can be if it breaks limits.
     options
         Options of Ipopt that differ from mmopt's.
+    deadline
+        When to stop, by `time.monotonic`.
 
     Returns
     -------
@@ -124,7 +132,7 @@ def elastic(
     for soft in (*ends_first, EVERYWHERE):
         compiled = Compiled(problem, surrogate, price=_PRICE, soft=soft, options=options, aim=False)
         compiled.start(guess)
-        solve = compiled.solve()
+        solve = compiled.solve(seconds=deadline - time.monotonic())
         if solve.status.solved:
             return Elastic(compiled.plan(solve.status), tuple(_broken(compiled)), tuple(_against(compiled)))
     broken = _broken_in(problem, guess, {})

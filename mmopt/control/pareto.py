@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.control.attempts import solved_from
 from mmopt.control.compiled import Compiled
 from mmopt.control.judgement import planned
 from mmopt.control.objective import final
-from mmopt.control.optimise import solved_from
 from mmopt.control.plan import integrated
 from mmopt.control.problem import Problem
 from mmopt.control.start import feasible_start

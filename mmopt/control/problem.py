@@ -1,6 +1,7 @@
 """What is to be optimised, before anything is written for a solver."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -83,6 +84,7 @@ class Problem:
         if isinstance(self.maximise, str):
             _check_limits(self.watchable, {self.maximise: (None, None)})
         _check_controls(self)
+        _check_objective(self)
         _check_known("soft limit", self.soft, self.limits)
         if not all(np.isfinite(price) and price > 0.0 for price in self.soft.values()):
             raise StudyError("the price of a soft limit must be a finite number above 0")
@@ -228,6 +230,19 @@ def _check_controls(problem: Problem) -> None:
             )
         if moves[each.name].windows and isinstance(problem.horizon.length, tuple):
             raise StudyError(f"the windows of control '{each.name}' need a fixed length; give the horizon one number")
+
+
+def _check_objective(problem: Problem) -> None:
+    """Whether all that an objective asks for is known; what it is worth at typical sizes means nothing, and may not exist."""
+    known: dict[str, float] = {**problem.system.parameters, **problem.numbers, DURATION: problem.horizon.hours}
+    known |= {name: each.scale for name, each in problem.watchable.items()}
+    known |= {each.name: each.scale for each in problem.system.controls}
+    try:
+        with suppress(ArithmeticError):
+            problem.objective.value(known, {**known, DURATION: 0.0})
+    except KeyError as error:
+        asked = str(error.args[0])
+        raise StudyError(f"the objective asks for '{asked}', which nothing tells; {nearest(asked, known)}") from error
 
 
 def _check_range(name: str, low: float, high: float) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -60,6 +60,13 @@ class Parcel:
             return pack(self._unpacked.batch(points))
 
 
+class Solves(Protocol):
+    """What can be sent to a process to solve there what comes."""
+
+    def solve(self, task: Any, /) -> Any:
+        """Solve one task; both ways it is pickled."""
+
+
 class Crew(Protocol):
     """Whoever takes chunks and answers with futures."""
 
@@ -89,12 +96,12 @@ class WorkerDiedError(Exception):
 
 
 class Processes:
-    """Spawned processes of this machine, each with its own copy of the answers; a dead one is replaced."""
+    """Spawned processes of this machine, each with its own copy of who solves; a dead one is replaced."""
 
     deaths: Final = (WorkerDiedError,)
 
-    def __init__(self, answers: Answers, workers: int) -> None:
-        self._parcel = pickle.dumps(Parcel(pickle.dumps(answers)))
+    def __init__(self, solver: Solves, workers: int) -> None:
+        self._parcel = pickle.dumps(solver)
         self._size = workers
         self._threads = ThreadPoolExecutor(workers)  # one waits for each process
         self._everybody: set[_Worker] = set()
@@ -105,9 +112,9 @@ class Processes:
         """How many chunks may be in flight."""
         return self._size
 
-    def submit(self, points: np.ndarray) -> "Future[Packed]":
-        """Hand out one chunk."""
-        return self._threads.submit(self._ask, points)
+    def submit(self, task: Any) -> "Future[Any]":
+        """Hand out one task, such as the points of a chunk."""
+        return self._threads.submit(self._ask, task)
 
     def renew(self) -> None:
         """Nothing to do: the next chunk finds nobody idle, and starts a new process."""
@@ -124,10 +131,10 @@ class Processes:
         for worker in idle:
             worker.kill(after=_GOING_HOME)
 
-    def _ask(self, points: np.ndarray) -> Packed:
+    def _ask(self, task: Any) -> Any:
         worker = self._somebody()
         try:
-            answer = worker.ask(points)
+            answer = worker.ask(task)
         except WorkerDiedError:
             self._everybody.discard(worker)
             worker.kill()
@@ -162,14 +169,13 @@ class _Worker:
         finally:
             theirs.close()
 
-    def ask(self, points: np.ndarray) -> Packed | Exception:
-        """Have one chunk solved; the exception that was met is an answer, too."""
+    def ask(self, task: Any) -> Any:
+        """Have one task solved; the exception that was met is an answer, too."""
         try:
-            self._pipe.send(points)
-            answer: Packed | Exception = self._pipe.recv()
+            self._pipe.send(task)
+            return self._pipe.recv()
         except (EOFError, OSError) as error:
             raise WorkerDiedError(first_line(error)) from error
-        return answer
 
     def dismiss(self) -> None:
         """Tell an idle process that it may end, and clean up after itself."""

@@ -4,6 +4,7 @@ What `Answers.batch` gives is bitwise a function of the points alone. So it deci
 order, or how often, and the death of a worker costs a retry.
 """
 
+import pickle
 from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -14,7 +15,7 @@ import numpy as np
 
 from mmopt.errors import SolverError
 from mmopt.metabolism.cluster import Cluster
-from mmopt.metabolism.crews import Answers, Crew, Processes
+from mmopt.metabolism.crews import Answers, Crew, Parcel, Processes
 from mmopt.metabolism.journal import Packed, pack
 
 _MOST_DEATHS: Final = 3
@@ -50,7 +51,10 @@ def solve_chunks(
             yield number, pack(answers.batch(points))
         return
     crew: Crew
-    crew = Processes(answers, min(workers, len(chunks))) if scheduler is None else Cluster(answers, scheduler)
+    if scheduler is None:
+        crew = Processes(Parcel(pickle.dumps(answers)), min(workers, len(chunks)))
+    else:
+        crew = Cluster(answers, scheduler)
     with closing(crew):
         yield from _share_out(crew, chunks)
 

@@ -5,6 +5,7 @@ between solves is a variable with equal bounds, so that a new solve changes boun
 ``ipopt`` executable (with HSL, from ``idaes get-extensions``), `IpoptExecutable` takes that one.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
+from mmopt.solvers.clock import Clock
 from mmopt.solvers.statement import read_statement
 from mmopt.status import Status
 
@@ -28,6 +30,7 @@ _STATUS: Final = {
     "Maximum_Iterations_Exceeded": Status.ITERATION_LIMIT,
     "Maximum_CpuTime_Exceeded": Status.TIME_LIMIT,
     "Maximum_WallTime_Exceeded": Status.TIME_LIMIT,
+    "User_Requested_Stop": Status.TIME_LIMIT,  # of the clock, which alone requests it
     "Diverging_Iterates": Status.UNBOUNDED,
 }
 """Every other ending of Ipopt is numerical trouble."""
@@ -110,19 +113,26 @@ class NonlinearProgram:
         self._solvers: dict[bool, casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}
         self._bounds_push: dict[int, float] = {}
+        self._clock = Clock(*self.size)
 
     @property
     def size(self) -> tuple[int, int]:
         """Numbers of variables (data among them) and constraints."""
         return len(self._variables), len(self._statement.lower)
 
-    def solve(self, *, warm: bool = False) -> Solve:
+    def options(self, *, warm: bool = False) -> dict[str, Any]:
+        """Options Ipopt is given in a cold or a warm solve."""
+        return {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
+
+    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the answer into them if there is one.
 
         Parameters
         ----------
         warm
             Start from the multipliers of the last accepted solve as well; without one this is a cold start.
+        seconds
+            After how long it is stopped, by the clock on the wall; looked at between iterations.
         """
         warm = warm and bool(self._multipliers)
         solver = self._solver(warm)
@@ -130,6 +140,7 @@ class NonlinearProgram:
         upper = np.array([np.inf if v.ub is None else v.ub for v in self._variables])
         start = np.array([0.0 if v.value is None else v.value for v in self._variables])
         started = time.perf_counter()
+        self._clock.deadline = started + seconds
         answer = solver(
             x0=np.clip(start, lower, upper),
             lbx=lower,
@@ -160,14 +171,21 @@ class NonlinearProgram:
 
     def _solver(self, warm: bool) -> casadi.Function:
         if warm not in self._solvers:
-            options = {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
             # derivatives take most of the making: the second solver takes those of the first
             made = next(iter(self._solvers.values()), None)
             if made is not None:
                 self._derivatives = {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
             given = {"x": self._statement.x, "f": self._statement.cost, "g": self._statement.equations}
             self._solvers[warm] = casadi.nlpsol(
-                "problem", "ipopt", given, {"ipopt": options, "print_time": False, **self._derivatives}
+                "problem",
+                "ipopt",
+                given,
+                {
+                    "ipopt": self.options(warm=warm),
+                    "print_time": False,
+                    "iteration_callback": self._clock,
+                    **self._derivatives,
+                },
             )
         return self._solvers[warm]
 
@@ -201,8 +219,10 @@ class IpoptExecutable:
         """Multiplier of a variable's bounds at the last accepted solve, see `NonlinearProgram.multiplier`."""
         return -sum(self._problem.component(suffix).get(variable) or 0.0 for suffix in _BOUND_SUFFIXES)
 
-    def solve(self, *, warm: bool = False) -> Solve:
+    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the answer into them if there is one.
+
+        Always from values alone, ``warm`` or not; ``seconds`` are those of the processor, which every version knows to limit.
 
         Raises
         ------
@@ -211,7 +231,8 @@ class IpoptExecutable:
         """
         started = time.perf_counter()
         try:
-            told = self._solver.solve(self._problem, load_solutions=False)
+            limited = {"max_cpu_time": seconds} if seconds < math.inf else {}
+            told = self._solver.solve(self._problem, load_solutions=False, options=limited)
         except (ValueError, RuntimeError, OSError) as error:
             raise SolverError(f"{self._executable} did not run ({error}); check it with `mmopt doctor`") from error
         seconds = time.perf_counter() - started

@@ -30,7 +30,7 @@ ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """Smooth activations that Keras, NumPy and OMLT all know by the same name."""
 
-_BELOW = 0.1
+BELOW = 0.1
 """Part of each range by which a reactor may leave the domain below: where a substrate is gone, a smooth law settles a
 little under zero and is followed there. Trial steps of an integrator go further, and meet the law at the edge."""
 
@@ -298,7 +298,7 @@ class SurrogateCell:
         """Readings at the given uptake limits [mmol/gDW/h]; limits beyond the trusted box count as its edge."""
         domain = self.domain
         point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
-        point = np.clip(point, domain.lower - _BELOW * (domain.upper - domain.lower), domain.upper)
+        point = np.clip(point, domain.lower - BELOW * (domain.upper - domain.lower), domain.upper)
         return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
 
 

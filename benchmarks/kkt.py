@@ -1,0 +1,381 @@
+"""Optimal feeding with the cell's optimality conditions in the collocation, and with a surrogate of the same cell, in one run.
+
+    python benchmarks/kkt.py [elements ...]
+
+The published way to put flux balance analysis into a dynamic optimisation writes the optimality (KKT) conditions of the cell's
+program at every collocation point: fluxes, duals of the balances, multipliers of bounds, and a complementarity for each, which
+is relaxed or penalised. Here that is done by hand in CasADi for the textbook network, with a small quadratic price on fluxes
+that makes the answer unique, from a simulated start whose fluxes and duals come from the linear program. Two treatments of
+complementarity are tried: products no larger than a bound that falls step by step (Scholtes), and the smoothed function of
+Fischer and Burmeister. mmopt solves the same fed-batch with the surrogate that ships, without and with the exact answer as
+judge. What each feed gives in the end is read from a simulation on the exact answer. Results go into ``results/kkt.json``.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import casadi
+import numpy as np
+from scipy.optimize import linprog
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from mmopt import (
+    Atlas,
+    Domain,
+    Horizon,
+    Network,
+    Problem,
+    StepFeed,
+    Surrogate,
+    Trajectory,
+    load_surrogate,
+    optimise,
+    read_network,
+    simulate,
+)
+from mmopt.control.problem import limits_broken
+from mmopt.control.start import feasible_start
+from mmopt.metabolism.blocked import running_directions
+from mmopt.study import read_study
+
+ROOT = Path(__file__).parent.parent
+STUDY = ROOT / "case_studies" / "textbook_fedbatch" / "study.yaml"
+TARGET = Path(__file__).parent / "results" / "kkt.json"
+ELEMENTS = (6, 12, 24)
+POINTS: Final = 3
+MOST_SECONDS: Final = 180.0
+GROWTH_WEIGHT, SHORTFALL_WEIGHT, FLUX_PRICE = 20.0, 20.0, 2.0e-4
+"""Of the cell's program; a missing mmol of ATP costs more than it could bring in growth."""
+
+STEPS: Final = {
+    "bound": (1.0e-2, 1.0e-3, 1.0e-4),
+    "smooth": (1.0e-2, 1.0e-3, 1.0e-4),
+}
+"""Of the product of multiplier and slack; a product of 1 is worth some 0.05 1/h of growth that the cell leaves."""
+
+OPTIONS: Final = {"linear_solver": "mumps", "tol": 1.0e-6, "max_iter": 5000, "print_level": 0, "sb": "yes"}
+ROOM: Final = 0.2
+"""By how much scaled states may fall below zero, as in mmopt."""
+
+SLOW, FAST = ("volume", "biomass", "glucose", "acetate"), "oxygen"
+
+
+class Cell:
+    """The cell's program min -growth + shortfall + fluxes² over net fluxes that run at all, and its optimality conditions."""
+
+    def __init__(self, network: Network, inputs: tuple[str, ...]) -> None:
+        lower, upper = network.lower.copy(), network.upper.copy()
+        for name in inputs:
+            lower[network.exchange(name)] = -np.inf
+        forward, reverse = running_directions(network.stoichiometry, upper > 0.0, lower < 0.0)
+        kept = np.flatnonzero(forward | reverse)
+        self.names = [network.reactions[k] for k in kept]
+        self.place = {name: k for k, name in enumerate(self.names)}
+        self.growth, self.maintenance = self.place[network.biomass], self.place[str(network.maintenance)]
+        self.demand = network.maintenance_demand
+        matrix = network.stoichiometry[:, kept].toarray()
+        self.matrix = matrix[np.abs(matrix).sum(axis=1) > 0.0]
+        self.lower = np.where(reverse[kept], lower[kept], np.maximum(lower[kept], 0.0))
+        self.upper = np.where(forward[kept], upper[kept], np.minimum(upper[kept], 0.0))
+        self.lower[self.maintenance] = 0.0
+        self.inputs = inputs
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Fluxes with the shortfall, balances, bounds with a multiplier."""
+        return len(self.names) + 1, len(self.matrix), len(self._bounds(np.zeros(len(self.inputs))))
+
+    def conditions(self, fluxes: Any, duals: Any, push: Any, limits: Any) -> tuple[Any, Any]:
+        """Equations of balance and stationarity, and the slack of every bound."""
+        net, short = fluxes[: len(self.names)], fluxes[len(self.names)]
+        slope = FLUX_PRICE * net - casadi.mtimes(casadi.DM(self.matrix).T, duals)
+        slope[self.growth] -= GROWTH_WEIGHT
+        short_slope = SHORTFALL_WEIGHT
+        slacks = []
+        for k, (column, sign, bound) in enumerate(self._bounds(limits)):
+            if column == len(self.names):
+                slacks.append(short)
+                short_slope -= push[k]
+                continue
+            both = column == self.maintenance and sign > 0
+            slacks.append(sign * (net[column] - bound) + (short if both else 0.0))
+            slope[column] -= sign * push[k]
+            short_slope -= push[k] if both else 0.0
+        return casadi.vertcat(casadi.mtimes(casadi.DM(self.matrix), net), slope, short_slope), casadi.vertcat(*slacks)
+
+    def _bounds(self, limits: Any) -> list[tuple[int, float, Any]]:
+        """Column, side (1 lowest, -1 highest) and value of every bound that can bind; the last column is the shortfall."""
+        given = {self.place[name]: -limits[k] for k, name in enumerate(self.inputs)}
+        found: list[tuple[int, float, Any]] = []
+        for column in range(len(self.names)):
+            if column in given:
+                found.append((column, 1.0, given[column]))
+            elif column == self.maintenance:
+                found.append((column, 1.0, self.demand))
+            elif np.isfinite(self.lower[column]):
+                found.append((column, 1.0, self.lower[column]))
+            if np.isfinite(self.upper[column]):
+                found.append((column, -1.0, self.upper[column]))
+        return [*found, (len(self.names), 1.0, 0.0)]
+
+    def solved(self, limits: np.ndarray) -> np.ndarray:
+        """Fluxes, duals and multipliers of the linear program, where fluxes have no price."""
+        count = len(self.names)
+        cost = np.zeros(count + 1)
+        cost[self.growth], cost[count] = -GROWTH_WEIGHT, SHORTFALL_WEIGHT
+        low, high = np.append(self.lower, 0.0), np.append(self.upper, np.inf)
+        for k, name in enumerate(self.inputs):
+            low[self.place[name]] = -max(0.0, float(limits[k]))
+        wanted = np.zeros((1, count + 1))
+        wanted[0, [self.maintenance, count]] = -1.0
+        balance = np.hstack([self.matrix, np.zeros((len(self.matrix), 1))])
+        low[self.maintenance] = -np.inf
+        found = linprog(
+            cost, wanted, [-self.demand], balance, np.zeros(len(balance)), bounds=np.column_stack([low, high])
+        )
+        push = []
+        for column, sign, _ in self._bounds(limits):
+            if column == self.maintenance and sign > 0:
+                push.append(-found.ineqlin.marginals[0])
+            else:
+                push.append(found.lower.marginals[column] if sign > 0 else -found.upper.marginals[column])
+        return np.concatenate([found.x, found.eqlin.marginals, np.maximum(push, 0.0)])
+
+
+class Bilevel:
+    """The fed-batch with the cell's optimality conditions at every point."""
+
+    def __init__(self, problem: Problem, network: Network, surrogate: Surrogate) -> None:
+        self.problem, self.cell = problem, Cell(network, surrogate.inputs)
+        self.guess, _ = feasible_start(problem, surrogate)
+        self._scales = [problem.scales[name] for name in SLOW]
+        elements, hours = problem.horizon.elements, problem.horizon.hours
+        count, (fluxes, duals, bounds) = elements * POINTS, self.cell.sizes
+        inner, fast, feed = (
+            casadi.MX.sym("x", len(SLOW), count),
+            casadi.MX.sym("z", 1, count),
+            casadi.MX.sym("u", 1, elements),
+        )
+        inside = casadi.MX.sym("cell", fluxes + duals + bounds, count)
+        slope, settles, conditions, slacks = self._point().map(count)(
+            inner, fast, casadi.kron(feed, casadi.DM.ones(1, POINTS)), inside
+        )
+        table, _, _ = casadi.collocation_coeff(casadi.collocation_points(POINTS, "radau"))
+        begin = casadi.DM([problem.start[name] for name in SLOW]) / casadi.DM(self._scales)
+        edges = casadi.horzcat(begin, inner[:, POINTS - 1 : -1 : POINTS])
+        misses = []
+        for k in range(elements):
+            here = slice(k * POINTS, (k + 1) * POINTS)
+            misses.append(
+                casadi.mtimes(casadi.horzcat(edges[:, k], inner[:, here]), table) - hours / elements * slope[:, here]
+            )
+        move = problem.moves["feed"]
+        unrest = move.unrest * (problem.scales["feed"] / (move.high - move.low)) ** 2
+        last = inner[:, -1] * casadi.DM(self._scales)
+        self._products = inside[fluxes + duals :, :] * slacks
+        self._cost = -last[0] * last[1] / problem.watchable["biomass_amount"].scale
+        self._cost += unrest * casadi.sumsqr(feed[:, 1:] - feed[:, :-1])
+        self._x = casadi.veccat(inner, fast, feed, inside)
+        self._equations = casadi.veccat(*misses, settles, conditions)
+        self._slacks, self._push = casadi.vec(slacks), casadi.vec(inside[fluxes + duals :, :])
+        self._bounded()
+        self._measure = casadi.Function("measure", [self._x], [self._cost, casadi.mmax(casadi.fabs(self._products))])
+
+    def _point(self) -> Any:
+        """Slopes, settling, optimality conditions and slacks at one point."""
+        system, problem = self.problem.system, self.problem
+        fluxes, duals, bounds = self.cell.sizes
+        x, z, u = casadi.SX.sym("x", len(SLOW)), casadi.SX.sym("z"), casadi.SX.sym("u")
+        inside = casadi.SX.sym("cell", fluxes + duals + bounds)
+        states = {name: x[k] * self._scales[k] for k, name in enumerate(SLOW)} | {FAST: z * problem.scales[FAST]}
+        limits = system.limits(states, system.parameters)
+        equations, slacks = self.cell.conditions(
+            inside[:fluxes],
+            inside[fluxes : fluxes + duals],
+            inside[fluxes + duals :],
+            casadi.vertcat(*(limits[name] for name in self.cell.inputs)),
+        )
+
+        def answer(_: Mapping[str, Any]) -> dict[str, Any]:
+            rates = {name: inside[k] for name, k in self.cell.place.items()}
+            return {**rates, "growth": inside[self.cell.growth], "shortfall": inside[fluxes - 1]}
+
+        change = system.derivative(states, {"feed": u * problem.scales["feed"]}, system.parameters, answer)
+        slopes = casadi.vertcat(*(change[name] / scale for name, scale in zip(SLOW, self._scales, strict=True)))
+        settles = change[FAST] / problem.scales[FAST]
+        return casadi.Function("point", [x, z, u, inside], [slopes, settles, equations, slacks])
+
+    def _bounded(self) -> None:
+        problem = self.problem
+        count = problem.horizon.elements * POINTS
+        fluxes, duals, bounds = self.cell.sizes
+        low, high = [], []
+        for name in (*SLOW, FAST):
+            least, most = problem.limits.get(name, (None, None))
+            scale = problem.scales[name]
+            low.append(-ROOM if least is None else least / scale)
+            high.append(np.inf if most is None else most / scale)
+        move, scale = problem.moves["feed"], problem.scales["feed"]
+        inside_low = np.concatenate([np.full(fluxes + duals, -np.inf), np.zeros(bounds)])
+        self._low = np.concatenate(
+            [
+                np.tile(low[:-1], count),
+                np.full(count, low[-1]),
+                np.full(problem.horizon.elements, move.low / scale),
+                np.tile(inside_low, count),
+            ]
+        )
+        self._high = np.concatenate(
+            [
+                np.tile(high[:-1], count),
+                np.full(count, high[-1]),
+                np.full(problem.horizon.elements, move.high / scale),
+                np.full(count * len(inside_low), np.inf),
+            ]
+        )
+
+    def _start(self) -> np.ndarray:
+        problem, elements = self.problem, self.problem.horizon.elements
+        width = problem.horizon.hours / elements
+        times = ((np.arange(elements)[:, None] + np.array(casadi.collocation_points(POINTS, "radau"))) * width).ravel()
+        states = {each: np.array(self.guess.at(each, times)) for each in (*SLOW, FAST)}
+        feed = self.guess.at("feed", (np.arange(elements) + 0.5) * width) / problem.scales["feed"]
+        inside = []
+        for k in range(len(times)):
+            limits = problem.system.limits(
+                {name: values[k] for name, values in states.items()}, problem.system.parameters
+            )
+            inside.append(self.cell.solved(np.array([limits[name] for name in self.cell.inputs])))
+        slow = np.array([states[name] / problem.scales[name] for name in SLOW]).T.ravel()
+        return np.concatenate([slow, states[FAST] / problem.scales[FAST], feed, *inside])
+
+    def solve(self, way: str) -> dict[str, Any]:
+        """Solve with one treatment of complementarity, step by step, each from the answer before."""
+        begun = time.perf_counter()
+        products, slacks = casadi.vec(self._products), self._slacks
+        amount = casadi.MX.sym("amount")
+        if way == "bound":
+            more, least = products - amount, np.full(products.numel(), -np.inf)
+        else:
+            push = self._push
+            more, least = push + slacks - casadi.sqrt(push**2 + slacks**2 + 2.0 * amount), np.zeros(products.numel())
+        rows = casadi.vertcat(self._equations, slacks, more)
+        equal = np.zeros(self._equations.numel())
+        low = np.concatenate([equal, np.zeros(slacks.numel()), least])
+        high = np.concatenate([equal, np.full(slacks.numel(), np.inf), np.zeros(len(least))])
+        given = {"x": self._x, "p": amount, "f": self._cost, "g": rows}
+        start, endings, iterations, solved = np.clip(self._start(), self._low, self._high), [], 0, 0
+        for step in STEPS[way]:
+            left = max(1.0, MOST_SECONDS - (time.perf_counter() - begun))
+            options = {**OPTIONS, "max_wall_time": left, "mu_init": 1.0e-3 if solved else 1.0e-2}
+            solver = casadi.nlpsol("kkt", "ipopt", given, {"ipopt": options, "print_time": False, "expand": True})
+            found = solver(x0=start, p=step, lbx=self._low, ubx=self._high, lbg=low, ubg=high)
+            told = solver.stats()
+            endings.append(told["return_status"])
+            iterations += told["iter_count"]
+            if not told["success"]:
+                break
+            start, solved = np.array(found["x"]).ravel(), solved + 1
+        cost, product = (float(each) for each in self._measure(start))
+        elements, count = self.problem.horizon.elements, self.problem.horizon.elements * POINTS
+        at = (len(SLOW) + 1) * count
+        feed = np.clip(start[at : at + elements] * self.problem.scales["feed"], *self.problem.controls["feed"])
+        return {
+            "seconds": time.perf_counter() - begun,
+            "iterations": iterations,
+            "endings": endings,
+            "steps": solved,
+            "variables": int(self._x.numel()),
+            "constraints": int(rows.numel()),
+            "claimed": -cost * self.problem.watchable["biomass_amount"].scale if solved else None,
+            "largest product": product,
+            "feed": feed.tolist(),
+        }
+
+
+def confirmed(problem: Problem, feed: list[float], atlas: Atlas) -> dict[str, Any]:
+    """What a feed gives on the exact answer, and by how much limits are broken there."""
+    profile = StepFeed(tuple(problem.horizon.edges().tolist()), tuple(feed))
+    made = simulate(problem.system, problem.start, {"feed": profile}, problem.horizon.hours, atlas, points=500)
+    return {"confirmed": problem.reached(made), "broken": limits_broken(made, problem.limits)}
+
+
+def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, judge: Atlas | None) -> dict[str, Any]:
+    """mmopt, from the surrogate on."""
+    begun = time.perf_counter()
+    plan: Trajectory = optimise(problem, surrogate, starts=1, judge=judge)
+    seconds = time.perf_counter() - begun
+    keys = ("iterations", "variables", "constraints")
+    feed = plan.stats["controls"]["feed"]
+    return {
+        "seconds": seconds,
+        **{key: plan.stats[key] for key in keys},
+        "endings": [plan.status.name],
+        "claimed": plan.final("biomass_amount"),
+        "feed": feed,
+        **confirmed(problem, feed, atlas),
+    }
+
+
+def compared(elements: int, network: Network, surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
+    """All ways on a mesh."""
+    case = read_study(STUDY).problem()
+    least = case.limits["oxygen_saturation"][0] / 100.0 * case.system.parameters["saturation"]
+    limits = {**case.limits, "oxygen": (least, None)}
+    limits.pop("oxygen_saturation")
+    problem = replace(case, horizon=Horizon(case.horizon.hours, elements, POINTS), limits=limits)
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "mmopt": lambda: ours(problem, surrogate, atlas, None),
+        "mmopt, judged": lambda: ours(problem, surrogate, atlas, atlas),
+    }
+    for way in STEPS:
+        ways[f"KKT, {way}"] = lambda way=way: _bilevel(problem, network, surrogate, atlas, way)
+    rows = {}
+    for name, run in ways.items():
+        rows[name] = row = run()
+        show(name, row)
+    return rows
+
+
+def _bilevel(problem: Problem, network: Network, surrogate: Surrogate, atlas: Atlas, way: str) -> dict[str, Any]:
+    begun = time.perf_counter()
+    bilevel = Bilevel(problem, network, surrogate)
+    built = time.perf_counter() - begun
+    row = bilevel.solve(way)
+    row["seconds"] += built
+    return {**row, **confirmed(problem, row["feed"], atlas)}
+
+
+def show(name: str, row: Mapping[str, Any]) -> None:
+    claimed = "none" if row["claimed"] is None else f"{row['claimed']:.3f}"
+    broken = 100.0 * max(row["broken"].values(), default=0.0)
+    print(
+        f"  {name:16} {row['seconds']:8.2f} s {row['iterations']:6d} iterations {row['variables']:6d} variables, "
+        f"claims {claimed:>7} g, the program gives {row['confirmed']:.3f} g, limits broken by {broken:.2f} %, "
+        f"{row['endings'][-1]}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    network, surrogate = read_network("textbook"), load_surrogate("ecoli_textbook")
+    atlas = Atlas(
+        network,
+        Domain({name: (0.0, high) for name, high in zip(surrogate.inputs, surrogate.domain.upper, strict=True)}),
+    )
+    atlas.explore()
+    results = {}
+    for elements in [int(each) for each in sys.argv[1:]] or ELEMENTS:
+        print(f"{elements} elements")
+        results[str(elements)] = compared(elements, network, surrogate, atlas)
+        TARGET.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
