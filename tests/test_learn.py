@@ -56,25 +56,6 @@ def test_growth_is_held_more_tightly_than_exchanges(atlas: Atlas) -> None:
     assert bounds["EX_o2_e"] == 0.9
 
 
-def test_cells_do_not_grow_on_less_than_nothing(atlas: Atlas) -> None:
-    taught = learn(atlas, wanted=0.9, **QUICK)
-    below = taught.certificate.outside["below"]["moved"]["growth"]
-    assert below <= 0.05 * taught.certificate.readings["growth"]["range"]
-
-
-def test_growth_below_the_domain_counts_as_an_error(atlas: Atlas) -> None:
-    untaught = learn(atlas, wanted=0.9, rounds=0, below=0.0, **QUICK)
-    below = untaught.certificate.outside["below"]["moved"]["growth"]
-    assert below > 0.05 * untaught.certificate.readings["growth"]["range"]
-    assert not untaught.card["learnt"]["reached"]
-
-
-@pytest.mark.parametrize("part", [-0.1, 1.1, float("nan")])
-def test_part_taught_below_that_makes_no_sense_is_refused(atlas: Atlas, part: float) -> None:
-    with pytest.raises(SurrogateError, match="taught below"):
-        train(sample(atlas.network, BOX, 60, answers=atlas), below=part, **QUICK)
-
-
 def test_labels_along_a_trajectory_make_it_better_there(atlas: Atlas) -> None:
     few = sample(atlas.network, BOX, 60, answers=atlas)
     path = np.column_stack([np.linspace(9.0, 10.0, 200), np.linspace(3.0, 3.5, 200)])

@@ -3,6 +3,8 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,17 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.errors import DomainError, SurrogateError
+from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.domain import Domain
 from mmopt.metabolism.network import Network
 from mmopt.metabolism.pfba import LabelProgram
 from mmopt.metabolism.sampling import sample
 from mmopt.metabolism.table import FluxTable
 from mmopt.metabolism.variants import set_bounds
+from mmopt.reactor.bioreactor import Bioreactor
+from mmopt.reactor.ecoli import ecoli_fed_batch
+from mmopt.reactor.feeds import ConstantFeed
+from mmopt.reactor.simulate import simulate
 from mmopt.surrogate.against_labels import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
@@ -145,6 +152,23 @@ def test_cell_of_a_surrogate_reads_what_it_predicts(surrogate: Surrogate) -> Non
         zip(["EX_co2_e", "growth"], surrogate.predict([8.0, 12.0, 1.0], ["EX_co2_e", "growth"]), strict=True)
     )
     assert rates == pytest.approx(expected, abs=1.0e-12)
+
+
+def test_cell_of_a_surrogate_takes_a_limit_below_zero_as_none(surrogate: Surrogate) -> None:
+    cell = surrogate.answers(["growth", GLUCOSE])
+    below = cell({GLUCOSE: -3.0, OXYGEN: 15.0, ACETATE: -1.0})
+    assert below == cell({GLUCOSE: 0.0, OXYGEN: 15.0, ACETATE: 0.0})
+
+
+def test_network_that_was_not_told_what_is_below_zero_does_not_run_away(core_atlas: Atlas) -> None:
+    cell = train(core_atlas, hidden=(8, 8), iterations=40, starts=2)
+    fed = ecoli_fed_batch()
+    species = tuple(replace(each, uptake=None) if each.name == "acetate" else each for each in fed.species)
+    start = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
+    batch = partial(simulate, Bioreactor(species, fed.aeration), start, {"feed": ConstantFeed(0.0)}, 16.0)
+    starved, exact = batch(cell), batch(core_atlas)
+    assert starved["glucose"].min() > -1.0
+    assert starved.final("biomass") == pytest.approx(exact.final("biomass"), rel=0.05)
 
 
 def test_cell_of_a_surrogate_takes_a_limit_above_the_domain_as_its_edge(surrogate: Surrogate) -> None:

@@ -19,7 +19,7 @@ from mmopt.metabolism.sampling import Progress
 from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.certify import Certificate, certify
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.train import ITERATIONS, STARTS, TOLD_BELOW, labels_of, train
+from mmopt.surrogate.train import ITERATIONS, STARTS, labels_of, train
 
 WANTED: Final = 0.03
 """Worst error wanted of growth and of every larger exchange, in parts of its range."""
@@ -47,9 +47,6 @@ _QUICK: Final = 6
 _PATIENCE, _LITTLE = 4, 0.95
 """Rounds after which a fit is begun anew from other starts, if its errors have not fallen below this part of what they were."""
 
-_PHANTOM: Final = 0.05
-"""Most that growth may move, in parts of its range, as far below the domain as a reactor follows a surrogate."""
-
 _GO_ON: Final = 0.12
 """Part of the steps of the first fit that each round goes on for."""
 
@@ -73,8 +70,7 @@ def learn(
         The exact answer over the domain, explored.
     wanted
         Worst errors wanted in parts of each reading's range, by name; or one for all exchanges that move by more than
-        0.5 mmol/gDW/h, and 0.325 of it for growth. Whatever is wanted, growth may move by 5 % of its range at most as far
-        below the domain as a reactor follows a surrogate.
+        0.5 mmol/gDW/h, and 0.325 of it for growth.
     rounds
         Most rounds after the first fit.
     along
@@ -116,11 +112,8 @@ def learn(
     if along is not None:
         labels = _with(labels, atlas, _checked_points(along, atlas.domain))
     iterations = int(training.pop("iterations", ITERATIONS))
-    below = float(training.pop("below", TOLD_BELOW))
     told = _Told(progress, rounds + 1)
-    surrogate = train(
-        labels, iterations=iterations, seed=seed, held_among=among, below=below, progress=told.of(0), **training
-    )
+    surrogate = train(labels, iterations=iterations, seed=seed, held_among=among, progress=told.of(0), **training)
     certificate = certify(surrogate, atlas, starts=_QUICK, seed=seed)
     bounds = _bounds(wanted, certificate)
     certificate = _certified(surrogate, atlas, bounds, seed, certificate)
@@ -129,7 +122,6 @@ def learn(
         if min(history) <= 1.0:
             break
         labels = _with(labels, atlas, _around(certificate, atlas.domain, bounds, seed + number))
-        below = min(1.0, 2.0 * below) if _phantom(certificate) > 1.0 else below
         anew = _stuck(history)
         surrogate = train(
             labels,
@@ -137,7 +129,6 @@ def learn(
             seed=seed + number * anew,
             start=None if anew else surrogate,
             held_among=among,
-            below=below,
             progress=told.of(number),
             **training,
         )
@@ -219,14 +210,8 @@ def _bounds(wanted: float | Mapping[str, float], certificate: Certificate) -> di
 
 
 def _excess(certificate: Certificate, bounds: Mapping[str, float]) -> float:
-    """The largest error in parts of what is wanted; growth below the domain counts, too."""
-    return max(_phantom(certificate), *(certificate.relative(name) / bound for name, bound in bounds.items()))
-
-
-def _phantom(certificate: Certificate) -> float:
-    """By how much growth moves below the domain, in parts of what is allowed."""
-    moved = float(certificate.outside["below"]["moved"][GROWTH])
-    return moved / (_PHANTOM * float(certificate.readings[GROWTH]["range"]))
+    """The largest error in parts of what is wanted."""
+    return max(certificate.relative(name) / bound for name, bound in bounds.items())
 
 
 def _around(certificate: Certificate, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:

@@ -30,10 +30,6 @@ ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """Smooth activations that Keras, NumPy and OMLT all know by the same name."""
 
-BELOW = 0.1
-"""Part of each range by which a reactor may leave the domain below: where a substrate is gone, a smooth law settles a
-little under zero and is followed there. Trial steps of an integrator go further, and meet the law at the edge."""
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -295,10 +291,14 @@ class SurrogateCell:
     layers: tuple[Layer, ...]
 
     def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
-        """Readings at the given uptake limits [mmol/gDW/h]; limits beyond the trusted box count as its edge."""
+        """Readings at the given uptake limits [mmol/gDW/h]; limits outside the domain count as its edge.
+
+        So do those below zero, which a substrate that is gone drifts to by as much as the surrogate errs there; what the layers
+        say below zero means nothing.
+        """
         domain = self.domain
         point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
-        point = np.clip(point, domain.lower - BELOW * (domain.upper - domain.lower), domain.upper)
+        point = np.clip(point, domain.lower, domain.upper)
         return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
 
 

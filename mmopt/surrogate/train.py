@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 from mmopt.errors import SurrogateError
 from mmopt.metabolism.atlas import Atlas
 from mmopt.metabolism.cell import GROWTH
-from mmopt.metabolism.domain import Domain
 from mmopt.metabolism.sampling import Progress, sample
 from mmopt.metabolism.table import FluxTable
 from mmopt.surrogate.against_labels import balance_error, compare
@@ -28,7 +27,6 @@ HIDDEN: Final = (24, 24)
 LABELS: Final = 4096
 ITERATIONS: Final = 150
 STARTS: Final = 4
-TOLD_BELOW: Final = 0.25
 
 _THREADS: Final = 1
 """Threads of the linear algebra in a fit: its products are small, and two threads take 0.22 s for a step that one does in 0.12.
@@ -36,9 +34,6 @@ One thread also rounds the same way on any machine of a kind."""
 
 _HELD_OUT: Final = 0.1
 """Part of the table that fitting never sees; the card's errors are measured on it."""
-
-_DEEPEST: Final = 0.7
-"""How far below the domain labels are told, in parts of its width; a collocation lets glucose swing to a limit of -8.4."""
 
 _BASES: Final = {"conic": conic, "linear": linear, "rates": rates}
 
@@ -54,7 +49,6 @@ def train(
     seed: int = 0,
     start: Surrogate | None = None,
     held_among: int | None = None,
-    below: float = TOLD_BELOW,
     progress: Progress | None = None,
 ) -> Surrogate:
     """Fit a surrogate to labels.
@@ -84,8 +78,6 @@ def train(
     held_among
         Labels at the start of the table among which the tenth is held out, so that labels joined later change nothing
         about it and are all taught; by default all.
-    below
-        Part of the labels on lower faces of the domain that is taught once more below it, where limits count as the edge.
     progress
         Called with (done, total) after every step.
 
@@ -107,17 +99,16 @@ def train(
     """
     table = labels_of(labels, seed=seed) if isinstance(labels, Atlas) else labels
     table = table.answered()  # a label without an answer teaches nothing
-    widths = _checked(table, hidden, activation, basis, starts, below)
+    widths = _checked(table, hidden, activation, basis, starts)
     if start is not None and start.inputs != table.domain.inputs:
         raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
     started = time.perf_counter()
     held_out = _held_out(len(table), seed, held_among)
-    inputs, fluxes = _told_below(table.domain, table.inputs[~held_out], table.fluxes[~held_out], below, seed)
     lesson = Lesson(
         network=table.network,
         domain=table.domain,
-        inputs=inputs,
-        fluxes=fluxes,
+        inputs=table.inputs[~held_out],
+        fluxes=table.fluxes[~held_out],
         widths=widths,
         activation=activation,
         iterations=iterations,
@@ -166,22 +157,6 @@ def labels_of(atlas: Atlas, n: int = LABELS, seed: int = 0) -> FluxTable:
     return table.joined(points, answers) if len(points) else table
 
 
-def _told_below(
-    domain: Domain, inputs: np.ndarray, fluxes: np.ndarray, part: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels, and a part of those on lower faces of the domain once more below it, where limits count as the edge.
-
-    Where a substrate is gone, a reactor follows a surrogate a little below zero, and a collocation further. What a network has
-    not been told there it makes up: one without a fault inside the domain let cells grow on less than nothing.
-    """
-    random, width, edge = np.random.default_rng(seed), domain.upper - domain.lower, inputs <= domain.lower
-    on_face = np.flatnonzero(edge.any(axis=1))
-    chosen = np.sort(random.choice(on_face, round(part * len(on_face)), replace=False))
-    depth = _DEEPEST * width * random.random((len(chosen), len(width))) ** 3
-    below = np.where(edge[chosen], domain.lower - depth, inputs[chosen])
-    return np.vstack([inputs, below]), np.vstack([fluxes, fluxes[chosen]])
-
-
 def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dict[str, Any]) -> dict[str, Any]:
     """Tell where a surrogate comes from, how it was trained, and how wrong it is on the labels held out."""
     origin = {name: _plain(value) for name, value in table.data.attrs.items() if name not in ("lower", "upper")}
@@ -206,9 +181,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _checked(
-    table: FluxTable, hidden: Sequence[int], activation: str, basis: str, starts: int, below: float
-) -> tuple[int, ...]:
+def _checked(table: FluxTable, hidden: Sequence[int], activation: str, basis: str, starts: int) -> tuple[int, ...]:
     if activation not in ACTIVATIONS or activation == "linear":
         smooth = ", ".join(name for name in ACTIVATIONS if name != "linear")
         raise SurrogateError(f"activation '{activation}' cannot be used; use one of {smooth}")
@@ -219,8 +192,6 @@ def _checked(
         raise SurrogateError(f"basis '{basis}' is unknown; use one of {', '.join(get_args(Basis))}")
     if starts < 1:
         raise SurrogateError(f"{starts} starts cannot be tried; use at least 1")
-    if not 0.0 <= below <= 1.0:
-        raise SurrogateError(f"{below:g} of the labels on faces cannot be taught below; give a part from 0 to 1")
     if table.network.maintenance in table.domain.inputs:
         raise SurrogateError(
             f"the maintenance demand '{table.network.maintenance}' needs no input of its own, since answers scale with it; "
