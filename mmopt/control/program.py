@@ -68,7 +68,8 @@ def start_from(
         program.length.set_value(length, skip_validation=True)
     points = np.array(sorted(program.time))
     for each in problem.system.states:
-        values = trajectory.at(each.name, first + points * length) / each.scale
+        # a simulation with a surrogate lets what is gone drift below zero, where its smooth law would begin astray
+        values = np.clip(trajectory.at(each.name, first + points * length), each.lower, each.upper) / each.scale
         for t, value in zip(points.tolist(), values.tolist(), strict=True):
             variable = state_at(program, each.name, t)
             if t > 0.0 or variable.lb != variable.ub:
