@@ -6,8 +6,8 @@ The published way to put flux balance analysis into a dynamic optimisation write
 program at every collocation point: fluxes, duals of the balances, multipliers of bounds, and a complementarity for each, which
 is relaxed or penalised. Here that is done by hand in CasADi for the textbook network, with a small quadratic price on fluxes
 that makes the answer unique, from a simulated start whose fluxes and duals come from the linear program. Two treatments of
-complementarity are tried: products no larger than a bound that falls step by step (Scholtes), and the smoothed function of
-Fischer and Burmeister. mmopt solves the same fed-batch with the surrogate that ships, without and with the exact answer as
+complementarity are tried: products no larger than a bound that falls step by step (Scholtes), and a price on their sum that
+rises. mmopt solves the same fed-batch with the surrogate that ships, without and with the exact answer as
 judge. What each feed gives in the end is read from a simulation on the exact answer. Results go into ``results/kkt.json``.
 """
 
@@ -53,16 +53,10 @@ MOST_SECONDS: Final = 180.0
 GROWTH_WEIGHT, SHORTFALL_WEIGHT, FLUX_PRICE = 20.0, 20.0, 2.0e-4
 """Of the cell's program; a missing mmol of ATP costs more than it could bring in growth."""
 
-STEPS: Final = {
-    "bound": (1.0e-2, 1.0e-3, 1.0e-4),
-    "smooth": (1.0e-2, 1.0e-3, 1.0e-4),
-}
-"""Of the product of multiplier and slack; a product of 1 is worth some 0.05 1/h of growth that the cell leaves."""
+STEPS: Final = {"bound": (1.0e-1, 1.0e-2, 1.0e-3, 1.0e-4), "price": (10.0, 100.0)}
+"""Of the product of multiplier and slack, or on it; a product of 1 is worth some 0.05 1/h of growth that the cell leaves."""
 
 OPTIONS: Final = {"linear_solver": "mumps", "tol": 1.0e-6, "max_iter": 5000, "print_level": 0, "sb": "yes"}
-ROOM: Final = 0.2
-"""By how much scaled states may fall below zero, as in mmopt."""
-
 SLOW, FAST = ("volume", "biomass", "glucose", "acetate"), "oxygen"
 
 
@@ -183,7 +177,7 @@ class Bilevel:
         self._cost += unrest * casadi.sumsqr(feed[:, 1:] - feed[:, :-1])
         self._x = casadi.veccat(inner, fast, feed, inside)
         self._equations = casadi.veccat(*misses, settles, conditions)
-        self._slacks, self._push = casadi.vec(slacks), casadi.vec(inside[fluxes + duals :, :])
+        self._slacks = casadi.vec(slacks)
         self._bounded()
         self._measure = casadi.Function("measure", [self._x], [self._cost, casadi.mmax(casadi.fabs(self._products))])
 
@@ -219,7 +213,7 @@ class Bilevel:
         for name in (*SLOW, FAST):
             least, most = problem.limits.get(name, (None, None))
             scale = problem.scales[name]
-            low.append(-ROOM if least is None else least / scale)
+            low.append(0.0 if least is None else least / scale)
             high.append(np.inf if most is None else most / scale)
         move, scale = problem.moves["feed"], problem.scales["feed"]
         inside_low = np.concatenate([np.full(fluxes + duals, -np.inf), np.zeros(bounds)])
@@ -260,16 +254,16 @@ class Bilevel:
         begun = time.perf_counter()
         products, slacks = casadi.vec(self._products), self._slacks
         amount = casadi.MX.sym("amount")
+        cost, more = self._cost, casadi.MX(0, 1)
         if way == "bound":
-            more, least = products - amount, np.full(products.numel(), -np.inf)
+            more = products - amount
         else:
-            push = self._push
-            more, least = push + slacks - casadi.sqrt(push**2 + slacks**2 + 2.0 * amount), np.zeros(products.numel())
+            cost += amount * casadi.sum1(products)
         rows = casadi.vertcat(self._equations, slacks, more)
         equal = np.zeros(self._equations.numel())
-        low = np.concatenate([equal, np.zeros(slacks.numel()), least])
-        high = np.concatenate([equal, np.full(slacks.numel(), np.inf), np.zeros(len(least))])
-        given = {"x": self._x, "p": amount, "f": self._cost, "g": rows}
+        low = np.concatenate([equal, np.zeros(slacks.numel()), np.full(more.numel(), -np.inf)])
+        high = np.concatenate([equal, np.full(slacks.numel(), np.inf), np.zeros(more.numel())])
+        given = {"x": self._x, "p": amount, "f": cost, "g": rows}
         start, endings, iterations, solved = np.clip(self._start(), self._low, self._high), [], 0, 0
         for step in STEPS[way]:
             left = max(1.0, MOST_SECONDS - (time.perf_counter() - begun))
