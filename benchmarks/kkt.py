@@ -7,8 +7,8 @@ program at every collocation point: fluxes, duals of the balances, multipliers o
 is relaxed or penalised. Here that is done by hand in CasADi for the textbook network, with a small quadratic price on fluxes
 that makes the answer unique, from a simulated start whose fluxes and duals come from the linear program. Two treatments of
 complementarity are tried: products no larger than a bound that falls step by step (Scholtes), and a price on their sum that
-rises. mmopt solves the same fed-batch with the surrogate that ships, without and with the exact answer as
-judge. What each feed gives in the end is read from a simulation on the exact answer. Results go into ``results/kkt.json``.
+rises. mmopt solves the same fed-batch with the surrogate that ships, without and with the exact answer as judge. What each feed
+gives in the end is read from a simulation on the exact answer. Results go into ``results/kkt.json``.
 """
 
 import json
@@ -25,6 +25,7 @@ from scipy.optimize import linprog
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.by_hand import FAST, SLOW, ByHand
 from mmopt import (
     Atlas,
     Domain,
@@ -49,15 +50,22 @@ STUDY = ROOT / "case_studies" / "textbook_fedbatch" / "study.yaml"
 TARGET = Path(__file__).parent / "results" / "kkt.json"
 ELEMENTS = (6, 12, 24)
 POINTS: Final = 3
-MOST_SECONDS: Final = 180.0
 GROWTH_WEIGHT, SHORTFALL_WEIGHT, FLUX_PRICE = 20.0, 20.0, 2.0e-4
 """Of the cell's program; a missing mmol of ATP costs more than it could bring in growth."""
 
 STEPS: Final = {"bound": (1.0e-1, 1.0e-2, 1.0e-3, 1.0e-4), "price": (10.0, 100.0)}
 """Of the product of multiplier and slack, or on it; a product of 1 is worth some 0.05 1/h of growth that the cell leaves."""
 
-OPTIONS: Final = {"linear_solver": "mumps", "tol": 1.0e-6, "max_iter": 5000, "print_level": 0, "sb": "yes"}
-SLOW, FAST = ("volume", "biomass", "glucose", "acetate"), "oxygen"
+OPTIONS: Final = {
+    "linear_solver": "mumps",
+    "tol": 1.0e-6,
+    "max_iter": 5000,
+    "max_wall_time": 180.0,
+    "mu_init": 1.0e-2,
+    "print_level": 0,
+    "sb": "yes",
+}
+"""Of each step; the tolerance is a hundred times looser than mmopt's."""
 
 
 class Cell:
@@ -148,38 +156,18 @@ class Bilevel:
     def __init__(self, problem: Problem, network: Network, surrogate: Surrogate) -> None:
         self.problem, self.cell = problem, Cell(network, surrogate.inputs)
         self.guess, _ = feasible_start(problem, surrogate)
-        self._scales = [problem.scales[name] for name in SLOW]
-        elements, hours = problem.horizon.elements, problem.horizon.hours
-        count, (fluxes, duals, bounds) = elements * POINTS, self.cell.sizes
-        inner, fast, feed = (
-            casadi.MX.sym("x", len(SLOW), count),
-            casadi.MX.sym("z", 1, count),
-            casadi.MX.sym("u", 1, elements),
-        )
-        inside = casadi.MX.sym("cell", fluxes + duals + bounds, count)
-        slope, settles, conditions, slacks = self._point().map(count)(
-            inner, fast, casadi.kron(feed, casadi.DM.ones(1, POINTS)), inside
-        )
-        table, _, _ = casadi.collocation_coeff(casadi.collocation_points(POINTS, "radau"))
-        begin = casadi.DM([problem.start[name] for name in SLOW]) / casadi.DM(self._scales)
-        edges = casadi.horzcat(begin, inner[:, POINTS - 1 : -1 : POINTS])
-        misses = []
-        for k in range(elements):
-            here = slice(k * POINTS, (k + 1) * POINTS)
-            misses.append(
-                casadi.mtimes(casadi.horzcat(edges[:, k], inner[:, here]), table) - hours / elements * slope[:, here]
-            )
-        move = problem.moves["feed"]
-        unrest = move.unrest * (problem.scales["feed"] / (move.high - move.low)) ** 2
-        last = inner[:, -1] * casadi.DM(self._scales)
-        self._products = inside[fluxes + duals :, :] * slacks
-        self._cost = -last[0] * last[1] / problem.watchable["biomass_amount"].scale
-        self._cost += unrest * casadi.sumsqr(feed[:, 1:] - feed[:, :-1])
-        self._x = casadi.veccat(inner, fast, feed, inside)
-        self._equations = casadi.veccat(*misses, settles, conditions)
-        self._slacks = casadi.vec(slacks)
-        self._bounded()
-        self._measure = casadi.Function("measure", [self._x], [self._cost, casadi.mmax(casadi.fabs(self._products))])
+        self._hand = hand = ByHand(problem)
+        fluxes, duals, bounds = self.cell.sizes
+        inside = casadi.MX.sym("cell", fluxes + duals + bounds, hand.count)
+        slopes, settles, conditions, slacks = self._point().map(hand.count)(hand.inner, hand.fast, hand.feeds, inside)
+        self._x = casadi.veccat(hand.variables, inside)
+        self._equations = casadi.veccat(hand.gaps(hand.begin, slopes), settles, conditions)
+        self._slacks, self._products = casadi.vec(slacks), casadi.vec(inside[fluxes + duals :, :] * slacks)
+        low, high = hand.bounded(floor=0.0)
+        of_cell = np.concatenate([np.full(fluxes + duals, -np.inf), np.zeros(bounds)])
+        self._low = np.concatenate([low, np.tile(of_cell, hand.count)])
+        self._high = np.concatenate([high, np.full(hand.count * len(of_cell), np.inf)])
+        self._measure = casadi.Function("measure", [self._x], [hand.cost, casadi.mmax(casadi.fabs(self._products))])
 
     def _point(self) -> Any:
         """Slopes, settling, optimality conditions and slacks at one point."""
@@ -187,7 +175,7 @@ class Bilevel:
         fluxes, duals, bounds = self.cell.sizes
         x, z, u = casadi.SX.sym("x", len(SLOW)), casadi.SX.sym("z"), casadi.SX.sym("u")
         inside = casadi.SX.sym("cell", fluxes + duals + bounds)
-        states = {name: x[k] * self._scales[k] for k, name in enumerate(SLOW)} | {FAST: z * problem.scales[FAST]}
+        states = self._hand.named(x, z)
         limits = system.limits(states, system.parameters)
         equations, slacks = self.cell.conditions(
             inside[:fluxes],
@@ -201,95 +189,57 @@ class Bilevel:
             return {**rates, "growth": inside[self.cell.growth], "shortfall": inside[fluxes - 1]}
 
         change = system.derivative(states, {"feed": u * problem.scales["feed"]}, system.parameters, answer)
-        slopes = casadi.vertcat(*(change[name] / scale for name, scale in zip(SLOW, self._scales, strict=True)))
-        settles = change[FAST] / problem.scales[FAST]
-        return casadi.Function("point", [x, z, u, inside], [slopes, settles, equations, slacks])
-
-    def _bounded(self) -> None:
-        problem = self.problem
-        count = problem.horizon.elements * POINTS
-        fluxes, duals, bounds = self.cell.sizes
-        low, high = [], []
-        for name in (*SLOW, FAST):
-            least, most = problem.limits.get(name, (None, None))
-            scale = problem.scales[name]
-            low.append(0.0 if least is None else least / scale)
-            high.append(np.inf if most is None else most / scale)
-        move, scale = problem.moves["feed"], problem.scales["feed"]
-        inside_low = np.concatenate([np.full(fluxes + duals, -np.inf), np.zeros(bounds)])
-        self._low = np.concatenate(
-            [
-                np.tile(low[:-1], count),
-                np.full(count, low[-1]),
-                np.full(problem.horizon.elements, move.low / scale),
-                np.tile(inside_low, count),
-            ]
-        )
-        self._high = np.concatenate(
-            [
-                np.tile(high[:-1], count),
-                np.full(count, high[-1]),
-                np.full(problem.horizon.elements, move.high / scale),
-                np.full(count * len(inside_low), np.inf),
-            ]
-        )
+        return casadi.Function("point", [x, z, u, inside], [*self._hand.slopes(change), equations, slacks])
 
     def _start(self) -> np.ndarray:
-        problem, elements = self.problem, self.problem.horizon.elements
-        width = problem.horizon.hours / elements
-        times = ((np.arange(elements)[:, None] + np.array(casadi.collocation_points(POINTS, "radau"))) * width).ravel()
-        states = {each: np.array(self.guess.at(each, times)) for each in (*SLOW, FAST)}
-        feed = self.guess.at("feed", (np.arange(elements) + 0.5) * width) / problem.scales["feed"]
-        inside = []
-        for k in range(len(times)):
-            limits = problem.system.limits(
-                {name: values[k] for name, values in states.items()}, problem.system.parameters
-            )
+        system, inside = self.problem.system, []
+        for t in self._hand.times.ravel().tolist():
+            states = {name: float(self.guess.at(name, t)) for name in (*SLOW, FAST)}
+            limits = system.limits(states, system.parameters)
             inside.append(self.cell.solved(np.array([limits[name] for name in self.cell.inputs])))
-        slow = np.array([states[name] / problem.scales[name] for name in SLOW]).T.ravel()
-        return np.concatenate([slow, states[FAST] / problem.scales[FAST], feed, *inside])
+        return np.concatenate([self._hand.start(self.guess), *inside])
 
     def solve(self, way: str) -> dict[str, Any]:
-        """Solve with one treatment of complementarity, step by step, each from the answer before."""
+        """Solve with one treatment of complementarity, step by step, each from the answer before; compiled once."""
         begun = time.perf_counter()
-        products, slacks = casadi.vec(self._products), self._slacks
         amount = casadi.MX.sym("amount")
-        cost, more = self._cost, casadi.MX(0, 1)
+        cost, more = self._hand.cost, casadi.MX(0, 1)
         if way == "bound":
-            more = products - amount
+            more = self._products - amount
         else:
-            cost += amount * casadi.sum1(products)
-        rows = casadi.vertcat(self._equations, slacks, more)
-        equal = np.zeros(self._equations.numel())
-        low = np.concatenate([equal, np.zeros(slacks.numel()), np.full(more.numel(), -np.inf)])
-        high = np.concatenate([equal, np.full(slacks.numel(), np.inf), np.zeros(more.numel())])
-        given = {"x": self._x, "p": amount, "f": cost, "g": rows}
-        start, endings, iterations, solved = np.clip(self._start(), self._low, self._high), [], 0, 0
+            cost += amount * casadi.sum1(self._products)
+        rows = casadi.vertcat(self._equations, self._slacks, more)
+        equal, positive = np.zeros(self._equations.numel()), np.zeros(self._slacks.numel())
+        low = np.concatenate([equal, positive, np.full(more.numel(), -np.inf)])
+        high = np.concatenate([equal, positive + np.inf, np.zeros(more.numel())])
+        solver = casadi.nlpsol(
+            "kkt",
+            "ipopt",
+            {"x": self._x, "p": amount, "f": cost, "g": rows},
+            {"ipopt": OPTIONS, "print_time": False, "expand": True},
+        )
+        built = time.perf_counter()
+        values, endings, iterations, solved = np.clip(self._start(), self._low, self._high), [], 0, 0
         for step in STEPS[way]:
-            left = max(1.0, MOST_SECONDS - (time.perf_counter() - begun))
-            options = {**OPTIONS, "max_wall_time": left, "mu_init": 1.0e-3 if solved else 1.0e-2}
-            solver = casadi.nlpsol("kkt", "ipopt", given, {"ipopt": options, "print_time": False, "expand": True})
-            found = solver(x0=start, p=step, lbx=self._low, ubx=self._high, lbg=low, ubg=high)
+            found = solver(x0=values, p=step, lbx=self._low, ubx=self._high, lbg=low, ubg=high)
             told = solver.stats()
             endings.append(told["return_status"])
             iterations += told["iter_count"]
             if not told["success"]:
                 break
-            start, solved = np.array(found["x"]).ravel(), solved + 1
-        cost, product = (float(each) for each in self._measure(start))
-        elements, count = self.problem.horizon.elements, self.problem.horizon.elements * POINTS
-        at = (len(SLOW) + 1) * count
-        feed = np.clip(start[at : at + elements] * self.problem.scales["feed"], *self.problem.controls["feed"])
+            values, solved = np.array(found["x"]).ravel(), solved + 1
+        aim, product = (float(each) for each in self._measure(values))
         return {
+            "build": built - begun,
             "seconds": time.perf_counter() - begun,
             "iterations": iterations,
             "endings": endings,
             "steps": solved,
             "variables": int(self._x.numel()),
             "constraints": int(rows.numel()),
-            "claimed": -cost * self.problem.watchable["biomass_amount"].scale if solved else None,
+            "claimed": -aim * self.problem.watchable["biomass_amount"].scale if solved else None,
             "largest product": product,
-            "feed": feed.tolist(),
+            "feed": self._hand.feed_of(values),
         }
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.by_hand import FAST, SLOW, ByHand
 from mmopt import (
     Atlas,
     Bioreactor,
@@ -103,38 +104,11 @@ class Case:
         """mmopt's own problem, from which others take bounds of states and options of Ipopt."""
         return Compiled(self.problem, self.surrogate)
 
-    @cached_property
-    def times(self) -> np.ndarray:
-        """Collocation points [h], shape (elements, points)."""
-        inside = np.array(casadi.collocation_points(POINTS, "radau"))
-        found: np.ndarray = (np.arange(ELEMENTS)[:, None] + inside) * HOURS / ELEMENTS
-        return found
-
-    def at(self, name: str, times: np.ndarray) -> np.ndarray:
-        """The common start at some times, scaled."""
-        found: np.ndarray = self.guess.at(name, times) / self.problem.scales[name]
-        return found
-
-    @cached_property
-    def feed(self) -> np.ndarray:
-        """The common start's feed on each element, scaled."""
-        return self.at("feed", (np.arange(ELEMENTS) + 0.5) * HOURS / ELEMENTS)
-
-    def bounds(self, name: str) -> tuple[float, float]:
-        """Lowest and highest value of a state after the start, scaled."""
-        variable = state_at(self.compiled.program, name, self.compiled.program.inner.last())
-        low, high = self.problem.limits.get(name, (None, None))
-        scale = self.problem.scales[name]
-        return (
-            max(-np.inf if variable.lb is None else variable.lb, -np.inf if low is None else low / scale),
-            min(np.inf if variable.ub is None else variable.ub, np.inf if high is None else high / scale),
-        )
-
     @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest feed, scaled."""
-        move = self.problem.moves["feed"]
-        return move.low / self.problem.scales["feed"], move.high / self.problem.scales["feed"]
+    def floor(self) -> float:
+        """How far scaled states may fall in mmopt's program."""
+        program = self.compiled.program
+        return float(state_at(program, "glucose", program.inner.last()).lb)
 
     def changes(self, states: Mapping[str, Any], feed: Any) -> dict[str, Any]:
         """Derivatives of all states in their units, for CasADi's symbols."""
@@ -148,24 +122,12 @@ class Case:
             values = _ACTIVATIONS[layer.activation](casadi.mtimes(layer.weights.T, values) + layer.bias)
         return dict(zip(names, casadi.vertsplit(values), strict=True))
 
-    def worth(self, volume: Any, biomass: Any) -> Any:
-        """The objective at the end, scaled, from states in their units."""
-        return volume * biomass / self.problem.watchable["biomass_amount"].scale
-
-    @property
-    def unrest(self) -> float:
-        """Price of squared jumps of the scaled feed."""
-        move = self.problem.moves["feed"]
-        return float(move.unrest * (self.problem.scales["feed"] / (move.high - move.low)) ** 2)
-
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "tanh": casadi.tanh,
     "linear": lambda z: z,
     "softplus": lambda z: casadi.fmax(z, 0.0) + casadi.log1p(casadi.exp(-casadi.fabs(z))),
 }
-
-SLOW, FAST = ("volume", "biomass", "glucose", "acetate"), "oxygen"
 
 
 class Ours:
@@ -192,42 +154,16 @@ class Plain:
     """CasADi by hand: all expressions scalar, or the equations of a point as a function mapped over all points."""
 
     def __init__(self, case: Case, *, mapped: bool) -> None:
-        self._case = case
-        scales = [case.problem.scales[name] for name in SLOW]
+        self._case, self._expand = case, not mapped
+        self._hand = hand = ByHand(case.problem)
         x, z, u = casadi.SX.sym("x", len(SLOW)), casadi.SX.sym("z"), casadi.SX.sym("u")
-        states = {name: x[k] * scales[k] for k, name in enumerate(SLOW)} | {FAST: z * case.problem.scales[FAST]}
-        change = case.changes(states, u * case.problem.scales["feed"])
-        slopes = casadi.vertcat(*(HOURS * change[name] / scale for name, scale in zip(SLOW, scales, strict=True)))
-        point = casadi.Function("point", [x, z, u], [slopes, change[FAST] / case.problem.scales[FAST]])
-        count = ELEMENTS * POINTS
+        change = case.changes(hand.named(x, z), u * case.problem.scales["feed"])
+        point = casadi.Function("point", [x, z, u], [*hand.slopes(change)])
+        slopes, settles = point.map(hand.count)(hand.inner, hand.fast, hand.feeds)
         begin = casadi.MX.sym("begin", len(SLOW))
-        inner, fast, feed = (
-            casadi.MX.sym("inner", len(SLOW), count),
-            casadi.MX.sym("fast", 1, count),
-            casadi.MX.sym("feed", 1, ELEMENTS),
-        )
-        slope, settles = point.map(count)(inner, fast, casadi.kron(feed, casadi.DM.ones(1, POINTS)))
-        table, _, _ = casadi.collocation_coeff(casadi.collocation_points(POINTS, "radau"))
-        edges = casadi.horzcat(begin, inner[:, POINTS - 1 : -1 : POINTS])
-        misses = []
-        for k in range(ELEMENTS):
-            here = slice(k * POINTS, (k + 1) * POINTS)
-            known = casadi.horzcat(edges[:, k], inner[:, here])
-            misses.append(casadi.vec(casadi.mtimes(known, table) - slope[:, here] / ELEMENTS))
-        last = inner[:, -1] * casadi.DM(scales)
-        jumps = feed[:, 1:] - feed[:, :-1]
-        self._given = {
-            "x": casadi.veccat(inner, fast, feed),
-            "p": begin,
-            "f": -case.worth(last[0], last[1]) + case.unrest * casadi.sumsqr(jumps),
-            "g": casadi.veccat(*misses, settles),
-        }
-        low, high = zip(*(case.bounds(name) for name in (*SLOW, FAST)), strict=True)
-        self._bounds = [
-            np.concatenate([np.tile(side[:-1], count), np.full(count, side[-1]), np.full(ELEMENTS, end)])
-            for side, end in zip((low, high), case.range, strict=True)
-        ]
-        self._expand = not mapped
+        rows = casadi.veccat(hand.gaps(begin, slopes), settles)
+        self._given = {"x": hand.variables, "p": begin, "f": hand.cost, "g": rows}
+        self._bounds = hand.bounded(case.floor)
         self._solvers = [self._solver(warm=warm) for warm in (False, True)]
 
     def _solver(self, *, warm: bool) -> Any:
@@ -235,10 +171,7 @@ class Plain:
         return casadi.nlpsol("plain", "ipopt", self._given, options)
 
     def first(self) -> None:
-        case, times = self._case, self._case.times.ravel()
-        states = np.array([case.at(name, times) for name in SLOW])
-        start = np.concatenate([states.T.ravel(), case.at(FAST, times), case.feed])
-        self._solve(0, case.problem.start, x0=np.clip(start, *self._bounds))
+        self._solve(0, self._case.problem.start, x0=np.clip(self._hand.start(self._case.guess), *self._bounds))
 
     def again(self, start: dict[str, float]) -> None:
         last = self._last
@@ -248,9 +181,8 @@ class Plain:
         return Answer(self._told["iter_count"], float(self._last["f"]), self._told["return_status"])
 
     def _solve(self, which: int, start: Mapping[str, float], **more: Any) -> None:
-        begin = [start[name] / self._case.problem.scales[name] for name in SLOW]
-        solver = self._solvers[which]
-        self._last = solver(p=begin, lbx=self._bounds[0], ubx=self._bounds[1], lbg=0.0, ubg=0.0, **more)
+        solver, (low, high) = self._solvers[which], self._bounds
+        self._last = solver(p=self._hand.scaled(start), lbx=low, ubx=high, lbg=0.0, ubg=0.0, **more)
         self._told = solver.stats()
 
 
@@ -259,19 +191,21 @@ class DoMpc:
 
     def __init__(self, case: Case, *, symbols: str = "SX", tuned: bool = False) -> None:
         self._case, self._symbols, self._tuned = case, symbols, tuned
+        self._hand = ByHand(case.problem)
         self._cold = self._now = self._made(warm=False)
         self._warm = self._made(warm=True) if tuned else self._cold
 
     def first(self) -> None:
-        case, mpc = self._case, self._cold
-        for k, points in enumerate(case.times):
+        case, mpc, hand = self._case, self._cold, self._hand
+        feed = hand.held(case.guess)
+        for k, points in enumerate(hand.times):
             begin = k * HOURS / ELEMENTS
             for j, t in enumerate([*points, points[-1], points[-1]]):  # do-mpc has the end of an element three times
-                mpc.opt_x_num["_x", k + 1, 0, j] = [float(case.at(name, t)) for name in SLOW]
+                mpc.opt_x_num["_x", k + 1, 0, j] = [float(hand.at(case.guess, name, t)) for name in SLOW]
             for j, t in enumerate([begin, *points]):
-                mpc.opt_x_num["_z", k, 0, j] = float(case.at(FAST, t))
-            mpc.opt_x_num["_u", k, 0] = case.feed[k]
-        mpc.opt_x_num["_x", 0, 0, -1] = [case.problem.start[name] / case.problem.scales[name] for name in SLOW]
+                mpc.opt_x_num["_z", k, 0, j] = float(hand.at(case.guess, FAST, t))
+            mpc.opt_x_num["_u", k, 0] = feed[k]
+        mpc.opt_x_num["_x", 0, 0, -1] = hand.begin
         self._step(mpc, case.problem.start)
         if self._warm is not mpc:
             self._warm.opt_x_num.master = mpc.opt_x_num.master
@@ -291,7 +225,7 @@ class DoMpc:
         mpc.make_step(np.array([start[name] for name in SLOW]))
 
     def _made(self, *, warm: bool) -> Any:
-        case = self._case
+        case, hand = self._case, self._hand
         scales = case.problem.scales
         cell = do_mpc.model.Model("continuous", self._symbols)
         states = {name: cell.set_variable("_x", name) for name in SLOW}
@@ -306,20 +240,20 @@ class DoMpc:
         mpc = do_mpc.controller.MPC(cell)
         mpc.set_param(n_horizon=ELEMENTS, t_step=HOURS / ELEMENTS, collocation_deg=POINTS, store_lagr_multiplier=False)
         mpc.settings.nlpsol_opts = {**self._options(warm=warm), **QUIET}
-        mpc.set_objective(mterm=-case.worth(cell.x["volume"], cell.x["biomass"]), lterm=casadi.DM(0))
+        mpc.set_objective(mterm=-hand.worth(cell.x["volume"], cell.x["biomass"]), lterm=casadi.DM(0))
         # the feed before comes scaled, that of now does not; and a first jump, from before the batch, costs nothing here
         jump = cell.u["feed"] / scales["feed"] - mpc.u_prev["feed"]
-        mpc.set_rterm(cell.tvp["jumps"] * case.unrest * jump**2)
+        mpc.set_rterm(cell.tvp["jumps"] * hand.unrest * jump**2)
         for kind, name in [*(("_x", name) for name in SLOW), ("_z", FAST), ("_u", "feed")]:
             mpc.scaling[kind, name] = scales[name]
-            low, high = case.bounds(name) if kind != "_u" else case.range
+            low, high = hand.bounds(name, case.floor) if kind != "_u" else hand.range
             mpc.bounds["lower", kind, name], mpc.bounds["upper", kind, name] = low * scales[name], high * scales[name]
         weights = mpc.get_tvp_template()
         weights["_tvp", :, "jumps"] = 1.0
         weights["_tvp", 0, "jumps"] = 0.0
         mpc.set_tvp_fun(lambda _: weights)
         mpc.setup()
-        lows, highs = zip(*(case.bounds(name) for name in SLOW), strict=True)
+        lows, highs = zip(*(hand.bounds(name, case.floor) for name in SLOW), strict=True)
         # limits hold at the points of the last element, too, and not at the start
         for point in range(POINTS + 2):
             mpc.lb_opt_x["_x", ELEMENTS, 0, point] = list(lows)

@@ -100,11 +100,14 @@ read = casadi.NlpBuilder()
 read.import_nl(stem + ".nl")
 statement = dict(x=casadi.vertcat(*read.x), f=read.f, g=casadi.vertcat(*read.g))
 most = dict(max_iter=int(options.get("max_iter", 3000)), print_level=0, sb="yes")
+most["max_cpu_time"] = float(options.get("max_cpu_time", 1.0e6))
 solver = casadi.nlpsol("driver", "ipopt", statement, dict(ipopt=most, print_time=False))
 found = solver(x0=read.x_init, lbx=read.x_lb, ubx=read.x_ub, lbg=read.g_lb, ubg=read.g_ub)
 code = dict(Solve_Succeeded=0, Infeasible_Problem_Detected=200, Maximum_Iterations_Exceeded=400)
+code["Maximum_CpuTime_Exceeded"] = 400
+said = solver.stats()["return_status"].replace("_CpuTime_", " CPU Time ")
 x, duals = found["x"].full().ravel(), found["lam_g"].full().ravel()
-head = ["Ipopt: " + solver.stats()["return_status"], "", "Options", 3, 0, 1, 0, len(duals), len(duals), len(x), len(x)]
+head = ["Ipopt: " + said, "", "Options", 3, 0, 1, 0, len(duals), len(duals), len(x), len(x)]
 ending = "objno 0 %d" % code.get(solver.stats()["return_status"], 500)
 with open(stem + ".sol", "w") as file:
     file.write("\\n".join(map(str, [*head, *duals, *x, ending])) + "\\n")
@@ -131,6 +134,15 @@ def test_executable_tells_an_infeasible_problem(executable: Path) -> None:
 
 def test_executable_tells_the_iteration_limit(executable: Path) -> None:
     assert IpoptExecutable(hs71(), executable, {"max_iter": 1}).solve().status is Status.ITERATION_LIMIT
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_executable_tells_the_limit_of_time(executable: Path, seconds: float) -> None:
+    assert IpoptExecutable(hs71(), executable).solve(seconds=seconds).status is Status.TIME_LIMIT
+
+
+def test_executable_with_enough_time_ends_at_the_optimum(executable: Path) -> None:
+    assert IpoptExecutable(hs71(), executable).solve(seconds=60.0).status is Status.OPTIMAL
 
 
 def test_executable_on_the_search_path_is_found(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:

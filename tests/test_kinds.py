@@ -271,7 +271,7 @@ def test_problem_that_cannot_be_sent_says_what_to_do() -> None:
         optimise(tank(system=Here()), starts=2, workers=2)
 
 
-def test_no_more_starts_are_begun_when_time_is_over() -> None:
+def test_time_that_is_too_short_for_any_optimum_is_told() -> None:
     with pytest.raises(SolverError, match=r"stopped at the time limit .* more time"):
         optimise(penicillin(60), starts=8, time_limit=1.0e-3)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from mmopt.control.compiled import Compiled
@@ -76,25 +77,33 @@ class _Attempt:
         return {"start_left": self.left, "status": self.plan.status.name, "reached": self.plan.stats["optimum"]}
 
 
-class _Attempts:
-    """A problem and how it is solved; compiled at the first attempt, so that it can be sent to a process before that."""
+@dataclass(frozen=True, eq=False)
+class _Elsewhere:
+    """What a process needs to try starts; it compiles the problem at the first."""
 
-    def __init__(self, problem: Problem, surrogate: Surrogate | None, how: How) -> None:
-        self._parts = problem, surrogate, how
-        self._compiled: Compiled | None = None
+    problem: Problem
+    surrogate: Surrogate | None
+    how: How
 
-    def solve(self, wish: Mapping[str, Profile], compiled: Compiled | None = None) -> _Attempt:
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return self.how.compiled(self.problem, self.surrogate)
+
+    def solve(self, wish: Mapping[str, Profile]) -> _Attempt:
         """Try from one start."""
-        problem, surrogate, how = self._parts
-        self._compiled = compiled or self._compiled or how.compiled(problem, surrogate)
-        before = len(self._compiled.solves)
-        guess, left = feasible_start(problem, surrogate, wish)
-        plan, failed = None, None
-        try:
-            plan = solved_from(self._compiled, guess, how.options, how.deadline)
-        except (InfeasibleError, SolverError) as error:
-            failed = error
-        return _Attempt(left, self._compiled.solves[before:], plan, failed)
+        return _tried(self._compiled, wish, self.how)
+
+
+def _tried(compiled: Compiled, wish: Mapping[str, Profile], how: How) -> _Attempt:
+    """Try from one start."""
+    before = len(compiled.solves)
+    guess, left = feasible_start(compiled.problem, compiled.surrogate, wish)
+    plan, failed = None, None
+    try:
+        plan = solved_from(compiled, guess, how.options, how.deadline)
+    except (InfeasibleError, SolverError) as error:
+        failed = error
+    return _Attempt(left, compiled.solves[before:], plan, failed)
 
 
 def best_of(
@@ -122,14 +131,13 @@ def best_of(
 def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> Iterator[tuple[int, _Attempt]]:
     """Attempts with the numbers of their starts, as they are done."""
     workers = min(how.workers, len(wanted))
-    attempts = _Attempts(compiled.problem, compiled.surrogate, how)
     if workers == 1:
         for number, wish in enumerate(wanted):
             if number == 0 or how.left > 0.0:
-                yield number, attempts.solve(wish, compiled)
+                yield number, _tried(compiled, wish, how)
         return
     try:
-        crew = Processes(attempts, workers)
+        crew = Processes(_Elsewhere(compiled.problem, compiled.surrogate, replace(how, judge=None)), workers)
     except _UNSENDABLE as error:
         raise StudyError(
             f"the problem cannot be sent to other processes ({first_line(error)}); define its system and objective at the top "
@@ -139,10 +147,11 @@ def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> 
         flying = {crew.submit(wish): number for number, wish in enumerate(wanted)}
         for future in as_completed(flying):
             number = flying[future]
-            died = isinstance(future.exception(), crew.deaths)
-            attempt = attempts.solve(wanted[number], compiled) if died else future.result()
-            if not died:
-                compiled.solves.extend(attempt.solves)
+            if isinstance(future.exception(), crew.deaths):
+                yield number, _tried(compiled, wanted[number], how)
+                continue
+            attempt = future.result()
+            compiled.solves.extend(attempt.solves)
             yield number, attempt
 
 

@@ -238,7 +238,7 @@ def _check_objective(problem: Problem) -> None:
     known |= {name: each.scale for name, each in problem.watchable.items()}
     known |= {each.name: each.scale for each in problem.system.controls}
     try:
-        with suppress(ArithmeticError):
+        with suppress(ArithmeticError), np.errstate(all="ignore"):
             problem.objective.value(known, {**known, DURATION: 0.0})
     except KeyError as error:
         asked = str(error.args[0])

@@ -46,6 +46,9 @@ _EXECUTABLE_STATUS: Final = {
 
 _BOUND_SUFFIXES: Final = ("ipopt_zL_out", "ipopt_zU_out")
 
+_LEAST_SECONDS: Final = 1.0e-6
+"""An executable refuses a limit of time that is not above zero."""
+
 _UNKNOWN_COUNT: Final = 0
 """Pyomo does not pass on how many iterations an executable took."""
 
@@ -231,12 +234,14 @@ class IpoptExecutable:
         """
         started = time.perf_counter()
         try:
-            limited = {"max_cpu_time": seconds} if seconds < math.inf else {}
+            limited = {"max_cpu_time": max(seconds, _LEAST_SECONDS)} if seconds < math.inf else {}
             told = self._solver.solve(self._problem, load_solutions=False, options=limited)
         except (ValueError, RuntimeError, OSError) as error:
             raise SolverError(f"{self._executable} did not run ({error}); check it with `mmopt doctor`") from error
         seconds = time.perf_counter() - started
         status = _EXECUTABLE_STATUS.get(told.solver.termination_condition, Status.NUMERICAL_TROUBLE)
+        if status is Status.ITERATION_LIMIT and "time exceeded" in str(told.solver.message).lower():
+            status = Status.TIME_LIMIT  # the AMPL protocol has one code for all limits
         objective = float("nan")
         if status.solved:
             self._problem.solutions.load_from(told)

@@ -293,8 +293,7 @@ class SurrogateCell:
     def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
         """Readings at the given uptake limits [mmol/gDW/h]; limits outside the domain count as its edge.
 
-        So do those below zero, which a substrate that is gone drifts to by as much as the surrogate errs there; what the layers
-        say below zero means nothing.
+        Where a substrate is gone, limits fall a little below zero, and the layers may say anything there.
         """
         domain = self.domain
         point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
