@@ -27,7 +27,7 @@ img{display:block;width:100%;height:auto;background:#fff;border-radius:8px}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem;min-width:50%}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600}td:last-child{min-width:8rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(170px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
 dt{font-size:.82rem}dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .bar{display:block;height:.7rem;margin-top:.4rem;background:var(--blue);border-radius:3px;min-width:2px}
 .alarm{color:var(--alarm);font-weight:600}
