@@ -55,7 +55,7 @@ _NO_MARGIN: Final = 1.0e-6
 """Part of a scale below which a margin is none."""
 
 _STARTS: Final = 4
-"""Feeds an optimisation is started from: with non-negative weights three of ten random ones ended 4 to 8 % below the rest."""
+"""Feeds an optimisation is started from, since optima are local; `docs/design.md` has how far apart they were."""
 
 _EXPLORABLE: Final = 2_000
 """Critical regions up to which a domain is explored for a certificate: about a minute of iJO1366."""

@@ -1,6 +1,7 @@
 """Attempts at an optimum: from one start, or from several, here or in processes, and the best that is found.
 
-Optima of feeds can be local, so what was found from other starts is told with the best.
+Optima of feeds can be local. So a plan in which the cell starves is tried once more with feed in the gap, and what was found
+from other starts is told with the best.
 """
 
 import math
@@ -19,6 +20,7 @@ from mmopt.control.judgement import planned
 from mmopt.control.problem import Problem
 from mmopt.control.start import feasible_start, keeps
 from mmopt.control.starts import wishes
+from mmopt.control.starving import fed_throughout
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
 from mmopt.metabolism.crews import Processes
 from mmopt.reactor.feeds import Profile
@@ -27,6 +29,12 @@ from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
+
+_FED_AGAIN: Final = 2
+"""Most times a plan in which the cell starves is tried again; what it takes more than one for gains little."""
+
+_BETTER: Final = 1.0e-6
+"""Part of an optimum by which another is better."""
 
 _UNSENDABLE: Final = (pickle.PicklingError, AttributeError, TypeError)
 """What pickle raises."""
@@ -100,7 +108,7 @@ def _tried(compiled: Compiled, wish: Mapping[str, Profile], how: How) -> _Attemp
     guess, left = feasible_start(compiled.problem, compiled.surrogate, wish)
     plan, failed = None, None
     try:
-        plan = solved_from(compiled, guess, how.options, how.deadline)
+        plan = fed_from(compiled, guess, how.options, how.deadline)
     except (InfeasibleError, SolverError) as error:
         failed = error
     return _Attempt(left, compiled.solves[before:], plan, failed)
@@ -153,6 +161,34 @@ def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> 
             attempt = future.result()
             compiled.solves.extend(attempt.solves)
             yield number, attempt
+
+
+def fed_from(
+    compiled: Compiled, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
+) -> Trajectory:
+    """The optimum from a start, tried again with feed where the cell starves; the better is told, whatever was solved last.
+
+    Raises
+    ------
+    InfeasibleError, SolverError
+        If there is none, or not before the deadline of `time.monotonic`.
+    """
+    plan = solved_from(compiled, guess, options, deadline)
+    for _ in range(_FED_AGAIN):
+        wish = fed_throughout(plan)
+        if wish is None or time.monotonic() >= deadline:
+            break
+        again, _ = feasible_start(compiled.problem.settled(plan.stats["choice"]), compiled.surrogate, wish)
+        compiled.start(again)
+        solve = compiled.solve(seconds=deadline - time.monotonic())
+        if not solve.status.solved:
+            break
+        other = planned(compiled, solve.status)
+        gain = other.stats["optimum"] - plan.stats["optimum"]
+        if gain <= _BETTER * abs(plan.stats["optimum"]):
+            break
+        plan = other
+    return plan
 
 
 def solved_from(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mmopt.control.attempts import solved_from
+from mmopt.control.attempts import fed_from, solved_from
 from mmopt.control.compiled import Compiled
 from mmopt.control.judgement import planned
 from mmopt.control.objective import final
@@ -94,10 +94,10 @@ def pareto(
     guess, _ = feasible_start(problem, surrogate)
     plans, missed = [], {}
     if values is None:
-        first = solved_from(compiled, guess, options)
+        first = fed_from(Compiled(compiled.problem, surrogate, options=options), guess, options)
         known = problem.watchable[over]
         wish = replace(problem, maximise=final(over, known.unit, known.scale))
-        most = solved_from(Compiled(wish, surrogate, options=options), first, options).final(over)
+        most = fed_from(Compiled(wish, surrogate, options=options), first, options).final(over)
         plans.append(_told(problem, first, surrogate, over))
         values = np.linspace(first.final(over), most, points)[1:].tolist()
     for value in values:
