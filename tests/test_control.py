@@ -16,6 +16,7 @@ from mmopt.control.optimise import optimise
 from mmopt.control.plan import controls_of, replay
 from mmopt.control.problem import Problem, limits_broken
 from mmopt.control.program import read_controls, start_from
+from mmopt.control.scenarios import optimise_cases
 from mmopt.control.start import feasible_start
 from mmopt.control.starving import fed_throughout
 from mmopt.control.transcribe import transcribe
@@ -142,6 +143,16 @@ def test_plan_in_which_the_cell_starves_is_fed_again(
 
 def test_plan_in_which_no_cell_starves_is_left_alone(plan: Trajectory) -> None:
     assert fed_throughout(plan) is None
+
+
+def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
+    problem: Problem, surrogate: Surrogate
+) -> None:
+    short = replace(problem, horizon=Horizon(12.0, 12))
+    poor, rich = optimise_cases(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
+    alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate)
+    assert poor.stats["optimum"] == pytest.approx(alone.stats["optimum"], rel=ONE_OPTIMUM)
+    assert poor.stats["controls"]["feed"] == pytest.approx(rich.stats["controls"]["feed"], abs=1.0e-7)
 
 
 def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogate: Surrogate) -> None:

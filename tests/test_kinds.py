@@ -376,6 +376,20 @@ def test_worst_case_is_as_good_as_it_can_be() -> None:
     assert plans[0].stats["optimum"] == pytest.approx(plans[1].stats["optimum"], abs=1.0e-4)
 
 
+def test_case_that_has_no_controls_is_named_with_what_it_breaks() -> None:
+    problem = tank(final={"volume": (2.5, None)})
+    with pytest.raises(
+        InfeasibleError, match=r"in case 2 \(strength 0.5\): at the least, volume at the end is 0.5 L below"
+    ):
+        optimise_cases(problem, [{"strength": 2.0}, {"strength": 0.5}])
+
+
+def test_cases_that_conflict_with_each_other_are_told_from_one_that_cannot_be() -> None:
+    problem = tank(final={"volume": (2.0, 2.0)})
+    with pytest.raises(InfeasibleError, match="each case has controls that keep its limits, but none were found"):
+        optimise_cases(problem, [{"strength": 1.0}, {"strength": 2.0}])
+
+
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
 def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
     with pytest.raises(StudyError, match="2 cases need as many weights"):

@@ -98,8 +98,7 @@ class Compiled:
         self.program: pyo.ConcreteModel = transcribe(
             problem, surrogate, price=price, soft=soft, aim=aim, formulation=formulation
         )
-        known = {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
-        self.ipopt = door(self.program, known, bundled)
+        self.ipopt = door(self.program, ipopt_options(surrogate, options), bundled)
         self.solves: list[Solve] = []
 
     def change(
@@ -161,6 +160,11 @@ class Compiled:
     def plan(self, status: Status = Status.OPTIMAL) -> Trajectory:
         """The present values as a plan."""
         return read_plan(self.program, self.problem, self.surrogate, status)
+
+
+def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options of Ipopt for a problem with or without a cell, and those that are to differ."""
+    return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
 
 
 def _ranged(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from mmopt.control.compiled import ipopt_options
+from mmopt.control.elastic import elastic
 from mmopt.control.plan import integrated, read_plan
 from mmopt.control.problem import Problem
 from mmopt.control.program import shared, start_from
 from mmopt.control.start import feasible_start
+from mmopt.control.starving import fed_throughout
 from mmopt.control.transcribe import write
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.reactor.feeds import StepFeed
+from mmopt.reactor.feeds import Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram, Solve
@@ -62,27 +65,27 @@ def optimise_cases(
     StudyError
         If there is no case, or the weights do not fit.
     InfeasibleError
-        If no controls were found that keep the limits in every case.
+        If no controls were found that keep the limits in every case; the first that has none even alone is named, and why.
     SolverError
         If Ipopt ends otherwise without an optimum.
     """
     share = _checked(cases, weights)
     problems = [replace(problem, parameters={**problem.parameters, **case}) for case in cases]
     program = _written(problem, problems, surrogate, share, worst)
-    blocks = list(program.case.values())
-    _start(problems, blocks, surrogate)
-    if worst:
-        program.worst.set_value(min(block.aim.value for block in blocks))
-    solve = NonlinearProgram(program, options).solve()
-    if solve.status is Status.INFEASIBLE:
-        raise InfeasibleError(
-            "no controls were found that keep the limits in every case; loosen them, or leave a case out"
-        )
+    solver = NonlinearProgram(program, ipopt_options(surrogate, options))
+    _start(program, problems, surrogate)
+    solve = solver.solve()
     if not solve.status.solved:
-        raise SolverError(
-            f"the optimisation over {len(cases)} cases ended without an optimum: {solve.status.value} ({solve.ending})"
-        )
-    return [_plan(block, each, surrogate, solve) for block, each in zip(blocks, problems, strict=True)]
+        raise _unsolved(problems, cases, surrogate, solve, options)
+    plans = _plans(program, problems, surrogate, solve)
+    wish = next((wish for plan in plans if (wish := fed_throughout(plan)) is not None), None)
+    if wish is not None:
+        settled = [each.settled(plan.stats["choice"]) for each, plan in zip(problems, plans, strict=True)]
+        _start(program, settled, surrogate, wish)
+        again = solver.solve()
+        if again.status.solved and again.objective < solve.objective:
+            plans = _plans(program, problems, surrogate, again)
+    return [_judged(problem, plan, surrogate) for problem, plan in zip(problems, plans, strict=True)]
 
 
 def _written(
@@ -108,16 +111,49 @@ def _written(
     return program
 
 
-def _plan(block: Any, problem: Problem, surrogate: Surrogate | None, solve: Solve) -> Trajectory:
-    """The plan in one case."""
-    plan = read_plan(block, problem, surrogate, solve.status)
-    stats = {
-        "optimum": problem.settled(plan.stats["choice"]).reached(plan),
-        "iterations": solve.iterations,
-        "solve_seconds": solve.seconds,
-        **integrated(problem, plan, surrogate),
-    }
-    return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
+def _plans(
+    program: pyo.ConcreteModel, problems: Sequence[Problem], surrogate: Surrogate | None, solve: Solve
+) -> list[Trajectory]:
+    """The plan in each case."""
+    told = {"iterations": solve.iterations, "solve_seconds": solve.seconds}
+    plans = [
+        read_plan(block, each, surrogate, solve.status)
+        for block, each in zip(program.case.values(), problems, strict=True)
+    ]
+    return [Trajectory(plan.data, plan.status, {**plan.stats, **told}) for plan in plans]
+
+
+def _judged(problem: Problem, plan: Trajectory, surrogate: Surrogate | None) -> Trajectory:
+    """A plan with what it reaches, and what an integration of its controls does."""
+    reached = {"optimum": problem.settled(plan.stats["choice"]).reached(plan)}
+    return Trajectory(plan.data, plan.status, {**plan.stats, **reached, **integrated(problem, plan, surrogate)})
+
+
+def _unsolved(
+    problems: Sequence[Problem],
+    cases: Sequence[Mapping[str, float]],
+    surrogate: Surrogate | None,
+    solve: Solve,
+    options: Mapping[str, Any] | None,
+) -> InfeasibleError | SolverError:
+    """Why there is no plan: a case that has none even alone, or all of them together."""
+    for number, problem in enumerate(problems):
+        guess, _ = feasible_start(problem, surrogate)
+        least = elastic(problem, surrogate, guess, options)
+        if least is not None and least.broken:
+            told = ", ".join(f"{name} {value:g}" for name, value in cases[number].items()) or "nothing changed"
+            return InfeasibleError(
+                f"no controls were found that keep all limits in case {number + 1} ({told}): {least}; loosen one of them, or "
+                "leave the case out"
+            )
+    if solve.status is Status.INFEASIBLE:
+        return InfeasibleError(
+            "each case has controls that keep its limits, but none were found that keep them in all; loosen limits, or leave a "
+            "case out"
+        )
+    return SolverError(
+        f"the optimisation over {len(cases)} cases ended without an optimum: {solve.status.value} ({solve.ending})"
+    )
 
 
 def _checked(cases: Sequence[Mapping[str, float]], weights: Sequence[float] | None) -> np.ndarray:
@@ -130,10 +166,15 @@ def _checked(cases: Sequence[Mapping[str, float]], weights: Sequence[float] | No
     return parts
 
 
-def _start(problems: Sequence[Problem], blocks: Sequence[Any], surrogate: Surrogate | None) -> None:
+def _start(
+    program: pyo.ConcreteModel,
+    problems: Sequence[Problem],
+    surrogate: Surrogate | None,
+    wish: Mapping[str, Profile] | None = None,
+) -> None:
     """Start every case from the least of the controls that keep the limits in one of them."""
     edges = problems[0].horizon.edges()
-    guesses = [feasible_start(each, surrogate)[0] for each in problems]
+    guesses = [feasible_start(each, surrogate, wish)[0] for each in problems]
     middles = (edges[:-1] + edges[1:]) / 2.0
     least = {
         name: StepFeed(
@@ -141,8 +182,10 @@ def _start(problems: Sequence[Problem], blocks: Sequence[Any], surrogate: Surrog
         )
         for name in problems[0].controls
     }
-    for each, block in zip(problems, blocks, strict=True):
+    for each, block in zip(problems, program.case.values(), strict=True):
         made = simulate(
             each.system, each.start, least, each.horizon.hours, surrogate, parameters=each.numbers, tolerance=1.0e-5
         )
         start_from(block, each, made, surrogate)
+    if program.component("worst") is not None:
+        program.worst.set_value(min(block.aim.value for block in program.case.values()))
