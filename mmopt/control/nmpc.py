@@ -72,7 +72,8 @@ class Controller:
     interval
         Time between moves [h].
     price
-        Price of a broken limit, see `transcribe`.
+        Price of a broken limit, see `transcribe`. A limit is kept only where breaking it gains less: if a plan breaks one that
+        could be kept, raise the price.
     options
         Options of Ipopt that differ from mmopt's.
 
