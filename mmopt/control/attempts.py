@@ -166,12 +166,9 @@ def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> 
 def fed_from(
     compiled: Compiled, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
 ) -> Trajectory:
-    """The optimum from a start, tried again with feed where the cell starves; the better is told, whatever was solved last.
+    """The optimum from a start as `solved_from` finds it, tried again with feed where the cell starves.
 
-    Raises
-    ------
-    InfeasibleError, SolverError
-        If there is none, or not before the deadline of `time.monotonic`.
+    The better one is told, which need not be what the compiled problem holds then.
     """
     plan = solved_from(compiled, guess, options, deadline)
     for _ in range(_FED_AGAIN):

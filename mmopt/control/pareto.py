@@ -94,6 +94,7 @@ def pareto(
     guess, _ = feasible_start(problem, surrogate)
     plans, missed = [], {}
     if values is None:
+        # each end in a program of its own: fed_from may leave it at another answer than it tells
         first = fed_from(Compiled(compiled.problem, surrogate, options=options), guess, options)
         known = problem.watchable[over]
         wish = replace(problem, maximise=final(over, known.unit, known.scale))

@@ -8,7 +8,7 @@ import numpy as np
 from mmopt.control.problem import Problem
 from mmopt.reactor.feeds import Profile, StepFeed
 
-_SHAPES: Final = (
+SHAPES: Final = (
     lambda part: np.full_like(part, 0.5),
     lambda part: part,
     lambda part: 1.0 - part,
@@ -27,7 +27,7 @@ def wishes(problem: Problem, count: int, seed: int = 0) -> Iterator[Mapping[str,
     random = np.random.default_rng(seed)
     for number in range(count):
         heights = {
-            name: _SHAPES[number](part) if number < len(_SHAPES) else random.random(len(part))
+            name: SHAPES[number](part) if number < len(SHAPES) else random.random(len(part))
             for name in problem.controls
         }
         yield {
