@@ -40,10 +40,10 @@ from mmopt import (
     read_network,
     simulate,
 )
-from mmopt.control.problem import limits_broken
-from mmopt.control.start import feasible_start
-from mmopt.metabolism.blocked import running_directions
-from mmopt.study import read_study
+from mmopt.problem.problem import limits_broken
+from mmopt.optimisation.initial_guess import feasible_start
+from mmopt.network.blocked import running_directions
+from mmopt.study.schema import read_study
 
 ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "case_studies" / "textbook_fedbatch" / "study.yaml"

@@ -19,7 +19,7 @@ from cobra.flux_analysis import pfba as cobra_pfba
 from cobra.io import read_sbml_model
 
 from mmopt import Atlas, Domain, LabelProgram, Network, read_network, sample
-from mmopt.metabolism.domain import design, snake
+from mmopt.fba.domain import design, snake
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 FED = Domain({"EX_glc__D_e": (0.5, 12.0), "EX_o2_e": (2.0, 16.0), "EX_ac_e": (0.0, 4.0)})

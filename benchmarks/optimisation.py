@@ -38,12 +38,12 @@ from mmopt import (
     simulate,
     transcribe,
 )
-from mmopt.control.problem import limits_broken
-from mmopt.control.program import set_data, start_from
-from mmopt.control.start import feasible_start
-from mmopt.control.starts import SHAPES
+from mmopt.problem.problem import limits_broken
+from mmopt.transcription.program import set_data, start_from
+from mmopt.optimisation.initial_guess import feasible_start
+from mmopt.optimisation.guess_shapes import SHAPES
 from mmopt.solvers.ipopt import NonlinearProgram
-from mmopt.study import read_study
+from mmopt.study.schema import read_study
 from tests.published import ethanol, fastest, penicillin, secreting
 
 ROOT = Path(__file__).parent.parent

@@ -38,7 +38,7 @@ from mmopt import (
     read_network,
     train,
 )
-from mmopt.control.program import state_at
+from mmopt.transcription.program import state_at
 
 try:
     import do_mpc

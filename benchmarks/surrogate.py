@@ -35,7 +35,7 @@ from mmopt import (
     train,
 )
 from mmopt.errors import MmoptError
-from mmopt.study import read_study
+from mmopt.study.schema import read_study
 
 ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "case_studies" / "ecoli_fedbatch" / "study.yaml"

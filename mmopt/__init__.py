@@ -20,53 +20,53 @@ _HOMES = {
     ),
     "status": ("Status",),
     "results": ("Trajectory", "load_trajectory"),
-    "metabolism.network": ("Network",),
-    "metabolism.reading": ("read_network",),
-    "metabolism.fluxes": ("Fluxes", "Labels"),
-    "metabolism.limits": ("LinearLimit",),
-    "metabolism.pfba": ("LabelProgram", "pfba"),
-    "metabolism.rules": ("reactions_lost",),
-    "metabolism.variants": ("knock_out", "set_bounds", "set_medium", "set_objective"),
-    "metabolism.deletions": ("essential", "single_deletions"),
-    "metabolism.atlas": ("Atlas",),
-    "metabolism.atlas_file": ("load_atlas",),
-    "metabolism.domain": ("Domain",),
-    "metabolism.table": ("FluxTable", "load_table"),
-    "metabolism.sampling": ("sample",),
+    "network.network": ("Network",),
+    "network.reading": ("read_network",),
+    "fba.fluxes": ("Fluxes", "Labels"),
+    "network.linear_limit": ("LinearLimit",),
+    "fba.flux_program": ("LabelProgram", "pfba"),
+    "network.gene_rules": ("reactions_lost",),
+    "network.variants": ("knock_out", "set_bounds", "set_medium", "set_objective"),
+    "fba.deletions": ("essential", "single_deletions"),
+    "fba.atlas": ("Atlas",),
+    "fba.atlas_file": ("load_atlas",),
+    "fba.domain": ("Domain",),
+    "dataset.flux_table": ("FluxTable", "load_table"),
+    "dataset.tabulate": ("sample",),
     "surrogate.surrogate": ("Surrogate",),
     "surrogate.surrogate_file": ("load_surrogate",),
-    "surrogate.keras_export": ("export_keras", "idaes_surrogate"),
-    "surrogate.keras_import": ("import_keras",),
-    "surrogate.onnx_export": ("export_onnx",),
-    "surrogate.onnx_import": ("import_onnx",),
+    "exchange.keras_export": ("export_keras", "idaes_surrogate"),
+    "exchange.keras_import": ("import_keras",),
+    "exchange.onnx_export": ("export_onnx",),
+    "exchange.onnx_import": ("import_onnx",),
     "surrogate.soft_law": ("SoftLaw", "soft_law"),
-    "surrogate.train": ("train",),
-    "surrogate.certify": ("Certificate", "certify"),
-    "surrogate.learn": ("learn",),
-    "surrogate.search": ("Search", "search"),
+    "training.train": ("train",),
+    "training.error_report": ("Certificate", "certify"),
+    "training.train_to_error": ("learn",),
+    "training.architecture_search": ("Search", "search"),
     "surrogate.embed": ("embed",),
     "reactor.system": ("Quantity", "System"),
     "reactor.bioreactor": ("Aeration", "Bioreactor", "Species", "Uptake"),
     "reactor.ecoli": ("ecoli_fed_batch",),
-    "reactor.feeds": ("ConstantFeed", "ExponentialFeed", "LineFeed", "StepFeed"),
-    "reactor.accumulate": ("Accumulating",),
+    "reactor.profiles": ("ConstantFeed", "ExponentialFeed", "LineFeed", "StepFeed"),
+    "reactor.integral": ("Accumulating",),
     "reactor.simulate": ("simulate",),
-    "control.horizon": ("Horizon",),
-    "control.controls": ("Control",),
-    "control.objective": ("Objective", "least_time", "productivity", "worth", "yield_on"),
-    "control.problem": ("Problem",),
-    "control.compiled": ("Compiled",),
-    "control.pareto": ("Front", "pareto"),
-    "control.scenarios": ("optimise_cases",),
-    "control.diagnose": ("diagnose",),
-    "control.optimise": ("optimise",),
-    "control.plan": ("replay",),
-    "control.transcribe": ("transcribe",),
-    "control.nmpc": ("Controller",),
-    "control.estimate": ("Estimator",),
+    "problem.horizon": ("Horizon",),
+    "problem.control": ("Control",),
+    "problem.objective": ("Objective", "least_time", "productivity", "worth", "yield_on"),
+    "problem.problem": ("Problem",),
+    "transcription.compiled": ("Compiled",),
+    "optimisation.pareto": ("Front", "pareto"),
+    "optimisation.scenarios": ("optimise_cases",),
+    "transcription.diagnose": ("diagnose",),
+    "optimisation.optimise": ("optimise",),
+    "transcription.plan": ("replay",),
+    "transcription.collocation": ("transcribe",),
+    "control.controller": ("Controller",),
+    "control.estimator": ("Estimator",),
     "control.closed_loop": ("Plant", "run_closed_loop"),
-    "plots": ("plot_search",),
-    "report": ("write_report",),
+    "report.plots": ("plot_search",),
+    "report.report": ("write_report",),
 }
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -86,19 +86,19 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from mmopt.control.closed_loop import Plant, run_closed_loop
-    from mmopt.control.compiled import Compiled
-    from mmopt.control.controls import Control
-    from mmopt.control.diagnose import diagnose
-    from mmopt.control.estimate import Estimator
-    from mmopt.control.horizon import Horizon
-    from mmopt.control.nmpc import Controller
-    from mmopt.control.objective import Objective, least_time, productivity, worth, yield_on
-    from mmopt.control.optimise import optimise
-    from mmopt.control.pareto import Front, pareto
-    from mmopt.control.plan import replay
-    from mmopt.control.problem import Problem
-    from mmopt.control.scenarios import optimise_cases
-    from mmopt.control.transcribe import transcribe
+    from mmopt.transcription.compiled import Compiled
+    from mmopt.problem.control import Control
+    from mmopt.transcription.diagnose import diagnose
+    from mmopt.control.estimator import Estimator
+    from mmopt.problem.horizon import Horizon
+    from mmopt.control.controller import Controller
+    from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
+    from mmopt.optimisation.optimise import optimise
+    from mmopt.optimisation.pareto import Front, pareto
+    from mmopt.transcription.plan import replay
+    from mmopt.problem.problem import Problem
+    from mmopt.optimisation.scenarios import optimise_cases
+    from mmopt.transcription.collocation import transcribe
     from mmopt.errors import (
         DomainError,
         InfeasibleError,
@@ -108,38 +108,38 @@ if TYPE_CHECKING:
         StudyError,
         SurrogateError,
     )
-    from mmopt.metabolism.atlas import Atlas
-    from mmopt.metabolism.atlas_file import load_atlas
-    from mmopt.metabolism.deletions import essential, single_deletions
-    from mmopt.metabolism.domain import Domain
-    from mmopt.metabolism.fluxes import Fluxes, Labels
-    from mmopt.metabolism.limits import LinearLimit
-    from mmopt.metabolism.network import Network
-    from mmopt.metabolism.pfba import LabelProgram, pfba
-    from mmopt.metabolism.reading import read_network
-    from mmopt.metabolism.rules import reactions_lost
-    from mmopt.metabolism.sampling import sample
-    from mmopt.metabolism.table import FluxTable, load_table
-    from mmopt.metabolism.variants import knock_out, set_bounds, set_medium, set_objective
-    from mmopt.plots import plot_search
-    from mmopt.reactor.accumulate import Accumulating
+    from mmopt.fba.atlas import Atlas
+    from mmopt.fba.atlas_file import load_atlas
+    from mmopt.fba.deletions import essential, single_deletions
+    from mmopt.fba.domain import Domain
+    from mmopt.fba.fluxes import Fluxes, Labels
+    from mmopt.network.linear_limit import LinearLimit
+    from mmopt.network.network import Network
+    from mmopt.fba.flux_program import LabelProgram, pfba
+    from mmopt.network.reading import read_network
+    from mmopt.network.gene_rules import reactions_lost
+    from mmopt.dataset.tabulate import sample
+    from mmopt.dataset.flux_table import FluxTable, load_table
+    from mmopt.network.variants import knock_out, set_bounds, set_medium, set_objective
+    from mmopt.report.plots import plot_search
+    from mmopt.reactor.integral import Accumulating
     from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
     from mmopt.reactor.ecoli import ecoli_fed_batch
-    from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, LineFeed, StepFeed
+    from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, LineFeed, StepFeed
     from mmopt.reactor.simulate import simulate
     from mmopt.reactor.system import Quantity, System
-    from mmopt.report import write_report
+    from mmopt.report.report import write_report
     from mmopt.results import Trajectory, load_trajectory
     from mmopt.status import Status
-    from mmopt.surrogate.certify import Certificate, certify
+    from mmopt.training.error_report import Certificate, certify
     from mmopt.surrogate.embed import embed
-    from mmopt.surrogate.keras_export import export_keras, idaes_surrogate
-    from mmopt.surrogate.keras_import import import_keras
-    from mmopt.surrogate.learn import learn
-    from mmopt.surrogate.onnx_export import export_onnx
-    from mmopt.surrogate.onnx_import import import_onnx
-    from mmopt.surrogate.search import Search, search
+    from mmopt.exchange.keras_export import export_keras, idaes_surrogate
+    from mmopt.exchange.keras_import import import_keras
+    from mmopt.training.train_to_error import learn
+    from mmopt.exchange.onnx_export import export_onnx
+    from mmopt.exchange.onnx_import import import_onnx
+    from mmopt.training.architecture_search import Search, search
     from mmopt.surrogate.soft_law import SoftLaw, soft_law
     from mmopt.surrogate.surrogate import Surrogate
     from mmopt.surrogate.surrogate_file import load_surrogate
-    from mmopt.surrogate.train import train
+    from mmopt.training.train import train

@@ -14,8 +14,8 @@ import typer
 from mmopt.errors import MmoptError
 
 if TYPE_CHECKING:
-    from mmopt.pipeline import Run
-    from mmopt.study import Study
+    from mmopt.study.stages import Run
+    from mmopt.study.schema import Study
 
 app = typer.Typer(
     help="Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks.",
@@ -35,7 +35,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Sample and train a surrogate anew.")] = False,
 ) -> None:
     """Do the whole study: surrogate, optimal feed, judge, closed loop, report."""
-    from mmopt.pipeline import run_study
+    from mmopt.study.stages import run_study
 
     with _opened(file, folder) as (study, made):
         _print_summary(run_study(study, made, fresh=fresh), made.folder)
@@ -53,7 +53,7 @@ def sample(
     ] = None,
 ) -> None:
     """Sample labels over the study's domain with the linear program; go on from where an earlier call was interrupted."""
-    from mmopt.pipeline import make_table
+    from mmopt.study.stages import make_table
 
     with _opened(file, folder) as (study, made):
         network = study.cell()
@@ -70,7 +70,7 @@ def train(
     iterations: Annotated[int | None, typer.Option(min=1, help="Other than the study's.")] = None,
 ) -> None:
     """Train a surrogate on sampled labels (sampled now if there are none)."""
-    from mmopt.pipeline import find_table, make_surrogate
+    from mmopt.study.stages import find_table, make_surrogate
 
     with _opened(file, folder) as (study, made):
         network = study.cell()
@@ -95,9 +95,9 @@ def simulate(
     program: Annotated[bool, typer.Option("--lp", help="With the linear program itself as the cell.")] = False,
 ) -> None:
     """Simulate a feed table, with the surrogate or with the linear program in the loop."""
-    from mmopt.metabolism.pfba import LabelProgram
-    from mmopt.pipeline import find_surrogate
-    from mmopt.reactor.feeds import read_feed
+    from mmopt.fba.flux_program import LabelProgram
+    from mmopt.study.stages import find_surrogate
+    from mmopt.reactor.profiles import read_feed
     from mmopt.reactor.simulate import simulate as integrate
 
     with _opened(file, folder) as (study, made):
@@ -119,8 +119,8 @@ def simulate(
 @app.command()
 def optimise(file: StudyFile, folder: Folder = None) -> None:
     """Find the optimal feed and replay it on the linear program."""
-    from mmopt.metabolism.atlas import Atlas
-    from mmopt.pipeline import find_surrogate, plan_and_replay
+    from mmopt.fba.atlas import Atlas
+    from mmopt.study.stages import find_surrogate, plan_and_replay
 
     with _opened(file, folder) as (study, made):
         problem = study.problem()
@@ -136,9 +136,9 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
 @app.command()
 def diagnose(file: StudyFile, folder: Folder = None) -> None:
     """Look for flaws in the structure of the study's optimisation with the tools of IDAES, all choices fixed."""
-    from mmopt.control.diagnose import diagnose as look
-    from mmopt.control.diagnose import few_elements
-    from mmopt.pipeline import find_surrogate
+    from mmopt.transcription.diagnose import diagnose as look
+    from mmopt.transcription.diagnose import few_elements
+    from mmopt.study.stages import find_surrogate
 
     with _opened(file, folder) as (study, made):
         found = look(few_elements(study.problem()), find_surrogate(study, made, study.cell()))
@@ -157,8 +157,8 @@ def diagnose(file: StudyFile, folder: Folder = None) -> None:
 def nmpc(file: StudyFile, folder: Folder = None) -> None:
     """Run the closed loop of the study on its disturbed plant."""
     from mmopt.errors import StudyError
-    from mmopt.metabolism.atlas import Atlas
-    from mmopt.pipeline import close_loop, find_surrogate
+    from mmopt.fba.atlas import Atlas
+    from mmopt.study.stages import close_loop, find_surrogate
 
     with _opened(file, folder) as (study, made):
         if study.nmpc is None:
@@ -202,8 +202,8 @@ def main() -> None:
 @contextmanager
 def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
     """A checked study, and a run folder that tells its progress on the terminal."""
-    from mmopt.pipeline import Run, read_summary
-    from mmopt.study import read_study
+    from mmopt.study.stages import Run, read_summary
+    from mmopt.study.schema import read_study
 
     study = read_study(file)
     name = file.resolve().parent.name if file.stem == "study" else file.stem

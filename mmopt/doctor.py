@@ -10,8 +10,8 @@ from typing import Final
 import pyomo.environ as pyo
 
 from mmopt.errors import MmoptError
-from mmopt.metabolism.pfba import pfba
-from mmopt.metabolism.reading import read_network
+from mmopt.fba.flux_program import pfba
+from mmopt.network.reading import read_network
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.surrogate.surrogate_file import load_surrogate, shipped_surrogates
 

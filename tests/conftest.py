@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mmopt import Domain
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.fluxes import Labels
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.reading import read_network
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.fluxes import Labels
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
+from mmopt.network.reading import read_network
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmopt.metabolism.domain import Domain
+from mmopt.fba.domain import Domain
 from mmopt.surrogate.surrogate import Layer, Surrogate
 
 BOX = Domain({"EX_glc__D_e": (0.0, 10.0), "EX_o2_e": (0.0, 16.0)})

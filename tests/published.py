@@ -7,9 +7,9 @@ import numpy as np
 import pyomo.environ as pyo
 from scipy.integrate import quad
 
-from mmopt.control.horizon import Horizon
-from mmopt.control.objective import least_time
-from mmopt.control.problem import Problem
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.objective import least_time
+from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Cell, Quantity, Values
 from tests.systems import Bare
 

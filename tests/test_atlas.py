@@ -13,14 +13,14 @@ import pytest
 
 from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.atlas_file import load_atlas
-from mmopt.metabolism.fluxes import Labels
-from mmopt.metabolism.limits import LinearLimit
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.atlas_file import load_atlas
+from mmopt.fba.fluxes import Labels
+from mmopt.network.linear_limit import LinearLimit
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
 from mmopt.reactor.ecoli import ecoli_fed_batch
-from mmopt.reactor.feeds import ConstantFeed
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
 from mmopt.status import Status

@@ -10,8 +10,8 @@ from cobra.flux_analysis import find_blocked_reactions
 from cobra.io import read_sbml_model
 from scipy.optimize import linprog
 
-from mmopt.metabolism.blocked import running_directions
-from mmopt.metabolism.network import Network
+from mmopt.network.blocked import running_directions
+from mmopt.network.network import Network
 
 
 def runs(rows: Sequence[Sequence[float]], reversible: Sequence[int] = ()) -> list[bool]:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mmopt.errors import SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.cell import reading_rows
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.sampling import sample
-from mmopt.surrogate.certify import ZONES, Certificate, certify
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.rates import reading_rows
+from mmopt.fba.domain import Domain
+from mmopt.network.network import Network
+from mmopt.dataset.tabulate import sample
+from mmopt.training.error_report import ZONES, Certificate, certify
 from mmopt.surrogate.soft_law import SoftLaw, soft_law
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.train import train
-from mmopt.surrogate.worst import borders_of, regions_of
+from mmopt.training.train import train
+from mmopt.training.worst_case import borders_of, regions_of
 
 GLUCOSE, OXYGEN = "EX_glc__D_e", "EX_o2_e"
 BOX = Domain({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)})

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mmopt.control.controls import Control
-from mmopt.control.horizon import Horizon
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
 from mmopt.errors import StudyError
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.sampling import sample as draw
-from mmopt.metabolism.table import load_table
-from mmopt.pipeline import Run, make_table
+from mmopt.network.network import Network
+from mmopt.dataset.tabulate import sample as draw
+from mmopt.dataset.flux_table import load_table
+from mmopt.study.stages import Run, make_table
 from mmopt.results import load_trajectory
-from mmopt.study import read_study
+from mmopt.study.schema import read_study
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
 

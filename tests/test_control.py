@@ -7,31 +7,31 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from mmopt.control.attempts import fed_from
-from mmopt.control.baselines import best_constant, best_exponential
-from mmopt.control.compiled import Compiled
-from mmopt.control.diagnose import decided, diagnose
-from mmopt.control.horizon import Horizon
-from mmopt.control.optimise import optimise
-from mmopt.control.plan import controls_of, replay
-from mmopt.control.problem import Problem, limits_broken
-from mmopt.control.program import read_controls, start_from
-from mmopt.control.scenarios import optimise_cases
-from mmopt.control.start import feasible_start
-from mmopt.control.starts import SHAPES
-from mmopt.control.starving import fed_throughout
-from mmopt.control.transcribe import transcribe
+from mmopt.optimisation.multi_start import fed_from
+from mmopt.optimisation.simple_feeds import best_constant, best_exponential
+from mmopt.transcription.compiled import Compiled
+from mmopt.transcription.diagnose import decided, diagnose
+from mmopt.problem.horizon import Horizon
+from mmopt.optimisation.optimise import optimise
+from mmopt.transcription.plan import controls_of, replay
+from mmopt.problem.problem import Problem, limits_broken
+from mmopt.transcription.program import read_controls, start_from
+from mmopt.optimisation.scenarios import optimise_cases
+from mmopt.optimisation.initial_guess import feasible_start
+from mmopt.optimisation.guess_shapes import SHAPES
+from mmopt.optimisation.feed_gap import fed_throughout
+from mmopt.transcription.collocation import transcribe
 from mmopt.errors import DomainError, InfeasibleError, SolverError, StudyError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.reading import read_network
+from mmopt.fba.atlas import Atlas
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
+from mmopt.network.reading import read_network
 from mmopt.reactor.ecoli import ecoli_fed_batch
-from mmopt.reactor.feeds import StepFeed
+from mmopt.reactor.profiles import StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram
-from mmopt.study import read_study
+from mmopt.study.schema import read_study
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 from tests.systems import Pulled
@@ -200,7 +200,7 @@ def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monk
     start = {"volume": 2.0, "biomass": 1.0, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
     problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 3, 2), {"feed": (0.0, 0.02)})
     atlas = Atlas(core, cell.domain)
-    monkeypatch.setattr("mmopt.control.optimise._ROUNDS", 1)
+    monkeypatch.setattr("mmopt.optimisation.optimise._ROUNDS", 1)
     plan = optimise(problem, cell, judge=atlas, refine=True, agreement=1.0e-9)
     gaps = plan.stats["refined"]["gaps"]
     assert len(gaps) == 2
@@ -236,7 +236,7 @@ def test_uptake_beyond_the_domain_is_refused_before_solving(problem: Problem, su
 
 
 def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmopt.control.compiled.find_executable", lambda: None)
+    monkeypatch.setattr("mmopt.transcription.compiled.find_executable", lambda: None)
     with pytest.raises(SolverError, match="no ipopt executable was found"):
         optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, bundled=False)
 

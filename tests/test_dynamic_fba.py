@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
 from mmopt.results import Trajectory
 from mmopt.status import Status
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from mmopt.errors import SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.sampling import sample
-from mmopt.surrogate.extreme import REPRESENTED, combined, extreme_answers
-from mmopt.surrogate.fit import _State, fit
-from mmopt.surrogate.modes import counting, shares
-from mmopt.surrogate.polish import Goal, polish
-from mmopt.surrogate.polish import _State as _Polishing
+from mmopt.fba.atlas import Atlas
+from mmopt.dataset.tabulate import sample
+from mmopt.training.conic_generators import REPRESENTED, combined, extreme_answers
+from mmopt.training.fit import _State, fit
+from mmopt.training.modes import counting, shares
+from mmopt.training.joint_fit import Goal, polish
+from mmopt.training.joint_fit import _State as _Polishing
 from mmopt.surrogate.surrogate import Surrogate, chained
 from mmopt.surrogate.surrogate_file import load_surrogate
-from mmopt.surrogate.train import train
+from mmopt.training.train import train
 
 
 def bends(widths: tuple[int, ...], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -7,10 +7,10 @@ import pyomo.environ as pyo
 import pytest
 from scipy.sparse import coo_matrix
 
-from mmopt.control.compiled import Compiled
-from mmopt.control.horizon import Horizon
-from mmopt.control.optimise import optimise
-from mmopt.control.problem import Problem
+from mmopt.transcription.compiled import Compiled
+from mmopt.problem.horizon import Horizon
+from mmopt.optimisation.optimise import optimise
+from mmopt.problem.problem import Problem
 from mmopt.errors import SolverError
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.solvers.dense import AtColumns, NetworkAtPoints, derivatives

@@ -18,9 +18,9 @@ from cobra.io import load_json_model, save_matlab_model
 from scipy.io import savemat
 
 from mmopt.errors import NetworkError
-from mmopt.metabolism.guard import check_json, check_sbml
-from mmopt.metabolism.matlab import check_mat
-from mmopt.metabolism.reading import read_network
+from mmopt.io.guard import check_json, check_sbml
+from mmopt.network.matlab import check_mat
+from mmopt.network.reading import read_network
 
 PACKED = files("cobra.data").joinpath("textbook.xml.gz").read_bytes()
 SBML = gzip.decompress(PACKED)
@@ -31,7 +31,7 @@ MEGABYTE = 2**20
 SCRIPT = """
 import resource, sys
 from mmopt.errors import NetworkError
-from mmopt.metabolism.reading import read_network
+from mmopt.network.reading import read_network
 try:
     read_network(sys.argv[1])
 except NetworkError as error:

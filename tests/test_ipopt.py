@@ -6,9 +6,9 @@ from pathlib import Path
 import pyomo.environ as pyo
 import pytest
 
-from mmopt.control.horizon import Horizon
-from mmopt.control.optimise import optimise
-from mmopt.control.problem import Problem
+from mmopt.problem.horizon import Horizon
+from mmopt.optimisation.optimise import optimise
+from mmopt.problem.problem import Problem
 from mmopt.errors import SolverError
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.status import Status

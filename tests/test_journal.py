@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mmopt.errors import StudyError
-from mmopt.metabolism.fluxes import Labels
-from mmopt.metabolism.journal import Journal, Packed, pack, unpack
+from mmopt.fba.fluxes import Labels
+from mmopt.dataset.journal import Journal, Packed, pack, unpack
 from mmopt.status import Status
 
 FACTS = {"network": "e_coli_core", "seed": "3", "labels": "500"}
@@ -169,7 +169,7 @@ def test_journal_under_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_journal_that_another_process_writes_is_refused(path: Path) -> None:
-    second = f"from mmopt.metabolism.journal import Journal\nJournal({str(path)!r}, {FACTS!r})"
+    second = f"from mmopt.dataset.journal import Journal\nJournal({str(path)!r}, {FACTS!r})"
     with Journal(path, FACTS) as first:
         done = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True, check=False)
         first.add(2, pack(labels(2)))

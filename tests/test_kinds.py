@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from mmopt.control import attempts
-from mmopt.control.compiled import Compiled
-from mmopt.control.controls import Control
-from mmopt.control.horizon import Horizon
-from mmopt.control.mesh import finer
-from mmopt.control.objective import Objective, least_time, productivity, worth, yield_on
-from mmopt.control.optimise import optimise
-from mmopt.control.pareto import pareto
-from mmopt.control.problem import Problem
-from mmopt.control.scenarios import optimise_cases
-from mmopt.control.start import feasible_start
+from mmopt.transcription.compiled import Compiled
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
+from mmopt.optimisation.mesh import finer
+from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
+from mmopt.optimisation.optimise import optimise
+from mmopt.optimisation.pareto import pareto
+from mmopt.problem.problem import Problem
+from mmopt.optimisation.scenarios import optimise_cases
+from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.reactor.accumulate import Accumulating
+from mmopt.reactor.integral import Accumulating
 from mmopt.reactor.system import Cell, Quantity
 from tests.published import ethanol, fastest, penicillin, secreting
 from tests.systems import Bare, Pulled
@@ -293,7 +293,7 @@ def test_plan_on_a_coarse_mesh_outlives_the_time_for_a_finer_one(monkeypatch: py
         time.sleep(3.0)
         return finer(*given)
 
-    monkeypatch.setattr(sys.modules["mmopt.control.optimise"], "finer", slow)
+    monkeypatch.setattr(sys.modules["mmopt.optimisation.optimise"], "finer", slow)
     plan = optimise(ethanol(12), tolerance=1.0e-6, time_limit=3.0)
     assert plan.stats["out_of_time"]
     assert plan.stats["elements"] == 12

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mmopt.errors import SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.sampling import sample
-from mmopt.surrogate.learn import learn
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
+from mmopt.dataset.tabulate import sample
+from mmopt.training.train_to_error import learn
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.train import _held_out, labels_of, train
+from mmopt.training.train import _held_out, labels_of, train
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 QUICK = {"hidden": (8, 8), "iterations": 40, "starts": 2}

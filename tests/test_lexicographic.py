@@ -11,10 +11,10 @@ import swiglpk as glpk
 from pyomo.repn import generate_standard_repn
 
 from mmopt import Domain
-from mmopt.metabolism.label_problem import label_problem
-from mmopt.metabolism.limits import LinearLimit
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
+from mmopt.fba.flux_problem import label_problem
+from mmopt.network.linear_limit import LinearLimit
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
 from mmopt.solvers.lexicographic import LexicographicProgram
 from mmopt.status import Status
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmopt.errors import NetworkError
-from mmopt.metabolism.network import Network, check_bounds, unbounded_to_infinite
+from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
 
 
 def with_bound(network: Network, reaction: str, low: float) -> Network:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from mmopt.control.closed_loop import Plant, run_closed_loop
-from mmopt.control.estimate import Estimator
-from mmopt.control.horizon import Horizon
-from mmopt.control.nmpc import LAST_PLAN, LOWEST, Controller
-from mmopt.control.problem import Problem
+from mmopt.control.estimator import Estimator
+from mmopt.problem.horizon import Horizon
+from mmopt.control.controller import LAST_PLAN, LOWEST, Controller
+from mmopt.problem.problem import Problem
 from mmopt.errors import StudyError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
+from mmopt.fba.atlas import Atlas
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.study import Study, read_study
+from mmopt.study.schema import Study, read_study
 from mmopt.surrogate.surrogate import Surrogate
 from tests.systems import Decay
 

@@ -17,12 +17,12 @@ from scipy.optimize import linprog
 
 from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError
-from mmopt.metabolism.fluxes import Fluxes, Labels
-from mmopt.metabolism.label_problem import label_problem
-from mmopt.metabolism.limits import LinearLimit
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram, pfba
-from mmopt.metabolism.reading import read_network
+from mmopt.fba.fluxes import Fluxes, Labels
+from mmopt.fba.flux_problem import label_problem
+from mmopt.network.linear_limit import LinearLimit
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram, pfba
+from mmopt.network.reading import read_network
 from mmopt.status import Status
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"

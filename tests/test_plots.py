@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError
-from mmopt.plots import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
+from mmopt.report.plots import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
 from mmopt.results import Status, Trajectory, trajectory
 
 STEPS = [
@@ -278,5 +278,5 @@ def test_drawing_changes_no_setting() -> None:
 
 
 def test_drawing_needs_no_current_figure() -> None:
-    code = "import sys, mmopt.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, mmopt.report.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,7 +5,7 @@ from math import factorial
 import numpy as np
 import pytest
 
-from mmopt.metabolism.polytope import Polytope, polytope
+from mmopt.fba.polytope import Polytope, polytope
 
 
 def unit(left: list[list[float]], right: list[float], dimensions: int | None = None) -> Polytope | None:

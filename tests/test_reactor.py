@@ -10,12 +10,12 @@ import pytest
 from cobra.io import read_sbml_model
 
 from mmopt.errors import DomainError, SolverError, StudyError
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
 from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
-from mmopt.reactor.feeds import ConstantFeed, ExponentialFeed, StepFeed
+from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Cell, Quantity, Values

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmopt.errors import StudyError
-from mmopt.report import write_report
+from mmopt.report.report import write_report
 from mmopt.results import Status, Trajectory, trajectory
 from mmopt.surrogate.surrogate_file import load_surrogate
 

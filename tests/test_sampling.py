@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
-from mmopt.metabolism.domain import Domain, design
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.sampling import CHUNK, sample
-from mmopt.metabolism.table import FluxTable, checksum, load_table
+from mmopt.fba.domain import Domain, design
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
+from mmopt.dataset.tabulate import CHUNK, sample
+from mmopt.dataset.flux_table import FluxTable, checksum, load_table
 from mmopt.status import Status
 
 DOMAIN = Domain({"EX_glc__D_e": (1.0, 12.0), "EX_o2_e": (0.0, 16.0)})

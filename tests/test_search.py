@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from mmopt.errors import SolverError, StudyError, SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.sampling import sample
-from mmopt.metabolism.table import FluxTable
-from mmopt.plots import plot_search, save_figure
-from mmopt.surrogate.certify import certify
-from mmopt.surrogate.search import Search, Trial, search
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
+from mmopt.network.network import Network
+from mmopt.dataset.tabulate import sample
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.report.plots import plot_search, save_figure
+from mmopt.training.error_report import certify
+from mmopt.training.architecture_search import Search, Trial, search
 from mmopt.surrogate.surrogate import Surrogate
 
 QUICK = {"widths": (2, 6), "layers": (1, 2), "iterations": 12}
@@ -43,7 +43,7 @@ def found(table: FluxTable, atlas: Atlas) -> Search:
 def unjudged(found: Search, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every surrogate gets the certificate of one: what costs and failures do does not depend on it."""
     certificate = certify(found.made[0].surrogate, atlas, starts=1)
-    monkeypatch.setattr("mmopt.surrogate.search.certify", lambda *_, **__: certificate)
+    monkeypatch.setattr("mmopt.training.architecture_search.certify", lambda *_, **__: certificate)
 
 
 def width(surrogate: Surrogate) -> float:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from mmopt.errors import DomainError, SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.fluxes import Labels
-from mmopt.metabolism.network import Network
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
+from mmopt.fba.fluxes import Labels
+from mmopt.network.network import Network
 from mmopt.reactor.ecoli import ecoli_fed_batch
-from mmopt.reactor.feeds import ConstantFeed
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
-from mmopt.surrogate.heights import scaled
+from mmopt.surrogate.max_affine import scaled
 from mmopt.surrogate.soft_bound import Apart
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 from mmopt.surrogate.soft_law import SoftLaw, soft_law

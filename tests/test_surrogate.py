@@ -12,22 +12,22 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.errors import DomainError, SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.sampling import sample
-from mmopt.metabolism.table import FluxTable
-from mmopt.metabolism.variants import set_bounds
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
+from mmopt.dataset.tabulate import sample
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.network.variants import set_bounds
 from mmopt.reactor.bioreactor import Bioreactor
 from mmopt.reactor.ecoli import ecoli_fed_batch
-from mmopt.reactor.feeds import ConstantFeed
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
-from mmopt.surrogate.against_labels import balance_error, compare
+from mmopt.training.comparison import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
-from mmopt.surrogate.train import train
+from mmopt.training.train import train
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"
 SMALL = Domain({GLUCOSE: (0.0, 10.0), OXYGEN: (0.0, 20.0)})

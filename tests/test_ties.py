@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.sampling import sample
-from mmopt.metabolism.table import FluxTable
-from mmopt.surrogate.modes import shares
-from mmopt.surrogate.ties import MINOR, tie
+from mmopt.fba.atlas import Atlas
+from mmopt.network.network import Network
+from mmopt.dataset.tabulate import sample
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.training.modes import shares
+from mmopt.training.alternate_optima import MINOR, tie
 
 
 @pytest.fixture(scope="module")

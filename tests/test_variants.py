@@ -12,11 +12,11 @@ from cobra.flux_analysis import single_gene_deletion, single_reaction_deletion
 from cobra.io import read_sbml_model
 
 from mmopt.errors import DomainError, NetworkError
-from mmopt.metabolism.deletions import essential, single_deletions
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram, pfba
-from mmopt.metabolism.rules import reactions_lost
-from mmopt.metabolism.variants import knock_out, set_bounds, set_medium, set_objective
+from mmopt.fba.deletions import essential, single_deletions
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram, pfba
+from mmopt.network.gene_rules import reactions_lost
+from mmopt.network.variants import knock_out, set_bounds, set_medium, set_objective
 
 GLUCOSE = {"EX_glc__D_e": 10.0}
 GROWTH = 0.8739215

@@ -17,16 +17,16 @@ import psutil
 import pytest
 
 from mmopt.errors import SolverError, StudyError
-from mmopt.metabolism import cluster as clusters
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.crews import Answers
-from mmopt.metabolism.domain import Domain
-from mmopt.metabolism.fluxes import Labels
-from mmopt.metabolism.journal import Journal
-from mmopt.metabolism.network import Network
-from mmopt.metabolism.pfba import LabelProgram
-from mmopt.metabolism.sampling import CHUNK, sample
-from mmopt.metabolism.table import FluxTable, checksum, load_table
+from mmopt.parallel import cluster as clusters
+from mmopt.fba.atlas import Atlas
+from mmopt.parallel.pool import Answers
+from mmopt.fba.domain import Domain
+from mmopt.fba.fluxes import Labels
+from mmopt.dataset.journal import Journal
+from mmopt.network.network import Network
+from mmopt.fba.flux_program import LabelProgram
+from mmopt.dataset.tabulate import CHUNK, sample
+from mmopt.dataset.flux_table import FluxTable, checksum, load_table
 
 DOMAIN = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 LABELS = 4 * CHUNK + 7

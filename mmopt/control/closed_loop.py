@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mmopt.control.estimate import Estimator
-from mmopt.control.nmpc import Controller, Move
-from mmopt.control.problem import limits_broken
+from mmopt.control.estimator import Estimator
+from mmopt.control.controller import Controller, Move
+from mmopt.problem.problem import limits_broken
 from mmopt.errors import StudyError
-from mmopt.reactor.feeds import ConstantFeed
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory

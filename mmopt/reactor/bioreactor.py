@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from mmopt.errors import StudyError, nearest
-from mmopt.metabolism.cell import GROWTH, SHORTFALL
+from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
 from mmopt.reactor.system import Cell, Quantity, Values
 from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, TRANSFER_RATE, VOLUME, grams

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from mmopt.errors import SolverError, StudyError, nearest
-from mmopt.metabolism.cell import GROWTH, SHORTFALL
-from mmopt.reactor.feeds import Profile
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Cell, Metabolism, System, no_cell
 from mmopt.results import Trajectory, trajectory
 from mmopt.status import Status

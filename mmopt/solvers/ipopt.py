@@ -19,7 +19,7 @@ import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
 from mmopt.solvers.clock import Clock
-from mmopt.solvers.statement import read_statement
+from mmopt.solvers.nlp import read_statement
 from mmopt.status import Status
 
 _STATUS: Final = {

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from mmopt.solvers.highs import Simplex
-from mmopt.solvers.laws import AffineLaw, affine_law
-from mmopt.solvers.proofs import Proofs
+from mmopt.solvers.affine_law import AffineLaw, affine_law
+from mmopt.solvers.optimality import Proofs
 from mmopt.status import Status
 
 if TYPE_CHECKING:

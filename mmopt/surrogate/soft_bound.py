@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 
 from mmopt.errors import SurrogateError
-from mmopt.surrogate.heights import ROUNDING, Corners
+from mmopt.surrogate.max_affine import ROUNDING, Corners
 
 _HALVINGS: Final = 18
 

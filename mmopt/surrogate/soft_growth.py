@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from mmopt.errors import SurrogateError
-from mmopt.metabolism.atlas import Atlas
-from mmopt.surrogate.heights import Corners, planes_of
+from mmopt.fba.atlas import Atlas
+from mmopt.surrogate.max_affine import Corners, planes_of
 from mmopt.surrogate.soft_bound import least
 
 _NO_SHORTFALL: Final = 1.0e-9

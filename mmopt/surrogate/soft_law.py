@@ -12,10 +12,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.metabolism.atlas import Atlas
-from mmopt.metabolism.cell import GROWTH, SHORTFALL
-from mmopt.metabolism.domain import Domain
-from mmopt.surrogate.heights import Corners, corners_of, facing_of, laws_of, least_bent, parting, scaled
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.fba.domain import Domain
+from mmopt.surrogate.max_affine import Corners, corners_of, facing_of, laws_of, least_bent, parting, scaled
 from mmopt.surrogate.soft_bound import Apart
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 from mmopt.units import GROWTH as GROWTH_UNIT

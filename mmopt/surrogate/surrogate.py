@@ -15,12 +15,12 @@ import numpy as np
 from scipy.special import expit
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.metabolism.cell import GROWTH, SHORTFALL
-from mmopt.metabolism.domain import Domain
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.fba.domain import Domain
 
 if TYPE_CHECKING:
-    from mmopt.metabolism.atlas import Atlas
-    from mmopt.surrogate.certify import Certificate
+    from mmopt.fba.atlas import Atlas
+    from mmopt.training.error_report import Certificate
 
 ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
@@ -235,14 +235,14 @@ class Surrogate:
     @property
     def certificate(self) -> "Certificate | None":
         """The certificate on the card; None where there is none."""
-        from mmopt.surrogate.certify import Certificate
+        from mmopt.training.error_report import Certificate
 
         told = self.card.get("certificate")
         return None if told is None else Certificate.of(told)
 
     def certified(self, atlas: "Atlas") -> "Surrogate":
         """Certify against an explored atlas: the same surrogate, with the certificate on its card; see `certify`."""
-        from mmopt.surrogate.certify import certify
+        from mmopt.training.error_report import certify
 
         return replace(self, card={**self.card, "certificate": certify(self, atlas).told()})
 

@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from mmopt.errors import DomainError, SurrogateError, nearest
-from mmopt.metabolism.domain import Domain
+from mmopt.fba.domain import Domain
 from mmopt.results import write_whole
-from mmopt.surrogate.foreign import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
+from mmopt.io.foreign_file import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
 
 SCHEMA: Final = 2

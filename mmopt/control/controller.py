@@ -1,0 +1,193 @@
+"""Nonlinear model predictive control over the rest of a batch.
+
+The program is written and compiled once. Each step changes data alone (state, remaining time, estimated parameters) and
+starts from the last accepted plan. Limits are soft, so that a disturbed plant always has a next move. A step never raises
+and never returns an unexplained move: where no solve is accepted, it says which fallback it took, and why.
+"""
+
+import time as clock
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mmopt.transcription.compiled import Compiled
+from mmopt.transcription.plan import profile_of
+from mmopt.problem.problem import Problem
+from mmopt.transcription.program import read_controls, read_states
+from mmopt.optimisation.initial_guess import feasible_start
+from mmopt.errors import MmoptError, StudyError
+from mmopt.reactor.profiles import Profile
+from mmopt.results import Trajectory, trajectory
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
+from mmopt.surrogate.surrogate import Surrogate
+
+PRICE: Final = 100.0
+"""Price of a broken limit; about ten times what breaking the oxygen limit of the E. coli case would gain."""
+
+STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0}
+"""A step must end before the next sample is due."""
+
+LAST_PLAN, LOWEST = "last plan", "lowest controls"
+"""The fallbacks, in the order they are tried."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a controller decided for the next interval.
+
+    Attributes
+    ----------
+    controls
+        Value of every control, held over the interval.
+    status
+        How the solve behind it ended.
+    iterations, seconds
+        What it took, all attempts together.
+    fallback
+        Empty if the move is the optimum's; else which fallback it comes from.
+    reason
+        Why there was a fallback.
+    """
+
+    controls: Mapping[str, float]
+    status: Status
+    iterations: int
+    seconds: float
+    fallback: str = ""
+    reason: str = ""
+
+
+class Controller:
+    """A shrinking-horizon controller of a batch.
+
+    Parameters
+    ----------
+    problem
+        What to reach at the end of the batch; its horizon is the whole batch.
+    surrogate
+        Answers for the cell.
+    interval
+        Time between moves [h].
+    price
+        Price of a broken limit, see `transcribe`. A limit is kept only where breaking it gains less: if a plan breaks one that
+        could be kept, raise the price.
+    options
+        Options of Ipopt that differ from mmopt's.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)})
+    >>> controller = Controller(problem, load_surrogate("ecoli_ijo1366"), interval=1.0)
+    >>> move = controller.step(0.0, start)
+    >>> move.status.name, move.fallback
+    ('OPTIMAL', '')
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        surrogate: Surrogate | None,
+        interval: float,
+        *,
+        price: float = PRICE,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not 0.0 < interval <= problem.horizon.hours:
+            raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.hours:g} h")
+        self.problem = problem
+        self.interval = interval
+        self._compiled = Compiled(
+            problem, surrogate, price=price, options={**STEP_OPTIONS, **(options or {})}, bundled=True
+        )
+        self._plan: Trajectory | None = None
+        self._profiles: Mapping[str, Profile] = {}
+
+    def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
+        """Decide the controls of the interval that begins at ``time``.
+
+        Parameters
+        ----------
+        time
+            Since the start of the batch [h].
+        states
+            Estimate of every state.
+        parameters
+            Estimates that differ from the problem's.
+
+        Returns
+        -------
+        Move
+            Always; a failure is told in ``status``, ``fallback`` and ``reason``.
+        """
+        started = clock.perf_counter()
+        solves: list[Solve] = []
+        reason = ""
+        try:
+            self._set(time, states, parameters or {})
+            self._solve(time, states, solves)
+        except (MmoptError, RuntimeError, ValueError, ArithmeticError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        status = solves[-1].status if solves else Status.NUMERICAL_TROUBLE
+        accepted = status.solved and not reason
+        if accepted:
+            self._keep(time)
+        elif not reason:
+            reason = f"{status.value} ({solves[-1].ending})"
+        fallback = "" if accepted else LAST_PLAN if self._profiles else LOWEST
+        return Move(
+            controls=self._next(time),
+            status=status,
+            iterations=sum(solve.iterations for solve in solves),
+            seconds=clock.perf_counter() - started,
+            fallback=fallback,
+            reason="" if accepted else reason,
+        )
+
+    @property
+    def plan(self) -> Trajectory | None:
+        """The last accepted plan, from its step to the end of the batch."""
+        return self._plan
+
+    def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
+        if not all(np.isfinite([time, *states.values(), *parameters.values()])):
+            raise ValueError("the estimate holds numbers that are not finite")
+        left = self.problem.horizon.hours - time
+        if left <= 0.0:
+            raise ValueError(f"the batch ended at {self.problem.horizon.hours:g} h")
+        self._compiled.change(initial=states, length=left, parameters=parameters)
+
+    def _solve(self, time: float, states: Mapping[str, float], solves: list[Solve]) -> None:
+        """Warm from the last plan if there is one; cold from a simulated feed if there is none, or if that failed."""
+        if self._plan is not None:
+            self._compiled.start(self._plan, begin=time)
+            solves.append(self._compiled.solve(warm=True))
+        if not solves or not solves[-1].status.solved:
+            guess, _ = feasible_start(self._compiled.problem, self._compiled.surrogate)
+            self._compiled.start(guess)
+            solves.append(self._compiled.solve())
+
+    def _keep(self, time: float) -> None:
+        problem, program = self._compiled.problem, self._compiled.program
+        edges = tuple(problem.horizon.edges(time).tolist())
+        self._profiles = {
+            name: profile_of(problem.moves[name].shape, edges, values.tolist())
+            for name, values in read_controls(program, problem).items()
+        }
+        points, states = read_states(program, problem)
+        times = time + points * problem.horizon.hours
+        found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(problem.system.states)}
+        for each in problem.system.controls:
+            found[each.name] = ("control", each.unit, np.array([self._profiles[each.name](float(t)) for t in times]))
+        self._plan = trajectory(times, found, Status.OPTIMAL)
+
+    def _next(self, time: float) -> dict[str, float]:
+        """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
+        if not self._profiles:
+            return {name: float(move.low) for name, move in self.problem.moves.items()}
+        end = min(time + self.interval, self.problem.horizon.hours)
+        within = time + (end - time) * (np.arange(200) + 0.5) / 200
+        return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}

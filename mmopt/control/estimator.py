@@ -1,0 +1,137 @@
+"""State and parameter estimation: an extended Kalman filter around the same equations that are optimised.
+
+The prediction integrates the system; its sensitivities are finite differences of that integration. Parameters that are
+estimated along drift as random walks, so that a controller learns, say, that the aeration is worse than it believed.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import StudyError, nearest
+from mmopt.reactor.profiles import ConstantFeed
+from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
+from mmopt.reactor.system import Metabolism, System
+
+_STEP: Final = 1.0e-4
+"""Finite-difference step, in scales; well above the integrator's tolerance."""
+
+_TOLERANCE: Final = 1.0e-7
+
+
+class Estimator:
+    """An extended Kalman filter for the states, and for parameters that are not known well.
+
+    Parameters
+    ----------
+    system
+        The system.
+    metabolism
+        Who answers for the cell.
+    initial
+        First estimate of every state.
+    noise
+        Standard deviation of the measurement by measured state, in its unit.
+    parameters
+        Values that differ from the system's.
+    drifting
+        Standard deviation by which an estimated parameter may change in the square root of an hour, relative to its value.
+    drift
+        The same for every state, relative to its scale: how far the equations are trusted.
+    uncertainty
+        Standard deviation of the first estimate, relative to the scale or the parameter's value.
+
+    References
+    ----------
+    Gelb (1974), Applied Optimal Estimation, MIT Press.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        metabolism: Metabolism | None,
+        initial: Mapping[str, float],
+        noise: Mapping[str, float],
+        *,
+        parameters: Mapping[str, float] | None = None,
+        drifting: Mapping[str, float] | None = None,
+        drift: float = 0.02,
+        uncertainty: float = 0.05,
+    ) -> None:
+        self._system = system
+        self._metabolism = metabolism
+        self._names = [each.name for each in system.states]
+        for name in noise:
+            if name not in self._names:
+                raise StudyError(f"measured '{name}' is no state; {nearest(name, self._names)}")
+        self._fixed = merged_parameters(system, parameters)
+        for name in drifting or {}:
+            if name not in self._fixed:
+                raise StudyError(f"there is no parameter '{name}'; {nearest(name, self._fixed)}")
+        self._noise = dict(noise)
+        self._drifting = list(drifting or {})
+        own = np.array([self._fixed[name] for name in self._drifting])
+        self._scale = np.concatenate([[each.scale for each in system.states], own])
+        self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
+        self._covariance = np.eye(len(self._mean)) * uncertainty**2
+        self._drift = np.array([drift**2] * len(self._names) + [part**2 for part in (drifting or {}).values()])
+
+    @property
+    def states(self) -> dict[str, float]:
+        """Present estimate of every state."""
+        return self._named(self._mean)[0]
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Present estimate of the drifting parameters."""
+        return {name: self._named(self._mean)[1][name] for name in self._drifting}
+
+    def predict(self, controls: Mapping[str, float], duration: float) -> None:
+        """Move the estimate on by ``duration`` [h] with held controls."""
+        before = self._mean
+        self._mean = self._moved(before, controls, duration)
+        columns = [
+            (self._moved(before + _STEP * direction, controls, duration) - self._mean) / _STEP
+            for direction in np.eye(len(before))
+        ]
+        change = np.column_stack(columns)
+        self._covariance = change @ self._covariance @ change.T + np.diag(self._drift * duration)
+
+    def update(self, measured: Mapping[str, float]) -> None:
+        """Correct the estimate by a measurement; values that are missing or not finite are left out."""
+        seen = [name for name, value in measured.items() if name in self._noise and np.isfinite(value)]
+        if not seen:
+            return
+        rows = np.array([self._names.index(name) for name in seen])
+        size = self._scale[rows]
+        picks = np.eye(len(self._mean))[rows]
+        noise = np.diag((np.array([self._noise[name] for name in seen]) / size) ** 2)
+        surprise = np.array([measured[name] for name in seen]) / size - self._mean[rows]
+        gain = np.linalg.solve(picks @ self._covariance @ picks.T + noise, picks @ self._covariance).T
+        kept = np.eye(len(self._mean)) - gain @ picks
+        # Joseph's form stays symmetric and positive where the short one does not
+        self._covariance = kept @ self._covariance @ kept.T + gain @ noise @ gain.T
+        self._mean = np.maximum(self._mean + gain @ surprise, 0.0)
+
+    def _named(self, mean: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+        values = (mean * self._scale).tolist()
+        count = len(self._names)
+        states = dict(zip(self._names, values[:count], strict=True))
+        return states, {**self._fixed, **dict(zip(self._drifting, values[count:], strict=True))}
+
+    def _moved(self, mean: np.ndarray, controls: Mapping[str, float], duration: float) -> np.ndarray:
+        states, parameters = self._named(mean)
+        profiles = {name: ConstantFeed(value) for name, value in controls.items()}
+        moved = simulate(
+            self._system,
+            states,
+            profiles,
+            duration,
+            self._metabolism,
+            parameters=parameters,
+            points=2,
+            tolerance=_TOLERANCE,
+        )
+        count = len(self._names)
+        return np.concatenate([[moved.final(name) for name in self._names] / self._scale[:count], mean[count:]])

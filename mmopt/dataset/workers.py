@@ -1,0 +1,100 @@
+"""Shares the chunks of a sampling out to whoever solves them: this process, processes of its own, or a Dask cluster.
+
+What `Answers.batch` gives is bitwise a function of the points alone. So it decides nothing who solves a chunk, in which
+order, or how often, and the death of a worker costs a retry.
+"""
+
+import pickle
+from collections import Counter, deque
+from collections.abc import Collection, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import closing
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import SolverError
+from mmopt.parallel.cluster import Cluster
+from mmopt.parallel.pool import Answers, Crew, Parcel, Processes
+from mmopt.dataset.journal import Packed, pack
+
+_MOST_DEATHS: Final = 3
+_ALONE_AFTER: Final = 2
+"""A chunk in flight at so many deaths of workers is tried alone, so that a last death can only be its own."""
+
+
+def solve_chunks(
+    answers: Answers, chunks: Mapping[int, np.ndarray], *, workers: int = 1, scheduler: str | None = None
+) -> Generator[tuple[int, Packed], None, None]:
+    """Solve chunks of points, and give each as it is done.
+
+    Parameters
+    ----------
+    answers
+        Who answers; it is sent to each worker once.
+    chunks
+        Points by the number of their chunk.
+    workers
+        Processes; 1 is this one.
+    scheduler
+        Address of a running Dask scheduler; its workers do the work then.
+
+    Raises
+    ------
+    StudyError
+        If the scheduler does not answer, has no workers, or has some with other packages.
+    SolverError
+        If a chunk was in flight at three deaths of workers.
+    """
+    if scheduler is None and (workers == 1 or not chunks):
+        for number, points in chunks.items():
+            yield number, pack(answers.batch(points))
+        return
+    crew: Crew
+    if scheduler is None:
+        crew = Processes(Parcel(pickle.dumps(answers)), min(workers, len(chunks)))
+    else:
+        crew = Cluster(answers, scheduler)
+    with closing(crew):
+        yield from _share_out(crew, chunks)
+
+
+def _share_out(crew: Crew, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Packed]]:
+    """Keep a crew busy, and try the chunks again that were in flight when somebody died."""
+    waiting, deaths = deque(chunks), Counter[int]()
+    flying: dict[Future[Packed], int] = {}
+    while waiting or flying:
+        while waiting and _may_start(waiting[0], flying.values(), deaths, crew.room()):
+            number = waiting.popleft()
+            flying[crew.submit(chunks[number])] = number
+        finished = wait(flying, return_when=FIRST_COMPLETED).done
+        if any(isinstance(_failure(future), crew.deaths) for future in finished):
+            crew.renew()
+            finished = {future for future in flying if future.done()}
+        for future in finished:
+            number = flying.pop(future)
+            if isinstance(_failure(future), crew.deaths):
+                deaths[number] += 1
+                waiting.appendleft(number)
+                _check_deaths(number, deaths[number], chunks)
+            else:
+                yield number, future.result()
+
+
+def _may_start(number: int, flying: Collection[int], deaths: Mapping[int, int], room: int) -> bool:
+    if not flying:
+        return True
+    return len(flying) < room and all(deaths[each] < _ALONE_AFTER for each in (number, *flying))
+
+
+def _failure(future: "Future[Packed]") -> BaseException | None:
+    return CancelledError() if future.cancelled() else future.exception()
+
+
+def _check_deaths(number: int, deaths: int, chunks: Mapping[int, np.ndarray]) -> None:
+    if deaths >= _MOST_DEATHS:
+        raise SolverError(
+            f"{deaths} workers died over chunk {number} of the labels ({len(chunks[number])} labels), the last one with "
+            "nothing else to do; if memory is short, ask for fewer workers. In a script of yours, call sample from under "
+            "`if __name__ == '__main__':`, since each worker reads the script again"
+        )

@@ -1,0 +1,1 @@
+"""Networks that come from, or go to, Keras, ONNX and IDAES."""

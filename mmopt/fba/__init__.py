@@ -1,0 +1,1 @@
+"""The flux program (lexicographic parsimonious FBA) and the atlas of its critical regions."""

@@ -1,0 +1,52 @@
+"""Why a label program has no answer, in words that say what to change."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmopt.errors import InfeasibleError, MmoptError, NetworkError, SolverError
+from mmopt.network.network import Network
+from mmopt.solvers.highs import maximise
+from mmopt.status import Status
+
+_GROWS = 1.0e-9
+
+
+def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, status: Status) -> MmoptError:
+    """The error that tells why these inputs have no answer: unbounded growth, forced reactions, or the solver itself."""
+    feeding = _feeds_endless_growth(network, inputs, given)
+    if feeding is not None:
+        taken = ", ".join(feeding[:5]) or "no uptake at all (some reaction is not balanced)"
+        return NetworkError(
+            f"growth of {network.name} (reaction {network.biomass}) is unbounded: it runs on {taken}, without a limit; "
+            "give one of them a finite uptake limit"
+        )
+    if status is not Status.INFEASIBLE:
+        return SolverError(f"the label program of {network.name} was not solved: {status.value}")
+    forced = [
+        reaction
+        for reaction, low, high in zip(network.reactions, network.lower, network.upper, strict=True)
+        if (low > 0.0 or high < 0.0) and reaction != network.maintenance and reaction not in inputs
+    ]
+    limits = ", ".join(f"{name} {value:g}" for name, value in zip(inputs, given, strict=True))
+    return InfeasibleError(
+        f"no fluxes of {network.name} keep the bounds at uptake limits {limits}: "
+        f"{', '.join(forced[:3]) or 'some reactions'} must run; set those bounds to include 0"
+    )
+
+
+def _feeds_endless_growth(network: Network, inputs: Sequence[str], given: np.ndarray) -> list[str] | None:
+    """Exchanges that feed growth without end, if there is such: fluxes that only infinite bounds hold, scaled to 1."""
+    lower, upper = network.lower.copy(), network.upper.copy()
+    for name, value in zip(inputs, given, strict=True):
+        if name in network.exchanges:
+            lower[network.column(name)] = -value
+    gain = np.zeros(len(lower))
+    gain[network.column(network.biomass)] = 1.0
+    ray, status = maximise(
+        network.stoichiometry, gain, np.where(np.isinf(lower), -1.0, 0.0), np.where(np.isinf(upper), 1.0, 0.0)
+    )
+    if not status.solved or gain @ ray <= _GROWS:
+        return None
+    taken = [name for name in network.exchanges if ray[network.column(name)] < -_GROWS]
+    return sorted(taken, key=lambda name: (name not in inputs, network.carbon.get(name, 0.0) == 0.0))

@@ -1,0 +1,1 @@
+"""Files: written whole or not at all, sealed, and refused where their content is hostile."""

@@ -1,0 +1,1 @@
+"""Metabolic networks: read from files, checked, and changed into variants."""

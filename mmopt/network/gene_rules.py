@@ -1,0 +1,88 @@
+"""Gene rules: which reactions run without which genes.
+
+A rule such as ``"b1 and (b2 or b3)"`` names the proteins a reaction needs. cobra reads it; a rule it cannot read is an error
+here, since an empty one would say that the reaction needs no gene at all.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from mmopt.errors import NetworkError, nearest
+from mmopt.network.formats import quiet
+from mmopt.network.network import Network
+
+if TYPE_CHECKING:
+    from cobra.core.gene import GPR
+
+
+def reactions_lost(network: Network, *names: str) -> tuple[str, ...]:
+    """Which reactions cannot run without these genes and reactions, in the order of the network.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    names
+        Ids of genes or reactions; a name that is both counts as the gene.
+
+    Raises
+    ------
+    NetworkError
+        If an id is unknown (the nearest known ids are named), or the rule of a reaction cannot be read.
+
+    Examples
+    --------
+    >>> reactions_lost(read_network("textbook"), "b1723"), reactions_lost(read_network("textbook"), "b1723", "b3916")
+    ((), ('PFK',))
+    """
+    genes, reactions = _sorted(network, names)
+    lost = {reaction for reaction, rule in _rules_with(network, genes).items() if not rule.eval(genes)}
+    return tuple(sorted(lost.union(reactions), key=network.column))
+
+
+def lost_by(network: Network, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Reactions lost with each name alone, as `reactions_lost` has them; each rule is read once."""
+    names = list(names)
+    genes, _ = _sorted(network, names)
+    lost: dict[str, list[str]] = {name: [] if name in genes else [name] for name in names}
+    for reaction, rule in _rules_with(network, genes).items():
+        for gene in rule.genes & genes:
+            if not rule.eval({gene}):
+                lost[gene].append(reaction)
+    return {name: tuple(sorted(reactions, key=network.column)) for name, reactions in lost.items()}
+
+
+def _sorted(network: Network, names: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The genes and the reactions among the names."""
+    known = set(network.genes)
+    genes = {name for name in names if name in known}
+    reactions = set(names) - genes
+    for name in reactions:
+        if name not in network.index:
+            near = nearest(name, (*network.genes, *network.reactions))
+            raise NetworkError(f"{network.name} has no gene or reaction '{name}'; {near}")
+    return genes, reactions
+
+
+def _rules_with(network: Network, genes: Collection[str]) -> dict[str, "GPR"]:
+    """Rules, by reaction, of which the text holds one of the genes."""
+    return {
+        reaction: _read_rule(reaction, rule)
+        for reaction, rule in network.rules.items()
+        if any(gene in rule for gene in genes)
+    }
+
+
+def _read_rule(reaction: str, rule: str) -> "GPR":
+    from cobra.core.gene import GPR
+
+    with quiet():  # cobra warns of a rule it cannot read, and gives an empty one
+        try:
+            found = GPR.from_string(rule)
+        except (TypeError, RecursionError, MemoryError):
+            found = GPR()
+    if rule.strip() and not found.body:
+        raise NetworkError(
+            f"the gene rule of reaction '{reaction}' cannot be read: {rule!r:.80}; write it with and, or"
+        )
+    return found

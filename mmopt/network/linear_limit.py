@@ -1,0 +1,82 @@
+"""Linear limits on fluxes beyond the bounds of single reactions: what enzymes, membranes or a flux budget allow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mmopt.errors import DomainError
+from mmopt.network.network import Network
+
+
+@dataclass(frozen=True)
+class LinearLimit:
+    """Sum of weight x flux <= most, over the sizes of fluxes or over net fluxes.
+
+    Parameters
+    ----------
+    name
+        How the limit is called; a label program may take it as an input under this name.
+    most
+        The limit, in units of weight x mmol/gDW/h.
+    weights
+        Weight of each reaction by id; by default 1 for every reaction, which limits the total flux.
+    net
+        Count net fluxes, which may be negative, and so may weights. By default both directions count alike, as an enzyme
+        does, and weights are >= 0.
+
+    Raises
+    ------
+    DomainError
+        If a weight or the limit is not finite, or negative where sizes are counted.
+
+    References
+    ----------
+    Beg et al. (2007), Proc. Natl. Acad. Sci. USA 104(31):12663 (molecular crowding as a linear limit on fluxes).
+
+    Examples
+    --------
+    >>> network = read_network("textbook")
+    >>> program = LabelProgram(network, ["EX_glc__D_e"], limits=[LinearLimit("total flux", 400.0)])
+    >>> round(program.solve([10.0]).total, 6)
+    400.0
+    """
+
+    name: str
+    most: float
+    weights: Mapping[str, float] | None = None
+    net: bool = False
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.most) or (self.most < 0.0 and not self.net):
+            raise DomainError(f"limit '{self.name}' is {self.most:g}; give a finite number from 0 up")
+        if self.weights is None:
+            return
+        for reaction, weight in self.weights.items():
+            if not np.isfinite(weight) or (weight < 0.0 and not self.net):
+                raise DomainError(
+                    f"weight of {reaction} in limit '{self.name}' is {weight:g}; give a finite number from 0 up, "
+                    "or net=True to count net fluxes"
+                )
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a plain mapping; the read-only view of it cannot be pickled."""
+        return LinearLimit, (self.name, self.most, self.weights and dict(self.weights), self.net)
+
+    def coefficients(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients of the forward and of the reverse fluxes, both of shape (reactions,).
+
+        Raises
+        ------
+        NetworkError
+            If a reaction id is unknown; the nearest known ids are named.
+        """
+        forward = np.ones(len(network.reactions))
+        if self.weights is not None:
+            forward[:] = 0.0
+            for reaction, weight in self.weights.items():
+                forward[network.column(reaction)] = weight
+        return forward, -forward if self.net else forward

@@ -1,0 +1,1 @@
+"""Solving dynamic optimisation problems: initial guesses, multi-start, mesh refinement, constraint back-off."""

@@ -1,0 +1,1 @@
+"""Training of surrogates, and the worst-case errors that come with them."""
