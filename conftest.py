@@ -1,5 +1,7 @@
 """Docstring examples may use the public names, as a user's script does."""
 
+import pkgutil
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -17,5 +19,7 @@ def public_names(request: pytest.FixtureRequest) -> None:
     from mmopt.results import trajectory
 
     names: dict[str, Any] = request.getfixturevalue("doctest_namespace")
-    names.update({name: getattr(mmopt, name) for name in mmopt.__all__})
+    folders = [import_module(f"mmopt.{each.name}") for each in pkgutil.iter_modules(mmopt.__path__) if each.ispkg]
+    for package in (mmopt, *folders):
+        names.update({name: getattr(package, name) for name in getattr(package, "__all__", ())})
     names.update(np=np, pyo=pyo, trajectory=trajectory)

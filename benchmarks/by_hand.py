@@ -80,21 +80,21 @@ class ByHand:
         return casadi.veccat(*gaps)
 
     @property
-    def unrest(self) -> float:
+    def move_penalty(self) -> float:
         """Price of squared jumps of the scaled feed."""
-        move = self.problem.moves["feed"]
-        return float(move.unrest * (self.problem.scales["feed"] / (move.high - move.low)) ** 2)
+        move = self.problem.control_settings["feed"]
+        return float(move.move_penalty * (self.problem.scales["feed"] / (move.high - move.low)) ** 2)
 
     def worth(self, volume: Any, biomass: Any) -> Any:
         """The objective at the end, scaled, from states in their units."""
-        return volume * biomass / self.problem.watchable["biomass_amount"].scale
+        return volume * biomass / self.problem.quantities["biomass_amount"].scale
 
     @property
     def cost(self) -> Any:
         """What is to be small."""
         last = self.inner[:, -1] * casadi.DM(self.scales)
         jumps = self.feed[:, 1:] - self.feed[:, :-1]
-        return -self.worth(last[0], last[1]) + self.unrest * casadi.sumsqr(jumps)
+        return -self.worth(last[0], last[1]) + self.move_penalty * casadi.sumsqr(jumps)
 
     def bounds(self, name: str, floor: float) -> tuple[float, float]:
         """Lowest and highest value of a state after the start, scaled; the lowest is ``floor`` without a limit above it."""
@@ -105,7 +105,7 @@ class ByHand:
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest feed, scaled."""
-        move = self.problem.moves["feed"]
+        move = self.problem.control_settings["feed"]
         return move.low / self.problem.scales["feed"], move.high / self.problem.scales["feed"]
 
     def bounded(self, floor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ class ByHand:
 
     def feed_of(self, values: np.ndarray) -> list[float]:
         """The feed among values of all variables, in its unit and range."""
-        move = self.problem.moves["feed"]
+        move = self.problem.control_settings["feed"]
         first = (len(SLOW) + 1) * self.count
         part = np.asarray(values)[first : first + self._elements] * self.problem.scales["feed"]
         found: list[float] = np.clip(part, move.low, move.high).tolist()

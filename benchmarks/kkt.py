@@ -40,9 +40,9 @@ from mmopt import (
     read_network,
     simulate,
 )
-from mmopt.problem.problem import limits_broken
-from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.network.blocked import running_directions
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.problem.problem import violated_limits
 from mmopt.study.schema import read_study
 
 ROOT = Path(__file__).parent.parent
@@ -155,7 +155,7 @@ class Bilevel:
 
     def __init__(self, problem: Problem, network: Network, surrogate: Surrogate) -> None:
         self.problem, self.cell = problem, Cell(network, surrogate.inputs)
-        self.guess, _ = feasible_start(problem, surrogate)
+        self.guess, _ = feasible_guess(problem, surrogate)
         self._hand = hand = ByHand(problem)
         fluxes, duals, bounds = self.cell.sizes
         inside = casadi.MX.sym("cell", fluxes + duals + bounds, hand.count)
@@ -237,7 +237,7 @@ class Bilevel:
             "steps": solved,
             "variables": int(self._x.numel()),
             "constraints": int(rows.numel()),
-            "claimed": -aim * self.problem.watchable["biomass_amount"].scale if solved else None,
+            "claimed": -aim * self.problem.quantities["biomass_amount"].scale if solved else None,
             "largest product": product,
             "feed": self._hand.feed_of(values),
         }
@@ -247,13 +247,13 @@ def confirmed(problem: Problem, feed: list[float], atlas: Atlas) -> dict[str, An
     """What a feed gives on the exact answer, and by how much limits are broken there."""
     profile = StepFeed(tuple(problem.horizon.edges().tolist()), tuple(feed))
     made = simulate(problem.system, problem.start, {"feed": profile}, problem.horizon.hours, atlas, points=500)
-    return {"confirmed": problem.reached(made), "broken": limits_broken(made, problem.limits)}
+    return {"confirmed": problem.objective_value(made), "broken": violated_limits(made, problem.limits)}
 
 
-def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, judge: Atlas | None) -> dict[str, Any]:
+def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, reference: Atlas | None) -> dict[str, Any]:
     """mmopt, from the surrogate on."""
     begun = time.perf_counter()
-    plan: Trajectory = optimise(problem, surrogate, starts=1, judge=judge)
+    plan: Trajectory = optimise(problem, surrogate, starts=1, reference=reference)
     seconds = time.perf_counter() - begun
     keys = ("iterations", "variables", "constraints")
     feed = plan.stats["controls"]["feed"]

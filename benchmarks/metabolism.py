@@ -18,8 +18,8 @@ import numpy as np
 from cobra.flux_analysis import pfba as cobra_pfba
 from cobra.io import read_sbml_model
 
-from mmopt import Atlas, Domain, LabelProgram, Network, read_network, sample
-from mmopt.fba.domain import design, snake
+from mmopt import Atlas, Domain, FluxProgram, Network, read_network, tabulate_fluxes
+from mmopt.fba.domain import design, sweep_order
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 FED = Domain({"EX_glc__D_e": (0.5, 12.0), "EX_o2_e": (2.0, 16.0), "EX_ac_e": (0.0, 4.0)})
@@ -56,7 +56,7 @@ def against_program(atlas: Atlas) -> dict[str, float]:
     """Largest differences between the atlas and the program on fresh points."""
     network = atlas.network
     points = np.random.default_rng(20261123).random((FRESH, len(atlas.inputs))) * BOX.upper
-    points = points[snake(points, BOX)]
+    points = points[sweep_order(points, BOX)]
     solved, read = atlas.program.batch(points), atlas.batch(points)
     difference = np.abs(solved.net - read.net)
     exchanges = [network.column(name) for name in network.exchanges]
@@ -72,8 +72,8 @@ def speeds(network: Network, atlas: Atlas) -> dict[str, dict[str, float]]:
     """Answers a second of each way, on the same points."""
     raw = read_sbml_model(str(Path(cobra.data.__file__).parent / "iJO1366.xml.gz"))
     points = design(FED, LABELS, seed=1)
-    points = points[snake(points, FED)]
-    program, cell = LabelProgram(network, FED.inputs), atlas.answers(["growth", *network.exchanges])
+    points = points[sweep_order(points, FED)]
+    program, cell = FluxProgram(network, FED.inputs), atlas.rate_function(["growth", *network.exchanges])
     every = np.random.default_rng(2).random((BATCH, len(FED.inputs))) * BOX.upper
     rates: dict[str, list[float]] = {}
 
@@ -115,7 +115,9 @@ def many_labels(network: Network, atlas: Atlas) -> dict[str, float]:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        table = sample(network, BOX, MANY, answers=atlas, workers=cores, journal=Path(folder) / "labels.journal")
+        table = tabulate_fluxes(
+            network, BOX, MANY, source=atlas, workers=cores, journal=Path(folder) / "labels.journal"
+        )
         sampled = time.perf_counter() - started
         started = time.perf_counter()
         path = table.save(Path(folder) / "labels.nc")

@@ -24,7 +24,6 @@ from pyomo.repn.plugins.nl_writer import NLWriter
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mmopt import (
-    Compiled,
     ConstantFeed,
     Control,
     Horizon,
@@ -36,14 +35,14 @@ from mmopt import (
     load_surrogate,
     optimise,
     simulate,
-    transcribe,
 )
-from mmopt.problem.problem import limits_broken
-from mmopt.transcription.program import set_data, start_from
-from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.optimisation.guess_shapes import SHAPES
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.problem.problem import violated_limits
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study.schema import read_study
+from mmopt.transcription import CompiledProblem, transcribe
+from mmopt.transcription.program import set_data, start_from
 from tests.published import ethanol, fastest, penicillin, secreting
 
 ROOT = Path(__file__).parent.parent
@@ -137,11 +136,17 @@ def random() -> dict[str, Any]:
 
 def _kept_by(problem: Problem, surrogate: Any, part: float) -> bool:
     """Whether a simulation of a constant feed, a part of the highest, keeps all limits of a problem."""
-    feed = {name: ConstantFeed(part * move.high) for name, move in problem.moves.items()}
+    feed = {name: ConstantFeed(part * move.high) for name, move in problem.control_settings.items()}
     made = simulate(
-        problem.system, problem.start, feed, problem.horizon.hours, surrogate, parameters=problem.numbers, points=500
+        problem.system,
+        problem.start,
+        feed,
+        problem.horizon.hours,
+        surrogate,
+        parameters=problem.parameter_values,
+        points=500,
     )
-    return max(limits_broken(made, problem.limits, problem.final).values(), default=0.0) <= 0.0
+    return max(violated_limits(made, problem.limits, problem.final).values(), default=0.0) <= 0.0
 
 
 def starts() -> dict[str, Any]:
@@ -168,9 +173,9 @@ def speed() -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for formulation in ("grey_box", "reduced_space", "mixed", "full_space"):
         begun = time.perf_counter()
-        compiled = Compiled(problem, surrogate, formulation=formulation)
+        compiled = CompiledProblem(problem, surrogate, formulation=formulation)
         built = time.perf_counter()
-        guess, _ = feasible_start(problem, surrogate)
+        guess, _ = feasible_guess(problem, surrogate)
         compiled.start(guess)
         ready = time.perf_counter()
         first = compiled.solve()
@@ -207,7 +212,7 @@ def _written_anew(problem: Problem, surrogate: Any, changed: list[dict[str, floa
     Neither reading the file nor deriving is counted, at which an executable may be faster than CasADi.
     """
     program = transcribe(problem, surrogate)
-    guess, _ = feasible_start(problem, surrogate)
+    guess, _ = feasible_guess(problem, surrogate)
     start_from(program, problem, guess, surrogate)
     held = NonlinearProgram(program)
     held.solve()
@@ -225,8 +230,8 @@ def lengths() -> dict[str, Any]:
     """A free length, and the same length fixed."""
     rows = {}
     for name, make in {"penicillin": penicillin, "ethanol": ethanol}.items():
-        compiled = Compiled(make(60))
-        compiled.start(feasible_start(make(60), None)[0])
+        compiled = CompiledProblem(make(60))
+        compiled.start(feasible_guess(make(60), None)[0])
         compiled.solve()
         free = compiled.plan()
         compiled.change(length=free.stats["choice"]["length"])
@@ -248,7 +253,7 @@ def mesh() -> dict[str, Any]:
     return rows
 
 
-def wishes() -> dict[str, str]:
+def initial_guesses() -> dict[str, str]:
     """Wishes that cannot be met, and what is said."""
     surrogate = load_surrogate("ecoli_ijo1366")
     case = read_study(STUDY).problem()
@@ -278,7 +283,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "speed": speed,
     "lengths": lengths,
     "mesh": mesh,
-    "wishes": wishes,
+    "wishes": initial_guesses,
 }
 
 

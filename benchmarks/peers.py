@@ -25,19 +25,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.by_hand import FAST, SLOW, ByHand
-from mmopt import (
-    Atlas,
-    Bioreactor,
-    Compiled,
-    Domain,
-    Horizon,
-    Problem,
-    Surrogate,
-    ecoli_fed_batch,
-    optimise,
-    read_network,
-    train,
-)
+from mmopt import Atlas, Bioreactor, Domain, Horizon, Problem, Surrogate, ecoli_fed_batch, optimise, read_network, train
+from mmopt.transcription import CompiledProblem
 from mmopt.transcription.program import state_at
 
 try:
@@ -100,9 +89,9 @@ class Case:
         self.guess = optimise(earlier, surrogate, starts=4)
 
     @cached_property
-    def compiled(self) -> Compiled:
+    def compiled(self) -> CompiledProblem:
         """mmopt's own problem, from which others take bounds of states and options of Ipopt."""
-        return Compiled(self.problem, self.surrogate)
+        return CompiledProblem(self.problem, self.surrogate)
 
     @property
     def floor(self) -> float:
@@ -135,7 +124,7 @@ class Ours:
 
     def __init__(self, case: Case, formulation: str) -> None:
         self._case = case
-        self._compiled = Compiled(case.problem, case.surrogate, formulation=formulation)
+        self._compiled = CompiledProblem(case.problem, case.surrogate, formulation=formulation)
 
     def first(self) -> None:
         self._compiled.start(self._case.guess)
@@ -243,7 +232,7 @@ class DoMpc:
         mpc.set_objective(mterm=-hand.worth(cell.x["volume"], cell.x["biomass"]), lterm=casadi.DM(0))
         # the feed before comes scaled, that of now does not; and a first jump, from before the batch, costs nothing here
         jump = cell.u["feed"] / scales["feed"] - mpc.u_prev["feed"]
-        mpc.set_rterm(cell.tvp["jumps"] * hand.unrest * jump**2)
+        mpc.set_rterm(cell.tvp["jumps"] * hand.move_penalty * jump**2)
         for kind, name in [*(("_x", name) for name in SLOW), ("_z", FAST), ("_u", "feed")]:
             mpc.scaling[kind, name] = scales[name]
             low, high = hand.bounds(name, case.floor) if kind != "_u" else hand.range

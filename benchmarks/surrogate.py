@@ -21,21 +21,19 @@ from mmopt import (
     Domain,
     Problem,
     Surrogate,
-    certify,
-    embed,
-    export_keras,
-    export_onnx,
-    learn,
     load_surrogate,
     optimise,
     read_network,
     replay,
-    sample,
-    soft_law,
+    tabulate_fluxes,
     train,
+    train_to_error,
 )
 from mmopt.errors import MmoptError
+from mmopt.exchange import export_keras, export_onnx
 from mmopt.study.schema import read_study
+from mmopt.surrogate import embed, soft_law
+from mmopt.training import worst_case_errors
 
 ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "case_studies" / "ecoli_fedbatch" / "study.yaml"
@@ -54,7 +52,7 @@ def main() -> None:
     explored = time.perf_counter() - begun
     seeds = five_seeds(atlas, explored)
     shipped = load_surrogate("ecoli_ijo1366")
-    table = sample(network, BOX, 4096, answers=atlas)
+    table = tabulate_fluxes(network, BOX, 4096, source=atlas)
     rivals: dict[str, Any] = {
         "shipped": shipped,
         "linear": train(table, basis="linear", iterations=150),
@@ -83,9 +81,9 @@ def five_seeds(atlas: Atlas, explored: float) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for seed in SEEDS:
         begun = time.perf_counter()
-        made = learn(atlas, seed=seed)
+        made = train_to_error(atlas, seed=seed)
         seconds = explored + time.perf_counter() - begun
-        told = made.certificate
+        told = made.error_report
         assert told is not None
         rows[str(seed)] = {
             "seconds": round(seconds, 1),
@@ -120,7 +118,7 @@ def r2(surrogate: Surrogate, atlas: Atlas) -> dict[str, float]:
 
 def errors(law: Any, atlas: Atlas) -> dict[str, Any]:
     """Worst errors found by the certificate, in parts of the range; growth in 1/h as well."""
-    told = certify(law, atlas)
+    told = worst_case_errors(law, atlas)
     return {
         "growth_worst": told.worst("growth"),
         **{name: told.relative(name) for name in READINGS},
@@ -134,7 +132,7 @@ def errors(law: Any, atlas: Atlas) -> dict[str, Any]:
 
 def bound_kept(law: Any, atlas: Atlas) -> dict[str, list[float]]:
     """Errors of the soft law that the certificate finds, and the bounds that are proved."""
-    told = certify(law, atlas)
+    told = worst_case_errors(law, atlas)
     return {name: [told.worst(name), law.bound(name)] for name in told.readings}
 
 
@@ -180,7 +178,7 @@ def embedded(surrogate: Surrogate, points: np.ndarray, names: list[str], way: st
     problem.limit = pyo.Var(surrogate.inputs, initialize=1.0)
     rates = embed(problem, surrogate, dict(problem.limit), names, way)
     problem.rate = pyo.Var(names)
-    problem.told = pyo.Constraint(names, rule=lambda _, name: problem.rate[name] == rates[name])
+    problem.as_dict = pyo.Constraint(names, rule=lambda _, name: problem.rate[name] == rates[name])
     builder = casadi.NlpBuilder()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "problem.nl")
@@ -207,15 +205,15 @@ def fed_batch(surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
     except MmoptError as error:
         return {"failed": str(error)}
-    judged = replay(problem, plan, atlas.program)
-    peaks = [float(each["acetate"].max()) for each in (plan, judged)]
+    replayed_on_reference = replay(problem, plan, atlas.program)
+    peaks = [float(each["acetate"].max()) for each in (plan, replayed_on_reference)]
     return {
         "iterations": plan.stats["iterations"],
         "seconds": round(seconds, 2),
         "solve_seconds": round(plan.stats["solve_seconds"], 2),
         "collocation_gap": plan.stats["resimulation_gap"],
-        "biomass": [plan.final("biomass_amount"), judged.stats["replayed"]],
-        "biomass_gap": judged.stats["replay_gap"],
+        "biomass": [plan.final("biomass_amount"), replayed_on_reference.stats["replayed"]],
+        "biomass_gap": replayed_on_reference.stats["replay_gap"],
         "acetate_peaks": peaks,
         "acetate_gap": abs(peaks[0] - peaks[1]) / peaks[1],
     }

@@ -14,8 +14,8 @@ import typer
 from mmopt.errors import MmoptError
 
 if TYPE_CHECKING:
-    from mmopt.study.stages import Run
     from mmopt.study.schema import Study
+    from mmopt.study.stages import Run
 
 app = typer.Typer(
     help="Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks.",
@@ -46,7 +46,8 @@ def sample(
     file: StudyFile,
     folder: Folder = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that solve; by default as many as cores, if there is the work.")
+        int | None,
+        typer.Option(min=1, help="ProcessPool that solve; by default as many as cores, if there is the work."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a running Dask scheduler (tcp://...), whose workers solve instead.")
@@ -75,15 +76,15 @@ def train(
     with _opened(file, folder) as (study, made):
         network = study.cell()
         surrogate = make_surrogate(study, made, find_table(study, made, network), iterations=iterations)
-        growth, certificate = surrogate.card["held_out"]["growth"], surrogate.certificate
+        growth, error_report = surrogate.card["held_out"]["growth"], surrogate.error_report
         _say(
             f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
         )
         _say(
             f"no certificate: {made.summary['atlas']['regions']} critical regions fill only "
             f"{made.summary['atlas']['coverage']:.1%} of the domain; a smaller domain, or fewer inputs, can be certified"
-            if certificate is None
-            else str(certificate)
+            if error_report is None
+            else str(error_report)
         )
 
 
@@ -95,24 +96,29 @@ def simulate(
     program: Annotated[bool, typer.Option("--lp", help="With the linear program itself as the cell.")] = False,
 ) -> None:
     """Simulate a feed table, with the surrogate or with the linear program in the loop."""
-    from mmopt.fba.flux_program import LabelProgram
-    from mmopt.study.stages import find_surrogate
+    from mmopt.fba.flux_program import FluxProgram
     from mmopt.reactor.profiles import read_feed
     from mmopt.reactor.simulate import simulate as integrate
+    from mmopt.study.stages import find_surrogate
 
     with _opened(file, folder) as (study, made):
         problem = study.problem()
         network = study.cell()
         surrogate = find_surrogate(study, made, network)
-        cell: Any = LabelProgram(network, surrogate.inputs) if program else surrogate
+        cell: Any = FluxProgram(network, surrogate.inputs) if program else surrogate
         profiles = {name: read_feed(feed) for name in problem.controls}
         with made.stage("simulation"):
             found = integrate(
-                problem.system, problem.start, profiles, problem.horizon.hours, cell, parameters=problem.numbers
+                problem.system,
+                problem.start,
+                profiles,
+                problem.horizon.hours,
+                cell,
+                parameters=problem.parameter_values,
             )
             made.keep("simulation", found)
             found.to_csv(made.folder / "simulation.csv")
-        reached = f"{problem.objective.name} {problem.reached(found):.4g} at {problem.horizon.hours:g} h"
+        reached = f"{problem.objective.name} {problem.objective_value(found):.4g} at {problem.horizon.hours:g} h"
         _say(f"{reached}; {made.folder / 'simulation.csv'}")
 
 
@@ -126,19 +132,19 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
         problem = study.problem()
         network = study.cell()
         surrogate = find_surrogate(study, made, network)
-        plan, judged = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
+        plan, replayed_on_reference = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
         _say(
             f"{problem.objective.name}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
-            f"linear program {judged.stats['replayed']:.4g}; feed table in {made.folder}"
+            f"linear program {replayed_on_reference.stats['replayed']:.4g}; feed table in {made.folder}"
         )
 
 
 @app.command()
 def diagnose(file: StudyFile, folder: Folder = None) -> None:
     """Look for flaws in the structure of the study's optimisation with the tools of IDAES, all choices fixed."""
+    from mmopt.study.stages import find_surrogate
     from mmopt.transcription.diagnose import diagnose as look
     from mmopt.transcription.diagnose import few_elements
-    from mmopt.study.stages import find_surrogate
 
     with _opened(file, folder) as (study, made):
         found = look(few_elements(study.problem()), find_surrogate(study, made, study.cell()))
@@ -202,8 +208,8 @@ def main() -> None:
 @contextmanager
 def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
     """A checked study, and a run folder that tells its progress on the terminal."""
-    from mmopt.study.stages import Run, read_summary
     from mmopt.study.schema import read_study
+    from mmopt.study.stages import Run, read_summary
 
     study = read_study(file)
     name = file.resolve().parent.name if file.stem == "study" else file.stem

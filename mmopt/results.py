@@ -4,12 +4,8 @@ A simulation, an optimisation and a closed loop all give the same kind of result
 only one.
 """
 
-import hashlib
-import io
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 from mmopt.errors import StudyError, first_line
+from mmopt.io.files import write_whole
+from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.status import Status
 from mmopt.units import TIME
-
-_SEALED = b"\nmmopt wrote this; SHA-256 of all before this line: "
 
 
 @dataclass(frozen=True)
@@ -132,64 +128,3 @@ def load_trajectory(path: str | Path) -> Trajectory:
         raise StudyError(
             f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
         ) from error
-
-
-def write_netcdf(data: xr.Dataset, path: Path, encoding: Mapping[str, Any] | None = None) -> None:
-    """Write a netCDF file and seal it.
-
-    It is made in memory first, since on a full disk HDF5 ends the process where Python only says so. The seal, a SHA-256 of
-    the file, stands behind what HDF5 reads: a damaged file can make HDF5 run for ever, or end the process as well.
-    """
-    import h5netcdf
-    from xarray.backends import H5NetCDFStore
-
-    image = io.BytesIO()
-    with h5netcdf.File(image, "w") as file:
-        data.dump_to_store(H5NetCDFStore(file), encoding=encoding or {})
-    with path.open("wb") as disk:
-        disk.write(image.getbuffer())
-        disk.write(_seal(image.getbuffer()))
-
-
-def read_netcdf(path: str | Path, *, sealed: bool = False) -> xr.Dataset:
-    """Read a whole netCDF file into memory; what is wrong with a damaged one comes as any kind of exception.
-
-    A seal that is there must be whole; where it is ``sealed``, there must be one.
-    """
-    import h5py
-
-    if not Path(path).is_file():
-        raise FileNotFoundError("there is no such file")
-    _check_seal(Path(path).read_bytes(), sealed)
-    with h5py.File(path, "r") as raw:  # where HDF5 itself cannot read the root, h5netcdf leaves a broken object behind
-        raw.attrs.get("_nc3_strict")
-    with xr.open_dataset(path, engine="h5netcdf") as file:
-        return file.load()
-
-
-def _seal(content: bytes | memoryview) -> bytes:
-    return _SEALED + hashlib.sha256(content).hexdigest().encode()
-
-
-def _check_seal(raw: bytes, sealed: bool) -> None:
-    length = len(_seal(b""))
-    content, seal = memoryview(raw)[:-length], raw[-length:]
-    if seal == _seal(content) or (not sealed and _SEALED not in seal):
-        return
-    raise ValueError("its checksum is missing or wrong")
-
-
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it, so that no half-written file is ever left."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -5,9 +5,9 @@ import pytest
 
 from mmopt import Domain
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.fluxes import Labels
+from mmopt.fba.flux_program import FluxProgram
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.network.reading import read_network
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
@@ -72,18 +72,18 @@ def points(domain: Domain) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def textbook_labels(textbook: Network, domain: Domain, points: np.ndarray) -> Labels:
-    return LabelProgram(textbook, domain.inputs).batch(points)
+def textbook_labels(textbook: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
+    return FluxProgram(textbook, domain.inputs).batch(points)
 
 
 @pytest.fixture(scope="session")
-def ijo1366_labels(ijo1366: Network, domain: Domain, points: np.ndarray) -> Labels:
-    return LabelProgram(ijo1366, domain.inputs).batch(points)
+def ijo1366_labels(ijo1366: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
+    return FluxProgram(ijo1366, domain.inputs).batch(points)
 
 
 @pytest.fixture(scope="session")
-def salmonella_labels(salmonella: Network, domain: Domain, points: np.ndarray) -> Labels:
-    return LabelProgram(salmonella, domain.inputs).batch(points)
+def salmonella_labels(salmonella: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
+    return FluxProgram(salmonella, domain.inputs).batch(points)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +92,6 @@ def surrogate() -> Surrogate:
 
 
 @pytest.fixture(scope="session")
-def plant(ijo1366: Network, surrogate: Surrogate) -> LabelProgram:
+def plant(ijo1366: Network, surrogate: Surrogate) -> FluxProgram:
     """The linear program of iJO1366, with the inputs of the shipped surrogate."""
-    return LabelProgram(ijo1366, surrogate.inputs)
+    return FluxProgram(ijo1366, surrogate.inputs)

@@ -15,10 +15,10 @@ from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.atlas_file import load_atlas
-from mmopt.fba.fluxes import Labels
+from mmopt.fba.flux_program import FluxProgram
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
@@ -42,15 +42,15 @@ def atlas(request: pytest.FixtureRequest, name: str) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def labels(request: pytest.FixtureRequest, name: str) -> Labels:
+def labels(request: pytest.FixtureRequest, name: str) -> FluxBatch:
     """What the linear program says at the points."""
     return request.getfixturevalue(f"{name}_labels")
 
 
 @pytest.fixture(scope="module")
-def program(atlas: Atlas) -> LabelProgram:
+def program(atlas: Atlas) -> FluxProgram:
     """Another program than the one inside the atlas."""
-    return LabelProgram(atlas.network, atlas.inputs)
+    return FluxProgram(atlas.network, atlas.inputs)
 
 
 def regions(atlas: Atlas) -> list[Any]:
@@ -59,24 +59,24 @@ def regions(atlas: Atlas) -> list[Any]:
 
 def depth(atlas: Atlas, points: np.ndarray) -> np.ndarray:
     """How far inside its region each point lies [mmol/gDW/h]."""
-    shapes = [atlas.regions[number].shape for number in atlas.learn(points)]
+    shapes = [atlas.regions[number].shape for number in atlas.extend(points)]
     return np.array([(s.right - s.left @ point).min() for s, point in zip(shapes, points, strict=True)])
 
 
 # --- the same answers
 
 
-def test_growth_and_exchanges_are_those_of_the_program(atlas: Atlas, labels: Labels, points: np.ndarray) -> None:
+def test_growth_and_exchanges_are_those_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
     exchanges = [atlas.network.column(exchange) for exchange in atlas.network.exchanges]
     expected = np.column_stack([labels.growth, labels.net[:, exchanges]])
     assert np.abs(atlas.rates(points) - expected).max() < 1.0e-8
 
 
-def test_every_flux_is_that_of_the_program(atlas: Atlas, labels: Labels, points: np.ndarray) -> None:
+def test_every_flux_is_that_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
     assert np.abs(atlas.batch(points).net - labels.net).max() < 1.0e-6
 
 
-def test_shortfall_is_that_of_the_program(atlas: Atlas, labels: Labels, points: np.ndarray) -> None:
+def test_shortfall_is_that_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
     assert np.abs(atlas.batch(points).shortfall - labels.shortfall).max() < 1.0e-8
 
 
@@ -95,51 +95,51 @@ def edges(domain: Domain, count: int) -> np.ndarray:
 
 
 def test_faces_edges_and_corners_of_the_domain_are_answered_exactly(
-    atlas: Atlas, program: LabelProgram, domain: Domain
+    atlas: Atlas, program: FluxProgram, domain: Domain
 ) -> None:
     there = edges(domain, 60)
     assert np.abs(atlas.rates(there, atlas.network.reactions) - program.batch(there).net).max() < 1.0e-8
 
 
-def test_corners_of_regions_are_answered_exactly(atlas: Atlas, program: LabelProgram) -> None:
-    there, answers = atlas.corners()
+def test_corners_of_regions_are_answered_exactly(atlas: Atlas, program: FluxProgram) -> None:
+    there, source = atlas.corners()
     some = slice(None, None, 1 + len(there) // 300)
-    assert np.abs(answers.net[some] - program.batch(there[some]).net).max() < 1.0e-6
+    assert np.abs(source.net[some] - program.batch(there[some]).net).max() < 1.0e-6
 
 
 def test_one_answer_is_that_of_the_batch(atlas: Atlas, points: np.ndarray) -> None:
-    answers = atlas.batch(points[:50])
-    assert np.array_equal([atlas.fluxes(point).net for point in points[:50]], answers.net)
+    source = atlas.batch(points[:50])
+    assert np.array_equal([atlas.fluxes(point).net for point in points[:50]], source.net)
 
 
 def test_cell_reads_what_the_atlas_says(textbook_atlas: Atlas, points: np.ndarray) -> None:
     names = ["EX_co2_e", "shortfall", "growth", "PFK"]
-    cell = textbook_atlas.answers(names)
+    cell = textbook_atlas.rate_function(names)
     read = [list(cell(dict(zip(textbook_atlas.inputs, point, strict=True))).values()) for point in points[:200]]
     assert read == pytest.approx(textbook_atlas.rates(points[:200], names), abs=1.0e-12)
 
 
 def test_cell_reads_right_wherever_it_has_been(textbook_atlas: Atlas, points: np.ndarray) -> None:
     there = np.random.default_rng(1).permutation(points)[:200]
-    cell = textbook_atlas.answers(["growth"])
+    cell = textbook_atlas.rate_function(["growth"])
     growth = [cell(dict(zip(textbook_atlas.inputs, point, strict=True)))["growth"] for point in there]
     assert growth == pytest.approx(textbook_atlas.rates(there, ["growth"])[:, 0], abs=1.0e-8)
 
 
 def test_cell_of_an_atlas_takes_a_limit_below_zero_as_none(textbook_atlas: Atlas) -> None:
-    cell = textbook_atlas.answers(["growth", "shortfall"])
+    cell = textbook_atlas.rate_function(["growth", "shortfall"])
     assert cell({GLUCOSE: -1.0e-9, OXYGEN: 10.0, ACETATE: -1.0e-3}) == pytest.approx({"growth": 0.0, "shortfall": 8.39})
 
 
 @pytest.mark.parametrize("point", [[20.0, 10.0, 1.0], [10.0, 30.0, 0.0], [5.0, 5.0, 9.0]], ids=str)
 def test_outside_its_domain_the_program_answers(textbook_atlas: Atlas, point: list[float]) -> None:
-    expected = LabelProgram(textbook_atlas.network, textbook_atlas.inputs).solve(point)
+    expected = FluxProgram(textbook_atlas.network, textbook_atlas.inputs).solve(point)
     assert textbook_atlas.fluxes(point).net == pytest.approx(expected.net, abs=1.0e-9)
 
 
 def test_rates_outside_the_domain_are_those_of_the_program(textbook_atlas: Atlas) -> None:
     there = np.array([[20.0, 10.0, 1.0], [5.0, 5.0, 1.0], [10.0, 30.0, 0.0]])
-    expected = LabelProgram(textbook_atlas.network, textbook_atlas.inputs).batch(there)
+    expected = FluxProgram(textbook_atlas.network, textbook_atlas.inputs).batch(there)
     assert textbook_atlas.rates(there, ["growth"])[:, 0] == pytest.approx(expected.growth, abs=1.0e-9)
 
 
@@ -160,7 +160,9 @@ def test_limit_without_end_is_answered_by_the_program(textbook_atlas: Atlas, ask
         "fluxes": lambda: textbook_atlas.fluxes(point).growth,
         "rates": lambda: textbook_atlas.rates(point[None, :], ["growth"])[0, 0],
         "batch": lambda: textbook_atlas.batch(point[None, :]).growth[0],
-        "cell": lambda: textbook_atlas.answers(["growth"])({GLUCOSE: 10.0, OXYGEN: np.inf, ACETATE: 0.0})["growth"],
+        "cell": lambda: textbook_atlas.rate_function(["growth"])({GLUCOSE: 10.0, OXYGEN: np.inf, ACETATE: 0.0})[
+            "growth"
+        ],
     }
     assert growth[ask]() == pytest.approx(0.8739215, abs=1.0e-7)
 
@@ -191,7 +193,7 @@ def test_unknown_input_of_an_atlas_names_the_nearest(textbook: Network) -> None:
 # --- slopes
 
 
-def test_slopes_are_differences_of_the_program(atlas: Atlas, program: LabelProgram, points: np.ndarray) -> None:
+def test_slopes_are_differences_of_the_program(atlas: Atlas, program: FluxProgram, points: np.ndarray) -> None:
     step = 0.01
     there = points[depth(atlas, points) > 2.0 * step]
     there = there[:: -(-len(there) // 40)]
@@ -207,7 +209,7 @@ LINES = [("textbook", 40), pytest.param("ijo1366", 8, marks=pytest.mark.genome)]
 @pytest.mark.parametrize(("on", "steps"), LINES)
 def test_no_flux_of_the_program_jumps_along_a_line(request: pytest.FixtureRequest, on: str, steps: int) -> None:
     atlas = request.getfixturevalue(f"{on}_atlas")
-    program, slopes = LabelProgram(atlas.network, atlas.inputs), np.array([each.slope for each in regions(atlas)])
+    program, slopes = FluxProgram(atlas.network, atlas.inputs), np.array([each.slope for each in regions(atlas)])
     ends = np.random.default_rng(11).random((200, 2, len(atlas.inputs))) * atlas.domain.upper
     for start, end in ends:
         net = program.batch(np.linspace(start, end, steps)).net
@@ -232,7 +234,7 @@ def test_regions_do_not_overlap(atlas: Atlas, points: np.ndarray) -> None:
     assert np.all(holding == 1)
 
 
-def test_growth_is_the_least_of_its_planes(atlas: Atlas, labels: Labels, points: np.ndarray) -> None:
+def test_growth_is_the_least_of_its_planes(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
     slopes, constants = atlas.growth_planes()
     met = labels.shortfall < NO_SHORTFALL
     assert (points[met] @ slopes.T + constants).min(axis=1) == pytest.approx(labels.growth[met], abs=1.0e-9)
@@ -253,7 +255,7 @@ def test_corners_lie_in_the_domain(atlas: Atlas) -> None:
     assert np.all((there >= atlas.domain.lower - 1.0e-9) & (there <= atlas.domain.upper + 1.0e-9))
 
 
-def test_answers_are_means_of_those_at_the_corners_of_a_region(atlas: Atlas, program: LabelProgram) -> None:
+def test_answers_are_means_of_those_at_the_corners_of_a_region(atlas: Atlas, program: FluxProgram) -> None:
     generator, worst = np.random.default_rng(8), 0.0
     for each in regions(atlas)[:: 1 + len(atlas.regions) // 60]:
         weights = generator.dirichlet(np.ones(len(each.shape.corners)))
@@ -270,7 +272,7 @@ def test_regions_are_met_as_they_are_asked_for(textbook: Network, domain: Domain
 
 
 def test_atlas_that_learns_while_asked_is_exact(
-    textbook: Network, domain: Domain, points: np.ndarray, textbook_labels: Labels
+    textbook: Network, domain: Domain, points: np.ndarray, textbook_labels: FluxBatch
 ) -> None:
     there = np.random.default_rng(2).permutation(len(points))
     assert Atlas(textbook, domain).rates(points[there], textbook.reactions) == pytest.approx(
@@ -285,7 +287,7 @@ def test_batch_adds_no_region(textbook: Network, domain: Domain, points: np.ndar
 
 
 def test_batch_of_an_empty_atlas_is_that_of_the_program(
-    textbook: Network, domain: Domain, points: np.ndarray, textbook_labels: Labels
+    textbook: Network, domain: Domain, points: np.ndarray, textbook_labels: FluxBatch
 ) -> None:
     assert np.array_equal(Atlas(textbook, domain).batch(points).net, textbook_labels.net)
 
@@ -336,7 +338,7 @@ def test_atlas_with_options_is_the_program_with_them(variant: Atlas) -> None:
     there = variant.domain.lower + np.random.default_rng(4).random((400, len(variant.inputs))) * (
         variant.domain.upper - variant.domain.lower
     )
-    alone = LabelProgram(
+    alone = FluxProgram(
         variant.network, variant.inputs, fraction=variant.program.fraction, limits=variant.program.limits
     )
     assert np.abs(variant.batch(there).net - alone.batch(there).net).max() < 1.0e-6
@@ -514,7 +516,7 @@ START = {"volume": 1.0, "biomass": 0.5, "glucose": 3.0, "acetate": 0.1, "oxygen"
 @pytest.fixture(scope="module")
 def two_runs(textbook_atlas: Atlas) -> tuple[Trajectory, Trajectory]:
     """One batch that runs out of glucose and then of acetate, with the atlas and with the program as the cell."""
-    plants = (textbook_atlas, LabelProgram(textbook_atlas.network, textbook_atlas.inputs))
+    plants = (textbook_atlas, FluxProgram(textbook_atlas.network, textbook_atlas.inputs))
     on_atlas, on_program = (
         simulate(ecoli_fed_batch(), START, {"feed": ConstantFeed(0.001)}, 5.0, plant, points=60, tolerance=1.0e-9)
         for plant in plants

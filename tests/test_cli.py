@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mmopt.problem.control import Control
-from mmopt.problem.horizon import Horizon
+from mmopt.dataset.flux_table import load_table
+from mmopt.dataset.tabulate import tabulate_fluxes as draw
 from mmopt.errors import StudyError
 from mmopt.network.network import Network
-from mmopt.dataset.tabulate import sample as draw
-from mmopt.dataset.flux_table import load_table
-from mmopt.study.stages import Run, make_table
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
 from mmopt.results import load_trajectory
 from mmopt.study.schema import read_study
+from mmopt.study.stages import Run, make_table
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
 
@@ -84,9 +84,9 @@ def test_run_leaves_no_journal(folder: Path) -> None:
     assert list((folder / "made").rglob("*.journal*")) == []
 
 
-@pytest.mark.parametrize("answers", ["atlas", "program"])
-def test_interrupted_sampling_goes_on_from_its_journal(textbook: Network, tmp_path: Path, answers: str) -> None:
-    (tmp_path / "study.yaml").write_text(broken(SMALL, "seed: 1}", f"seed: 1, answers: {answers}}}"))
+@pytest.mark.parametrize("source", ["atlas", "program"])
+def test_interrupted_sampling_goes_on_from_its_journal(textbook: Network, tmp_path: Path, source: str) -> None:
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "seed: 1}", f"seed: 1, source: {source}}}"))
     study = read_study(tmp_path / "study.yaml")
 
     def interrupt(stage: str, done: int, total: int) -> None:
@@ -259,7 +259,7 @@ def test_case_study_builds_the_objects_a_script_would() -> None:
 
 def test_study_can_say_what_a_control_may_do_and_what_a_batch_is_worth(tmp_path: Path) -> None:
     told = """
-controls: {feed: {range: [0.0, 0.1], shape: lines, change: 0.05, windows: [[1.0, 3.0]], unrest: 0.0}}
+controls: {feed: {range: [0.0, 0.1], shape: lines, change: 0.05, windows: [[1.0, 3.0]], move_penalty: 0.0}}
 final: {volume: [null, 2.1]}
 soft: {oxygen_saturation: 5.0}
 maximise: {worth: {biomass_amount: 2.0, volume: -1.0}, unit: EUR, scale: 10.0}

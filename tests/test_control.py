@@ -7,25 +7,20 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from mmopt.optimisation.multi_start import fed_from
-from mmopt.optimisation.simple_feeds import best_constant, best_exponential
-from mmopt.transcription.compiled import Compiled
-from mmopt.transcription.diagnose import decided, diagnose
-from mmopt.problem.horizon import Horizon
-from mmopt.optimisation.optimise import optimise
-from mmopt.transcription.plan import controls_of, replay
-from mmopt.problem.problem import Problem, limits_broken
-from mmopt.transcription.program import read_controls, start_from
-from mmopt.optimisation.scenarios import optimise_cases
-from mmopt.optimisation.initial_guess import feasible_start
-from mmopt.optimisation.guess_shapes import SHAPES
-from mmopt.optimisation.feed_gap import fed_throughout
-from mmopt.transcription.collocation import transcribe
 from mmopt.errors import DomainError, InfeasibleError, SolverError, StudyError
 from mmopt.fba.atlas import Atlas
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.network.reading import read_network
+from mmopt.optimisation.feed_gap import without_feed_gap
+from mmopt.optimisation.guess_shapes import SHAPES
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.optimisation.multi_start import fed_from
+from mmopt.optimisation.optimise import optimise
+from mmopt.optimisation.scenarios import optimise_scenarios
+from mmopt.optimisation.simple_feeds import best_constant, best_exponential
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.problem import Problem, violated_limits
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import StepFeed
 from mmopt.reactor.simulate import simulate
@@ -34,6 +29,11 @@ from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study.schema import read_study
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.transcription.collocation import transcribe
+from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.diagnose import decided, diagnose
+from mmopt.transcription.plan import controls_of, replay
+from mmopt.transcription.program import read_controls, start_from
 from tests.systems import Pulled
 
 ONE_OPTIMUM = 2.0e-3
@@ -54,11 +54,11 @@ def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
 
 @pytest.fixture(scope="module")
 def plan(problem: Problem, surrogate: Surrogate, atlas: Atlas) -> Trajectory:
-    return optimise(problem, surrogate, judge=atlas, bundled=True)
+    return optimise(problem, surrogate, reference=atlas, bundled=True)
 
 
 @pytest.fixture(scope="module")
-def judged(problem: Problem, plan: Trajectory, plant: LabelProgram) -> Trajectory:
+def replayed_on_reference(problem: Problem, plan: Trajectory, plant: FluxProgram) -> Trajectory:
     return replay(problem, plan, plant)
 
 
@@ -66,35 +66,39 @@ def test_plan_agrees_with_an_integration_of_its_feed(plan: Trajectory) -> None:
     assert plan.stats["resimulation_gap"] < 0.01
 
 
-def test_plan_agrees_with_the_linear_program(judged: Trajectory) -> None:
-    assert judged.stats["replay_gap"] < 0.03
+def test_plan_agrees_with_the_linear_program(replayed_on_reference: Trajectory) -> None:
+    assert replayed_on_reference.stats["replay_gap"] < 0.03
 
 
-def test_plan_keeps_its_limits_on_the_linear_program(judged: Trajectory, problem: Problem) -> None:
-    assert max(limits_broken(judged, problem.limits).values(), default=0.0) < 0.02
+def test_plan_keeps_its_limits_on_the_linear_program(replayed_on_reference: Trajectory, problem: Problem) -> None:
+    assert max(violated_limits(replayed_on_reference, problem.limits).values(), default=0.0) < 0.02
 
 
 def test_replay_on_the_atlas_equals_replay_on_the_linear_program(
-    problem: Problem, plan: Trajectory, judged: Trajectory, atlas: Atlas
+    problem: Problem, plan: Trajectory, replayed_on_reference: Trajectory, atlas: Atlas
 ) -> None:
     assert replay(problem, plan, atlas).final("biomass_amount") == pytest.approx(
-        judged.final("biomass_amount"), rel=1e-6
+        replayed_on_reference.final("biomass_amount"), rel=1e-6
     )
 
 
-def test_optimal_feed_beats_the_best_constant_feed(judged: Trajectory, problem: Problem, atlas: Atlas) -> None:
+def test_optimal_feed_beats_the_best_constant_feed(
+    replayed_on_reference: Trajectory, problem: Problem, atlas: Atlas
+) -> None:
     _, made = best_constant(problem, atlas)
-    assert judged.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+    assert replayed_on_reference.final("biomass_amount") > 1.05 * made.final("biomass_amount")
 
 
-def test_optimal_feed_beats_the_best_exponential_feed(judged: Trajectory, problem: Problem, atlas: Atlas) -> None:
+def test_optimal_feed_beats_the_best_exponential_feed(
+    replayed_on_reference: Trajectory, problem: Problem, atlas: Atlas
+) -> None:
     _, made = best_exponential(problem, atlas)
-    assert judged.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+    assert replayed_on_reference.final("biomass_amount") > 1.05 * made.final("biomass_amount")
 
 
 def test_baseline_feeds_keep_the_limits(problem: Problem, atlas: Atlas) -> None:
     _, made = best_constant(problem, atlas)
-    assert limits_broken(made, problem.limits) == {}
+    assert violated_limits(made, problem.limits) == {}
 
 
 def test_feed_stays_in_its_range(plan: Trajectory, problem: Problem) -> None:
@@ -106,8 +110,8 @@ def test_feed_stays_in_its_range(plan: Trajectory, problem: Problem) -> None:
 
 def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surrogate: Surrogate) -> None:
     too_much = StepFeed((0.0, problem.horizon.hours), (0.1,))
-    guess, left = feasible_start(problem, surrogate, {"feed": too_much})
-    assert limits_broken(guess, problem.limits) == {}
+    guess, left = feasible_guess(problem, surrogate, {"feed": too_much})
+    assert violated_limits(guess, problem.limits) == {}
     assert 0.0 < left < 1.0
 
 
@@ -130,24 +134,24 @@ def test_plan_in_which_the_cell_starves_is_fed_again(
     rates = np.array(plan.stats["controls"]["feed"])
     rates[list(gap)] = 0.0
     starved = {"feed": StepFeed(tuple(plan.stats["edges"]), tuple(rates.tolist()))}
-    guess, _ = feasible_start(problem, surrogate, starved)
-    trapped = fed_throughout(replace(guess, stats={**plan.stats, "controls": {"feed": rates.tolist()}}))
+    guess, _ = feasible_guess(problem, surrogate, starved)
+    trapped = without_feed_gap(replace(guess, stats={**plan.stats, "controls": {"feed": rates.tolist()}}))
     assert trapped is not None
     middle = np.array(plan.stats["edges"])[list(gap)] + 1.0e-3
     assert min(trapped["feed"](t) for t in middle) > 0.5 * min(plan.stats["controls"]["feed"][number] for number in gap)
-    found = fed_from(Compiled(problem, surrogate), guess, None)
+    found = fed_from(CompiledProblem(problem, surrogate), guess, None)
     assert found.stats["optimum"] > (1.0 - ONE_OPTIMUM) * plan.stats["optimum"]
 
 
 def test_plan_in_which_no_cell_starves_is_left_alone(plan: Trajectory) -> None:
-    assert fed_throughout(plan) is None
+    assert without_feed_gap(plan) is None
 
 
 def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
     problem: Problem, surrogate: Surrogate
 ) -> None:
     short = replace(problem, horizon=Horizon(12.0, 12))
-    poor, rich = optimise_cases(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
+    poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
     alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate)
     assert poor.stats["optimum"] == pytest.approx(alone.stats["optimum"], rel=ONE_OPTIMUM)
     assert poor.stats["controls"]["feed"] == pytest.approx(rich.stats["controls"]["feed"], abs=1.0e-7)
@@ -156,10 +160,10 @@ def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
 def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogate: Surrogate) -> None:
     problem = replace(problem, horizon=Horizon(4.0, 2, 3))
     program = transcribe(problem, surrogate, formulation="mixed")
-    guess, _ = feasible_start(problem, surrogate)
+    guess, _ = feasible_guess(problem, surrogate)
     start_from(program, problem, guess, surrogate)
     worst = max(
-        abs(pyo.value(program.point[t].moves[name].body)) for t in program.inner for name in ("biomass", "glucose")
+        abs(pyo.value(program.point[t].dynamics[name].body)) for t in program.inner for name in ("biomass", "glucose")
     )
     assert worst < 1.0e-9
 
@@ -201,12 +205,12 @@ def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monk
     problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 3, 2), {"feed": (0.0, 0.02)})
     atlas = Atlas(core, cell.domain)
     monkeypatch.setattr("mmopt.optimisation.optimise._ROUNDS", 1)
-    plan = optimise(problem, cell, judge=atlas, refine=True, agreement=1.0e-9)
+    plan = optimise(problem, cell, reference=atlas, refine=True, agreement=1.0e-9)
     gaps = plan.stats["refined"]["gaps"]
     assert len(gaps) == 2
     assert plan.stats["judged_gap"] == min(gaps)
     assert plan.stats["refined"]["agreed"] is False
-    agreed = optimise(problem, cell, judge=atlas, refine=True, agreement=2.0 * gaps[0])
+    agreed = optimise(problem, cell, reference=atlas, refine=True, agreement=2.0 * gaps[0])
     assert agreed.stats["refined"] == {"gaps": [gaps[0]], "agreed": True}
 
 
@@ -263,7 +267,7 @@ def test_collocation_equals_integration_for_any_controls(surrogate: Surrogate, p
     short = replace(problem, horizon=Horizon(4.0, 16, 3), limits={})
     program = transcribe(short, surrogate)
     wish = StepFeed(tuple(short.horizon.edges().tolist()), tuple([0.0] * 8 + [0.005] * 8))
-    guess, _ = feasible_start(short, surrogate, {"feed": wish})
+    guess, _ = feasible_guess(short, surrogate, {"feed": wish})
     start_from(program, short, guess, surrogate)
     for (_, number), variable in program.control.items():
         value = wish.rates[number] / short.scales["feed"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.results import Trajectory
 from mmopt.status import Status
 
@@ -27,17 +27,17 @@ def tutorial() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def program(textbook: Network) -> LabelProgram:
-    return LabelProgram(textbook, ["EX_glc__D_e"])
+def program(textbook: Network) -> FluxProgram:
+    return FluxProgram(textbook, ["EX_glc__D_e"])
 
 
 @pytest.fixture(scope="module")
-def ended(tutorial: dict[str, Any], program: LabelProgram) -> Trajectory:
+def ended(tutorial: dict[str, Any], program: FluxProgram) -> Trajectory:
     return tutorial["until_first_shortfall"](program)
 
 
 @pytest.fixture(scope="module")
-def whole(tutorial: dict[str, Any], program: LabelProgram) -> Trajectory:
+def whole(tutorial: dict[str, Any], program: FluxProgram) -> Trajectory:
     return tutorial["through_starvation"](program)
 
 

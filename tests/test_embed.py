@@ -14,9 +14,10 @@ import pytest
 from pyomo.repn.plugins.nl_writer import NLWriter
 from scipy.special import expit
 
-from mmopt import Domain, Surrogate, SurrogateError, embed
+from mmopt import Domain, Surrogate, SurrogateError
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.status import Status
+from mmopt.surrogate import embed
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"
@@ -71,12 +72,12 @@ def written(
     given = {exchange: problem.twice[exchange] / 2.0 for exchange in surrogate.inputs}
     rates = embed(problem, surrogate, given, names, formulation)
     problem.rate = pyo.Var(names)
-    problem.told = pyo.Constraint(names, rule=lambda _, name: problem.rate[name] == rates[name])
+    problem.as_dict = pyo.Constraint(names, rule=lambda _, name: problem.rate[name] == rates[name])
     return problem
 
 
 @dataclasses.dataclass(frozen=True)
-class Compiled:
+class CompiledProblem:
     """A problem as Ipopt sees it: what is left of its equations, as a function of unknowns and ``twice``."""
 
     left: casadi.Function
@@ -103,7 +104,7 @@ def as_ipopt_sees(problem: pyo.ConcreteModel) -> tuple[casadi.NlpBuilder, list[s
     return builder, [variable.name for variable in told.variables]
 
 
-def compiled(problem: pyo.ConcreteModel) -> Compiled:
+def compiled(problem: pyo.ConcreteModel) -> CompiledProblem:
     builder, names = as_ipopt_sees(problem)
     every = dict(zip(names, builder.x, strict=True))
     unknown = [name for name in names if not name.startswith("twice")]
@@ -112,7 +113,7 @@ def compiled(problem: pyo.ConcreteModel) -> Compiled:
     given = casadi.vertcat(*(every[name] if name in every else casadi.MX.sym(name) for name in limits))
     left = casadi.vertcat(*builder.g) - np.array(builder.g_lb)
     function = casadi.Function("left", [casadi.vertcat(*(every[name] for name in unknown)), given], [left])
-    return Compiled(function.expand(), unknown)
+    return CompiledProblem(function.expand(), unknown)
 
 
 def solved(surrogate: Surrogate, points: np.ndarray, names: Sequence[str], formulation: str) -> np.ndarray:

@@ -19,6 +19,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mmopt.errors import SurrogateError
+from mmopt.exchange.keras_export import export_keras, idaes_surrogate
+from mmopt.exchange.keras_import import import_keras
+from mmopt.exchange.onnx_export import export_onnx
+from mmopt.exchange.onnx_import import import_onnx
 from mmopt.fba.domain import Domain
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
@@ -26,10 +30,6 @@ from mmopt.reactor.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate import exchange
 from mmopt.surrogate.embed import embed
-from mmopt.exchange.keras_export import export_keras, idaes_surrogate
-from mmopt.exchange.keras_import import import_keras
-from mmopt.exchange.onnx_export import export_onnx
-from mmopt.exchange.onnx_import import import_onnx
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
 from mmopt.surrogate.surrogate_file import load_surrogate
 from tests.networks import BOX, chain, made_up, uniform

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.dataset.tabulate import sample
-from mmopt.training.conic_generators import REPRESENTED, combined, extreme_answers
-from mmopt.training.fit import _State, fit
-from mmopt.training.modes import counting, shares
-from mmopt.training.joint_fit import Goal, polish
-from mmopt.training.joint_fit import _State as _Polishing
 from mmopt.surrogate.surrogate import Surrogate, chained
 from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.training.conic_generators import REPRESENTED, combined, extreme_answers
+from mmopt.training.fit import _State, fit
+from mmopt.training.joint_fit import Goal, polish
+from mmopt.training.joint_fit import _State as _Polishing
+from mmopt.training.modes import counting, shares
 from mmopt.training.train import train
 
 
@@ -86,7 +86,7 @@ def test_non_negative_weights_of_the_same_shape_are_found_again() -> None:
 
 @pytest.fixture(scope="module")
 def kept(textbook_atlas: Atlas) -> Surrogate:
-    table = sample(textbook_atlas.network, textbook_atlas.domain, 400, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 400, source=textbook_atlas)
     return train(table, hidden=(8, 8), iterations=20, starts=1)
 
 
@@ -131,19 +131,19 @@ def test_non_negative_weights_are_known_as_such(kept: Surrogate) -> None:
 
 
 def test_linear_basis_promises_no_directions(textbook_atlas: Atlas) -> None:
-    table = sample(textbook_atlas.network, textbook_atlas.domain, 200, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 200, source=textbook_atlas)
     assert not train(table, hidden=(6,), iterations=5, starts=1, basis="linear").conic
 
 
 def test_rates_one_by_one_are_on_the_card_as_unbalanced(textbook_atlas: Atlas) -> None:
-    table = sample(textbook_atlas.network, textbook_atlas.domain, 200, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 200, source=textbook_atlas)
     loose = train(table, hidden=(6,), iterations=20, starts=1, basis="rates")
     assert loose.card["balanced"] is False
     assert loose.card["held_out"]["growth"]["r2"] > 0.9
 
 
 def test_extreme_answers_span_the_labels(textbook_atlas: Atlas) -> None:
-    table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 300, source=textbook_atlas)
     share, readings = shares(table.network, table.domain, table.fluxes)
     counts = counting(table.fluxes, share, readings)
     modes = extreme_answers(table.network, table.domain.inputs, table.fluxes, counts)
@@ -153,7 +153,7 @@ def test_extreme_answers_span_the_labels(textbook_atlas: Atlas) -> None:
 
 
 def test_extreme_answers_balance_and_run_nothing_backwards(textbook_atlas: Atlas) -> None:
-    table = sample(textbook_atlas.network, textbook_atlas.domain, 300, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 300, source=textbook_atlas)
     network = table.network
     share, readings = shares(network, table.domain, table.fluxes)
     modes = extreme_answers(network, table.domain.inputs, table.fluxes, counting(table.fluxes, share, readings))

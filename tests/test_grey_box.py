@@ -7,16 +7,16 @@ import pyomo.environ as pyo
 import pytest
 from scipy.sparse import coo_matrix
 
-from mmopt.transcription.compiled import Compiled
-from mmopt.problem.horizon import Horizon
-from mmopt.optimisation.optimise import optimise
-from mmopt.problem.problem import Problem
 from mmopt.errors import SolverError
+from mmopt.optimisation.optimise import optimise
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.problem import Problem
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.solvers.dense import AtColumns, NetworkAtPoints, derivatives
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate.grey_box import Gathered
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate, chained
+from mmopt.transcription.compiled import CompiledProblem
 from tests.networks import made_up, uniform
 
 SMOOTH = [name for name in ACTIVATIONS if name != "linear"]
@@ -111,7 +111,7 @@ def test_every_formulation_gives_the_same_optimum(surrogate: Surrogate) -> None:
     guess = optimise(replace(problem, initial={**start, "biomass": 0.95}), surrogate)  # near, since optima are local
     reached = []
     for formulation in ("grey_box", "reduced_space", "full_space"):
-        compiled = Compiled(problem, surrogate, formulation=formulation)
+        compiled = CompiledProblem(problem, surrogate, formulation=formulation)
         compiled.start(guess)
         assert compiled.solve().status.solved
         reached.append(compiled.plan().final("biomass_amount"))

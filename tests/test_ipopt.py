@@ -6,10 +6,10 @@ from pathlib import Path
 import pyomo.environ as pyo
 import pytest
 
-from mmopt.problem.horizon import Horizon
-from mmopt.optimisation.optimise import optimise
-from mmopt.problem.problem import Problem
 from mmopt.errors import SolverError
+from mmopt.optimisation.optimise import optimise
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.problem import Problem
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.status import Status
 from tests.systems import Pulled

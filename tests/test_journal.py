@@ -10,26 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmopt.errors import StudyError
-from mmopt.fba.fluxes import Labels
 from mmopt.dataset.journal import Journal, Packed, pack, unpack
+from mmopt.errors import StudyError
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.status import Status
 
 FACTS = {"network": "e_coli_core", "seed": "3", "labels": "500"}
 REACTIONS = 7
 
 
-def labels(seed: int = 0) -> Labels:
+def labels(seed: int = 0) -> FluxBatch:
     """Four labels over seven reactions: empty columns, a negative zero, numbers of every size, and one not solved."""
     net = np.random.default_rng(seed).normal(size=(4, REACTIONS)) * 10.0 ** np.arange(-3, 4)
     net[:, [1, 4]] = 0.0
     net[0, 5] = -0.0
     net[3] = np.nan
     ended = (Status.OPTIMAL, Status.ACCEPTABLE, Status.OPTIMAL, Status.INFEASIBLE)
-    return Labels(net, np.array([0.1, 0.0, 1.0 / 3.0, np.nan]), np.array([0.0, 5e-324, 2.0, np.nan]), ended)
+    return FluxBatch(net, np.array([0.1, 0.0, 1.0 / 3.0, np.nan]), np.array([0.0, 5e-324, 2.0, np.nan]), ended)
 
 
-def bits(found: Labels) -> list[object]:
+def bits(found: FluxBatch) -> list[object]:
     values = [getattr(found, field.name) for field in fields(found)]
     return [value.tobytes() if isinstance(value, np.ndarray) else value for value in values]
 
@@ -61,7 +61,7 @@ def test_packing_keeps_every_bit() -> None:
 
 
 def test_packing_leaves_out_empty_columns() -> None:
-    only_zeros = Labels(np.zeros((250, 3000)), np.zeros(250), np.zeros(250), (Status.OPTIMAL,) * 250)
+    only_zeros = FluxBatch(np.zeros((250, 3000)), np.zeros(250), np.zeros(250), (Status.OPTIMAL,) * 250)
     assert len(pack(only_zeros).net) < 100
 
 

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from mmopt.control import attempts
-from mmopt.transcription.compiled import Compiled
-from mmopt.problem.control import Control
-from mmopt.problem.horizon import Horizon
+from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.optimisation.mesh import finer
-from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.optimisation.optimise import optimise
 from mmopt.optimisation.pareto import pareto
+from mmopt.optimisation.scenarios import optimise_scenarios
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.problem.problem import Problem
-from mmopt.optimisation.scenarios import optimise_cases
-from mmopt.optimisation.initial_guess import feasible_start
-from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.reactor.integral import Accumulating
+from mmopt.reactor.integral import Integral
 from mmopt.reactor.system import Cell, Quantity
+from mmopt.transcription.compiled import CompiledProblem
 from tests.published import ethanol, fastest, penicillin, secreting
 from tests.systems import Bare, Pulled
 
@@ -51,7 +51,7 @@ def pulled(**changes: Any) -> Problem:
         "system": Pulled(),
         "initial": REST,
         "horizon": Horizon(2.0, 10),
-        "controls": {"u": Control(-1.0, 1.0, unrest=0.0)},
+        "controls": {"u": Control(-1.0, 1.0, move_penalty=0.0)},
         "maximise": "x",
     }
     return Problem(**{**known, **changes})
@@ -62,7 +62,7 @@ def tank(**changes: Any) -> Problem:
         "system": Tank(),
         "initial": {"volume": 1.0},
         "horizon": Horizon(2.0, 8),
-        "controls": {"feed": Control(0.0, 1.0, unrest=0.0)},
+        "controls": {"feed": Control(0.0, 1.0, move_penalty=0.0)},
         "maximise": "volume",
     }
     return Problem(**{**known, **changes})
@@ -80,8 +80,8 @@ def test_least_time_of_a_cart_from_rest_to_rest() -> None:
 
 
 def test_free_length_reaches_what_the_same_length_reaches_when_fixed() -> None:
-    compiled = Compiled(ethanol(30))
-    compiled.start(feasible_start(ethanol(30), None)[0])
+    compiled = CompiledProblem(ethanol(30))
+    compiled.start(feasible_guess(ethanol(30), None)[0])
     assert compiled.solve().status.solved
     free = compiled.plan()
     compiled.change(length=free.stats["choice"]["length"])
@@ -111,7 +111,9 @@ def test_fixed_end_is_reached_exactly() -> None:
 
 
 def test_lines_have_no_jumps_and_are_replayed_as_lines() -> None:
-    plan = optimise(pulled(controls={"u": Control(-1.0, 1.0, shape="lines", unrest=0.0)}, final={"v": (0.0, 0.0)}))
+    plan = optimise(
+        pulled(controls={"u": Control(-1.0, 1.0, shape="lines", move_penalty=0.0)}, final={"v": (0.0, 0.0)})
+    )
     assert len(plan.stats["controls"]["u"]) == 11
     assert 0.9 < plan.final("x") < 1.0
     assert plan.stats["resimulation_gap"] < 1.0e-4
@@ -119,13 +121,13 @@ def test_lines_have_no_jumps_and_are_replayed_as_lines() -> None:
 
 @pytest.mark.parametrize("shape", ["steps", "lines"])
 def test_control_changes_no_faster_than_it_may(shape: str) -> None:
-    move = Control(-1.0, 1.0, shape=shape, change=1.5, unrest=0.0)
+    move = Control(-1.0, 1.0, shape=shape, change=1.5, move_penalty=0.0)
     plan = optimise(pulled(controls={"u": move}, final={"v": (0.0, 0.0)}))
     assert np.abs(np.diff(plan.stats["controls"]["u"])).max() == pytest.approx(1.5 * 0.2, abs=1.0e-6)
 
 
 def test_control_rests_outside_its_windows() -> None:
-    plan = optimise(tank(controls={"feed": Control(0.0, 1.0, windows=((0.5, 1.1),), unrest=0.0)}))
+    plan = optimise(tank(controls={"feed": Control(0.0, 1.0, windows=((0.5, 1.1),), move_penalty=0.0)}))
     assert plan.stats["controls"]["feed"] == pytest.approx([0, 0, 1, 1, 0, 0, 0, 0], abs=1.0e-6)
 
 
@@ -140,7 +142,7 @@ def test_windows_need_a_fixed_length() -> None:
         ({"shape": "waves"}, "shape 'waves' is unknown"),
         ({"change": 0.0}, "cannot change by 0"),
         ({"windows": ((2.0, 1.0),)}, "window from 2 h to 1 h is none"),
-        ({"unrest": float("nan")}, "cannot cost nan"),
+        ({"move_penalty": float("nan")}, "cannot cost nan"),
     ],
 )
 def test_control_that_makes_no_sense_is_refused(numbers: dict[str, Any], says: str) -> None:
@@ -183,12 +185,12 @@ def test_objective_over_nothing_known_is_refused(objective: Objective) -> None:
 
 def test_integral_along_the_way_is_a_state() -> None:
     """Least of the integral of u^2 that moves the cart by 1 in 2 h from rest to rest is 12 / 2^3 (a parabola of speed)."""
-    effort = Accumulating(Pulled(), Quantity("effort", "m2/h3"), lambda seen: seen["u"] ** 2)
+    effort = Integral(Pulled(), Quantity("effort", "m2/h3"), lambda seen: seen["u"] ** 2)
     problem = pulled(
         system=effort,
         initial={**REST, "effort": 0.0},
         horizon=Horizon(2.0, 40),
-        controls={"u": Control(-3.0, 3.0, shape="lines", unrest=0.0)},
+        controls={"u": Control(-3.0, 3.0, shape="lines", move_penalty=0.0)},
         maximise=worth({"effort": -1.0}),
         final={"x": (1.0, 1.0), "v": (0.0, 0.0)},
     )
@@ -197,7 +199,7 @@ def test_integral_along_the_way_is_a_state() -> None:
 
 def test_total_of_a_name_that_is_taken_is_refused() -> None:
     with pytest.raises(StudyError, match="has a 'x' already"):
-        Accumulating(Pulled(), Quantity("x", "m"), lambda seen: seen["u"])
+        Integral(Pulled(), Quantity("x", "m"), lambda seen: seen["u"])
 
 
 # limits that may be broken
@@ -279,9 +281,9 @@ def test_time_that_is_too_short_for_any_optimum_is_told() -> None:
 def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*given: Any) -> Any:
         time.sleep(0.4)
-        return feasible_start(*given)
+        return feasible_guess(*given)
 
-    monkeypatch.setattr(attempts, "feasible_start", slow)
+    monkeypatch.setattr(attempts, "feasible_guess", slow)
     plan = optimise(tank(), starts=8, time_limit=1.0)
     assert plan.stats["out_of_time"]
     assert 1 <= len(plan.stats["starts"]) <= 3
@@ -318,7 +320,7 @@ def test_ways_to_look_that_make_no_sense_are_refused(wrong: dict[str, Any], says
 
 
 def test_compiled_problem_takes_new_data() -> None:
-    compiled = Compiled(tank(limits={"volume": (None, None)}))
+    compiled = CompiledProblem(tank(limits={"volume": (None, None)}))
     compiled.solve()
     compiled.change(initial={"volume": 2.0}, length=1.0, limits={"volume": (None, 2.5)}, controls={"feed": (0.0, 5.0)})
     assert compiled.solve(warm=True).status.solved
@@ -327,19 +329,19 @@ def test_compiled_problem_takes_new_data() -> None:
 
 
 def test_compiled_problem_takes_no_new_structure() -> None:
-    compiled = Compiled(tank())
+    compiled = CompiledProblem(tank())
     with pytest.raises(StudyError, match="has no limits of volume"):
         compiled.change(limits={"volume": (None, 2.0)})
 
 
 def test_compiled_control_keeps_its_shape() -> None:
     with pytest.raises(StudyError, match="control 'feed' was compiled with another shape"):
-        Compiled(tank()).change(controls={"feed": Control(0.0, 1.0, shape="lines")})
+        CompiledProblem(tank()).change(controls={"feed": Control(0.0, 1.0, shape="lines")})
 
 
 def test_compiled_problem_refuses_unknown_names() -> None:
     with pytest.raises(StudyError, match="there is no state 'volme'; nearest known: volume"):
-        Compiled(tank()).change(initial={"volme": 2.0})
+        CompiledProblem(tank()).change(initial={"volme": 2.0})
 
 
 # several wishes, several cases
@@ -362,7 +364,7 @@ def test_front_over_nothing_known_is_refused() -> None:
 
 def test_one_feed_keeps_the_limit_in_every_case() -> None:
     problem = tank(limits={"volume": (None, 3.0)})
-    weak, strong = optimise_cases(problem, [{"strength": 0.5}, {"strength": 2.0}])
+    weak, strong = optimise_scenarios(problem, [{"strength": 0.5}, {"strength": 2.0}])
     assert weak.stats["controls"]["feed"] == pytest.approx(strong.stats["controls"]["feed"], abs=1.0e-6)
     assert strong.final("volume") == pytest.approx(3.0, abs=1.0e-5)
     assert weak.final("volume") == pytest.approx(1.5, abs=1.0e-5)
@@ -372,7 +374,7 @@ def test_worst_case_is_as_good_as_it_can_be() -> None:
     """Near 2 L: the mean of both cases wants all of them near, the worst only the farthest."""
     near = Objective("near", "L", lambda end, start: -((end["volume"] - 2.0) ** 2))
     cases = [{"strength": 0.5}, {"strength": 1.5}]
-    plans = optimise_cases(tank(maximise=near), cases, worst=True)
+    plans = optimise_scenarios(tank(maximise=near), cases, worst=True)
     assert plans[0].stats["optimum"] == pytest.approx(plans[1].stats["optimum"], abs=1.0e-4)
 
 
@@ -381,19 +383,19 @@ def test_case_that_has_no_controls_is_named_with_what_it_breaks() -> None:
     with pytest.raises(
         InfeasibleError, match=r"in case 2 \(strength 0.5\): at the least, volume at the end is 0.5 L below"
     ):
-        optimise_cases(problem, [{"strength": 2.0}, {"strength": 0.5}])
+        optimise_scenarios(problem, [{"strength": 2.0}, {"strength": 0.5}])
 
 
 def test_cases_that_conflict_with_each_other_are_told_from_one_that_cannot_be() -> None:
     problem = tank(final={"volume": (2.0, 2.0)})
     with pytest.raises(InfeasibleError, match="each case has controls that keep its limits, but none were found"):
-        optimise_cases(problem, [{"strength": 1.0}, {"strength": 2.0}])
+        optimise_scenarios(problem, [{"strength": 1.0}, {"strength": 2.0}])
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
 def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
     with pytest.raises(StudyError, match="2 cases need as many weights"):
-        optimise_cases(tank(), [{}, {}], weights=weights)
+        optimise_scenarios(tank(), [{}, {}], weights=weights)
 
 
 # wishes that cannot be met

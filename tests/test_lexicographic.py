@@ -11,10 +11,10 @@ import swiglpk as glpk
 from pyomo.repn import generate_standard_repn
 
 from mmopt import Domain
-from mmopt.fba.flux_problem import label_problem
+from mmopt.fba.flux_problem import flux_problem
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.solvers.lexicographic import LexicographicProgram
 from mmopt.status import Status
 
@@ -119,22 +119,22 @@ def test_second_solver_finds_the_same_fluxes(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
     network, labels = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
-    found = second_opinion(label_problem(network, domain.inputs), network, domain.inputs, points[::40])
+    found = second_opinion(flux_problem(network, domain.inputs), network, domain.inputs, points[::40])
     assert np.abs(found - labels.net[::40]).max() < 1.0e-6
 
 
 def test_second_solver_finds_the_same_fluxes_at_the_edge(textbook: Network) -> None:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
     there = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [0.3, 8.0], [0.479428571428571, 50.0], [10.0, 21.0]])
-    found = second_opinion(label_problem(textbook, inputs), textbook, inputs, there)
-    assert np.abs(found - LabelProgram(textbook, inputs).batch(there).net).max() < 1.0e-6
+    found = second_opinion(flux_problem(textbook, inputs), textbook, inputs, there)
+    assert np.abs(found - FluxProgram(textbook, inputs).batch(there).net).max() < 1.0e-6
 
 
 def test_second_solver_finds_the_same_fluxes_under_linear_limits(textbook: Network, points: np.ndarray) -> None:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
     limits = [LinearLimit("flux", 200.0), LinearLimit("enzymes", 9.0, {"PFK": 1.0, "CYTBD": 0.4})]
-    found = second_opinion(label_problem(textbook, inputs, limits=limits), textbook, inputs, points[::40, :2])
-    assert np.abs(found - LabelProgram(textbook, inputs, limits=limits).batch(points[::40, :2]).net).max() < 1.0e-6
+    found = second_opinion(flux_problem(textbook, inputs, limits=limits), textbook, inputs, points[::40, :2])
+    assert np.abs(found - FluxProgram(textbook, inputs, limits=limits).batch(points[::40, :2]).net).max() < 1.0e-6
 
 
 @pytest.mark.parametrize("fraction", [0.95, 0.5])
@@ -142,14 +142,14 @@ def test_second_solver_finds_the_same_fluxes_where_less_growth_is_enough(
     textbook: Network, points: np.ndarray, fraction: float
 ) -> None:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
-    most, enough = label_problem(textbook, inputs), label_problem(textbook, inputs, floor=True)
+    most, enough = flux_problem(textbook, inputs), flux_problem(textbook, inputs, floor=True)
     growth = textbook.column(textbook.biomass)
     for point in points[::100, :2]:
         floor = fraction * second_opinion(most, textbook, inputs, point[None, :])[0, growth]
         enough.floor.setlb(floor)
         enough.floor.setub(floor)
         found = second_opinion(enough, textbook, inputs, point[None, :])[0]
-        answer = LabelProgram(textbook, inputs, fraction=fraction).solve(point)
+        answer = FluxProgram(textbook, inputs, fraction=fraction).solve(point)
         assert np.abs(found - answer.net).max() < 1.0e-6
 
 
@@ -158,7 +158,7 @@ def test_second_solver_finds_the_same_fluxes_where_less_growth_is_enough(
 
 def lexicographic(network: Network, weights: list[float]) -> tuple[LexicographicProgram, Callable[..., np.ndarray]]:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
-    problem = label_problem(network, inputs)
+    problem = flux_problem(network, inputs)
     moved = [problem.reverse[network.column(each)] for each in inputs]
     variables = list(problem.component_data_objects(pyo.Var))
     program = LexicographicProgram(problem, weights=weights, columns=variables, changing=[*moved, problem.demand])
@@ -177,7 +177,7 @@ ABSURD = {"equal": [1.0, 1.0, 1.0, 1.0], "upside down": [1.0e-6, 1.0e-3, 1.0, 1.
 @pytest.mark.parametrize("weights", ABSURD.values(), ids=ABSURD)
 def test_answers_do_not_rest_on_the_weights(textbook: Network, points: np.ndarray, weights: list[float]) -> None:
     there, (_, net) = points[::20, :2], lexicographic(textbook, weights)
-    expected = LabelProgram(textbook, ["EX_glc__D_e", "EX_o2_e"]).batch(there).net
+    expected = FluxProgram(textbook, ["EX_glc__D_e", "EX_o2_e"]).batch(there).net
     assert np.abs([net(point) for point in there] - expected).max() < 1.0e-6
 
 
@@ -190,7 +190,7 @@ def test_absurd_weights_send_answers_through_the_aims(textbook: Network) -> None
 @pytest.mark.genome
 def test_answers_of_a_genome_scale_network_do_not_rest_on_the_weights(ijo1366: Network, points: np.ndarray) -> None:
     there, (_, net) = points[::400, :2], lexicographic(ijo1366, ABSURD["equal"])
-    expected = LabelProgram(ijo1366, ["EX_glc__D_e", "EX_o2_e"]).batch(there).net
+    expected = FluxProgram(ijo1366, ["EX_glc__D_e", "EX_o2_e"]).batch(there).net
     assert np.abs([net(point) for point in there] - expected).max() < 1.0e-6
 
 

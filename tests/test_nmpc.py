@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from mmopt.control.closed_loop import Plant, run_closed_loop
-from mmopt.control.estimator import Estimator
-from mmopt.problem.horizon import Horizon
 from mmopt.control.controller import LAST_PLAN, LOWEST, Controller
-from mmopt.problem.problem import Problem
+from mmopt.control.estimator import Estimator
 from mmopt.errors import StudyError
 from mmopt.fba.atlas import Atlas
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
@@ -79,9 +79,7 @@ def closed_loop(
 
 
 @pytest.fixture(scope="module")
-def disturbed(
-    study: Study, problem: Problem, surrogate: Surrogate, plant: LabelProgram
-) -> tuple[Trajectory, Estimator]:
+def disturbed(study: Study, problem: Problem, surrogate: Surrogate, plant: FluxProgram) -> tuple[Trajectory, Estimator]:
     """The controller does not know that less oxygen is transferred; the plant is the linear program itself."""
     return closed_loop(study, problem, surrogate, plant, {})
 

@@ -17,11 +17,11 @@ from scipy.optimize import linprog
 
 from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError
-from mmopt.fba.fluxes import Fluxes, Labels
-from mmopt.fba.flux_problem import label_problem
+from mmopt.fba.flux_problem import flux_problem
+from mmopt.fba.flux_program import FluxProgram, pfba
+from mmopt.fba.fluxes import FluxBatch, Fluxes
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram, pfba
 from mmopt.network.reading import read_network
 from mmopt.status import Status
 
@@ -54,14 +54,14 @@ LEAST_GLUCOSE = {
 RANDOM = np.random.default_rng(7).uniform([0.5, 0.0], [12.0, 25.0], (6, 2)).round(3)
 
 
-Programs = Callable[[str], LabelProgram]
+Programs = Callable[[str], FluxProgram]
 Sources = Callable[[str], cobra.Model]
 
 
 @pytest.fixture(scope="module")
 def programs(request: pytest.FixtureRequest) -> Programs:
     """Label programs of the packaged networks, by the name of their fixture."""
-    return cache(lambda name: LabelProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN]))
+    return cache(lambda name: FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN]))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_shortfall_is_what_cobra_cannot_make(
 @pytest.mark.parametrize("name", ["textbook", IJO1366])
 def test_cell_without_uptake_does_nothing(programs: Programs, name: str) -> None:
     network = programs(name).network
-    idle = LabelProgram(network, network.exchanges).solve(np.zeros(len(network.exchanges)))
+    idle = FluxProgram(network, network.exchanges).solve(np.zeros(len(network.exchanges)))
     assert (idle.total, idle.shortfall) == pytest.approx((0.0, network.maintenance_demand), abs=1.0e-9)
 
 
@@ -198,9 +198,9 @@ def test_growth_and_total_flux_agree_with_cobra(
     count: int,
     fraction: float,
 ) -> None:
-    program = LabelProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN, ACETATE], fraction=fraction)
-    answers = [program.solve(point) for point in ENOUGH[:count]]
-    off = np.abs([(one.growth, one.total) for one in answers] - np.array(cobras(name, count, fraction)))
+    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN, ACETATE], fraction=fraction)
+    source = [program.solve(point) for point in ENOUGH[:count]]
+    off = np.abs([(one.growth, one.total) for one in source] - np.array(cobras(name, count, fraction)))
     assert np.all(off < [1.0e-7, PRICE_OF_GROWTH * 1.0e-9])
 
 
@@ -226,14 +226,14 @@ def test_order_of_the_file_decides_nothing(
 ) -> None:
     network, labels = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
     other = permuted(network, seed)
-    net = LabelProgram(other, [GLUCOSE, OXYGEN, ACETATE]).batch(points[::40]).net
+    net = FluxProgram(other, [GLUCOSE, OXYGEN, ACETATE]).batch(points[::40]).net
     assert np.abs(net[:, [other.column(each) for each in network.reactions]] - labels.net[::40]).max() < 1.0e-6
 
 
 @pytest.mark.parametrize("point", [[10.0, 0.0], [0.1, 1000.0], [0.0, 0.0]], ids=str)
 def test_order_of_the_file_decides_nothing_at_the_edge(programs: Programs, point: list[float]) -> None:
     network = programs("textbook").network
-    other = LabelProgram(permuted(network, 1), [GLUCOSE, OXYGEN]).solve(point)
+    other = FluxProgram(permuted(network, 1), [GLUCOSE, OXYGEN]).solve(point)
     assert [other[each] for each in network.reactions] == pytest.approx(
         programs("textbook").solve(point).net, abs=1.0e-6
     )
@@ -381,23 +381,23 @@ def test_unknown_exchange_names_the_nearest(textbook: Network) -> None:
 
 def test_exchange_given_twice_is_refused(textbook: Network) -> None:
     with pytest.raises(NetworkError, match=r"a name is given twice in EX_o2_e, EX_o2_e"):
-        LabelProgram(textbook, [OXYGEN, OXYGEN])
+        FluxProgram(textbook, [OXYGEN, OXYGEN])
 
 
 @pytest.fixture
-def forced(textbook: Network) -> LabelProgram:
+def forced(textbook: Network) -> FluxProgram:
     """The textbook network with a kinase that must run, at a cost of ATP."""
     lower = textbook.lower.copy()
     lower[textbook.column("PFK")] = 5.0
-    return LabelProgram(dataclasses.replace(textbook, lower=lower), [GLUCOSE])
+    return FluxProgram(dataclasses.replace(textbook, lower=lower), [GLUCOSE])
 
 
-def test_other_forced_reaction_that_cannot_run_is_named(forced: LabelProgram) -> None:
+def test_other_forced_reaction_that_cannot_run_is_named(forced: FluxProgram) -> None:
     with pytest.raises(InfeasibleError, match=r"uptake limits EX_glc__D_e 0\.1: PFK must run"):
         forced.solve([0.1])
 
 
-def test_program_answers_after_an_infeasible_question(forced: LabelProgram) -> None:
+def test_program_answers_after_an_infeasible_question(forced: FluxProgram) -> None:
     before = forced.solve([10.0]).net
     with pytest.raises(InfeasibleError, match="PFK must run"):
         forced.solve([0.1])
@@ -408,7 +408,7 @@ def test_forced_growth_is_refused(textbook: Network) -> None:
     lower = textbook.lower.copy()
     lower[textbook.column(textbook.biomass)] = 0.1
     with pytest.raises(NetworkError, match="starving cells do not grow"):
-        LabelProgram(dataclasses.replace(textbook, lower=lower), [GLUCOSE])
+        FluxProgram(dataclasses.replace(textbook, lower=lower), [GLUCOSE])
 
 
 @pytest.mark.parametrize("blocked", ["Biomass_Ecoli_core", "ATPM"])
@@ -446,7 +446,7 @@ def test_fluxes_are_continuous_where_starvation_begins(programs: Programs) -> No
 def test_cell_of_a_program_reads_what_it_solves(programs: Programs, name: str) -> None:
     names = ["EX_co2_e", "shortfall", "growth", "PFK"]
     answer = programs(name).solve([9.0, 11.0])
-    rates = programs(name).answers(names)({OXYGEN: 11.0, GLUCOSE: 9.0})
+    rates = programs(name).rate_function(names)({OXYGEN: 11.0, GLUCOSE: 9.0})
     expected = {
         "shortfall": answer.shortfall,
         "growth": answer.growth,
@@ -458,17 +458,17 @@ def test_cell_of_a_program_reads_what_it_solves(programs: Programs, name: str) -
 
 def test_cell_of_a_program_keeps_the_asked_order(programs: Programs) -> None:
     names = ["EX_co2_e", "shortfall", "growth"]
-    assert list(programs("textbook").answers(names)({GLUCOSE: 1.0, OXYGEN: 1.0})) == names
+    assert list(programs("textbook").rate_function(names)({GLUCOSE: 1.0, OXYGEN: 1.0})) == names
 
 
 def test_cell_of_a_program_takes_a_limit_below_zero_as_none(programs: Programs) -> None:
-    cell = programs("textbook").answers(["growth", "shortfall"])
+    cell = programs("textbook").rate_function(["growth", "shortfall"])
     assert cell({GLUCOSE: -1.0e-9, OXYGEN: 10.0}) == pytest.approx({"growth": 0.0, "shortfall": 8.39})
 
 
 def test_cell_of_a_program_refuses_an_unknown_reading(programs: Programs) -> None:
     with pytest.raises(NetworkError, match="no reaction 'EX_co_e'; nearest known: EX_co2_e"):
-        programs("textbook").answers(["EX_co_e"])
+        programs("textbook").rate_function(["EX_co_e"])
 
 
 def test_split_fluxes_give_the_net_flux_back(programs: Programs) -> None:
@@ -489,7 +489,7 @@ def test_network_without_maintenance_has_no_shortfall(textbook: Network) -> None
 
 
 def test_problem_can_be_written_without_inputs(textbook: Network) -> None:
-    assert label_problem(textbook).reverse[textbook.column(GLUCOSE)].ub == 10.0
+    assert flux_problem(textbook).reverse[textbook.column(GLUCOSE)].ub == 10.0
 
 
 def test_packaged_limits_hold_where_none_is_given() -> None:
@@ -503,7 +503,7 @@ def test_packaged_limits_hold_where_none_is_given() -> None:
 def test_more_of_a_limit_never_means_less_growth(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
-    program = LabelProgram(request.getfixturevalue(name), domain.inputs)
+    program = FluxProgram(request.getfixturevalue(name), domain.inputs)
     for column, way in enumerate(np.eye(len(domain.inputs))):
         for start in points[:: len(points) // 5]:
             line = start + np.outer(np.linspace(-start[column], domain.upper[column] - start[column], 12), way)
@@ -514,10 +514,10 @@ def test_more_of_a_limit_never_means_less_growth(
 def test_growth_between_two_points_is_no_less_than_its_mean_where_maintenance_is_met(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
-    labels: Labels = request.getfixturevalue(f"{name}_labels")
+    labels: FluxBatch = request.getfixturevalue(f"{name}_labels")
     fed = np.flatnonzero(labels.shortfall < 1.0e-9)
     one, other = np.random.default_rng(9).choice(fed, (2, 200))
-    between = LabelProgram(request.getfixturevalue(name), domain.inputs).batch(0.5 * (points[one] + points[other]))
+    between = FluxProgram(request.getfixturevalue(name), domain.inputs).batch(0.5 * (points[one] + points[other]))
     assert np.all(between.growth >= 0.5 * (labels.growth[one] + labels.growth[other]) - 1.0e-9)
 
 
@@ -526,7 +526,7 @@ def test_shortfall_between_two_points_is_no_more_than_its_mean(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
     starved = points[:120] * 0.1
-    program = LabelProgram(request.getfixturevalue(name), domain.inputs)
+    program = FluxProgram(request.getfixturevalue(name), domain.inputs)
     ends, between = program.batch(starved).shortfall, program.batch(0.5 * (starved[1:] + starved[:-1])).shortfall
     assert np.all(between <= 0.5 * (ends[1:] + ends[:-1]) + 1.0e-9)
 
@@ -535,7 +535,7 @@ def test_shortfall_between_two_points_is_no_more_than_its_mean(
 def test_cell_that_misses_maintenance_does_not_grow(
     request: pytest.FixtureRequest, points: np.ndarray, name: str
 ) -> None:
-    labels: Labels = request.getfixturevalue(f"{name}_labels")
+    labels: FluxBatch = request.getfixturevalue(f"{name}_labels")
     assert np.minimum(labels.growth, labels.shortfall).max() < 1.0e-9
 
 
@@ -585,19 +585,19 @@ def test_objective_named_when_a_network_is_read_is_what_is_made_most(sources: So
 @pytest.mark.parametrize("point", [[10.0, 15.0], [5.0, 0.0], [0.45, 1000.0]], ids=str)
 def test_cell_grows_as_much_as_is_enough(programs: Programs, point: list[float], fraction: float) -> None:
     # growth costs flux, so no more than enough is made
-    program = LabelProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
     most = programs("textbook").solve(point).growth
     assert program.solve(point).growth == pytest.approx(fraction * most, abs=1.0e-9)
 
 
 def test_cell_that_need_not_grow_most_has_less_total_flux(programs: Programs) -> None:
-    enough = LabelProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=0.9).solve([10.0, 15.0])
+    enough = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=0.9).solve([10.0, 15.0])
     assert enough.total < programs("textbook").solve([10.0, 15.0]).total
 
 
 @pytest.mark.parametrize("fraction", [0.9, 0.5])
 def test_maintenance_comes_before_enough_growth(programs: Programs, fraction: float) -> None:
-    program = LabelProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
     assert program.solve([0.3, 1000.0]).shortfall == pytest.approx(
         programs("textbook").solve([0.3, 1000.0]).shortfall, abs=1.0e-9
     )
@@ -612,7 +612,7 @@ def test_maintenance_comes_before_an_objective_below_zero(textbook: Network) -> 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.0001, np.nan])
 def test_fraction_that_is_no_part_is_refused(textbook: Network, fraction: float) -> None:
     with pytest.raises(DomainError, match=r"fraction is .* above 0 up to 1"):
-        LabelProgram(textbook, [GLUCOSE], fraction=fraction)
+        FluxProgram(textbook, [GLUCOSE], fraction=fraction)
 
 
 def without(network: Network, reaction: str) -> Network:
@@ -624,9 +624,9 @@ def without(network: Network, reaction: str) -> Network:
 @pytest.mark.parametrize("fraction", [1.0, 0.9])
 def test_closed_reaction_is_one_with_bounds_of_zero(textbook: Network, fraction: float) -> None:
     inputs, point = [GLUCOSE, OXYGEN], [10.0, 12.0]
-    whole = LabelProgram(textbook, inputs, fraction=fraction)
+    whole = FluxProgram(textbook, inputs, fraction=fraction)
     for reaction in (each for each in textbook.reactions[::2] if each not in (*inputs, "ATPM")):
-        expected = LabelProgram(without(textbook, reaction), inputs, fraction=fraction).solve(point)
+        expected = FluxProgram(without(textbook, reaction), inputs, fraction=fraction).solve(point)
         assert whole.solve(point, closed=[reaction]).net == pytest.approx(expected.net, abs=1.0e-8)
 
 
@@ -635,7 +635,7 @@ def test_closed_reaction_is_one_with_bounds_of_zero(textbook: Network, fraction:
 def test_closed_reaction_of_a_genome_scale_network_is_one_with_bounds_of_zero(
     programs: Programs, reaction: str
 ) -> None:
-    expected = LabelProgram(without(programs("ijo1366").network, reaction), [GLUCOSE, OXYGEN]).solve([9.0, 12.0])
+    expected = FluxProgram(without(programs("ijo1366").network, reaction), [GLUCOSE, OXYGEN]).solve([9.0, 12.0])
     assert programs("ijo1366").solve([9.0, 12.0], closed=[reaction]).net == pytest.approx(expected.net, abs=1.0e-7)
 
 
@@ -713,27 +713,27 @@ def test_growth_under_a_limit_of_total_flux_is_that_of_cobra(programs: Programs,
 
 
 def test_limit_that_does_not_bind_changes_nothing(programs: Programs) -> None:
-    loose = LabelProgram(programs("textbook").network, [GLUCOSE, OXYGEN], limits=[LinearLimit("total flux", 1.0e4)])
+    loose = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], limits=[LinearLimit("total flux", 1.0e4)])
     assert loose.solve([10.0, 15.0]).net == pytest.approx(programs("textbook").solve([10.0, 15.0]).net, abs=1.0e-9)
 
 
 def test_linear_limit_can_be_an_input(textbook: Network) -> None:
     limit = LinearLimit("total flux", 300.0)
-    moving = LabelProgram(textbook, ["total flux", GLUCOSE], limits=[limit])
+    moving = FluxProgram(textbook, ["total flux", GLUCOSE], limits=[limit])
     assert [moving.solve([most, 10.0]).total for most in (100.0, 400.0, 1000.0)] == pytest.approx(
         [100.0, 400.0, 518.422086], abs=1.0e-6
     )
 
 
 def test_linear_limit_as_input_is_the_limit_itself(textbook: Network) -> None:
-    moving = LabelProgram(textbook, [GLUCOSE, "flux"], limits=[LinearLimit("flux", 1.0)])
+    moving = FluxProgram(textbook, [GLUCOSE, "flux"], limits=[LinearLimit("flux", 1.0)])
     fixed = pfba(textbook, {GLUCOSE: 10.0}, limits=[LinearLimit("flux", 250.0)])
     assert moving.solve([10.0, 250.0]).net == pytest.approx(fixed.net, abs=1.0e-9)
 
 
 def test_unknown_reaction_in_a_linear_limit_names_the_nearest(textbook: Network) -> None:
     with pytest.raises(NetworkError, match="no reaction 'PFKK'; nearest known: PFK"):
-        LabelProgram(textbook, [GLUCOSE], limits=[LinearLimit("enzymes", 5.0, {"PFKK": 1.0})])
+        FluxProgram(textbook, [GLUCOSE], limits=[LinearLimit("enzymes", 5.0, {"PFKK": 1.0})])
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
@@ -750,12 +750,12 @@ def test_limit_that_is_no_number_is_refused(most: float) -> None:
 
 def test_two_limits_of_one_name_are_refused(textbook: Network) -> None:
     with pytest.raises(NetworkError, match="a name is given twice"):
-        LabelProgram(textbook, [GLUCOSE], limits=[LinearLimit("flux", 5.0), LinearLimit("flux", 6.0)])
+        FluxProgram(textbook, [GLUCOSE], limits=[LinearLimit("flux", 5.0), LinearLimit("flux", 6.0)])
 
 
 def test_limit_that_is_not_given_names_the_nearest(textbook: Network) -> None:
     with pytest.raises(NetworkError, match="no linear limit of that name; nearest known: total flux"):
-        LabelProgram(textbook, ["total fluxes"], limits=[LinearLimit("total flux", 5.0)])
+        FluxProgram(textbook, ["total fluxes"], limits=[LinearLimit("total flux", 5.0)])
 
 
 # --- maintenance
@@ -764,7 +764,7 @@ def test_limit_that_is_not_given_names_the_nearest(textbook: Network) -> None:
 @pytest.mark.parametrize("name", ["textbook", IJO1366, SALMONELLA])
 def test_maintenance_as_input_is_the_demand_itself(request: pytest.FixtureRequest, name: str) -> None:
     network = request.getfixturevalue(name)
-    as_input, other = LabelProgram(network, [network.maintenance, GLUCOSE]), LabelProgram(network, [GLUCOSE])
+    as_input, other = FluxProgram(network, [network.maintenance, GLUCOSE]), FluxProgram(network, [GLUCOSE])
     for demand in (0.0, 5.0, 30.0, 300.0):
         given = other.solve([10.0], maintenance=demand)
         assert as_input.solve([demand, 10.0]).net == pytest.approx(given.net, abs=1.0e-7)
@@ -777,13 +777,13 @@ def test_maintenance_as_input_is_a_bound_of_its_reaction(request: pytest.Fixture
     lower, upper = network.lower.copy(), network.upper.copy()
     lower[column], upper[column] = demand, demand if lower[column] == upper[column] else upper[column]
     other = pfba(dataclasses.replace(network, lower=lower, upper=upper), {GLUCOSE: 10.0})
-    asked = LabelProgram(network, [GLUCOSE, network.maintenance]).solve([10.0, demand])
+    asked = FluxProgram(network, [GLUCOSE, network.maintenance]).solve([10.0, demand])
     assert asked.net == pytest.approx(other.net, abs=1.0e-7)
 
 
 @pytest.mark.genome
 def test_maintenance_that_is_fixed_is_met_exactly(salmonella: Network) -> None:
-    program, demands = LabelProgram(salmonella, [GLUCOSE, "ATPM"]), [0.0, 4.0, 8.39, 30.0]
+    program, demands = FluxProgram(salmonella, [GLUCOSE, "ATPM"]), [0.0, 4.0, 8.39, 30.0]
     assert [program.solve([10.0, demand])["ATPM"] for demand in demands] == pytest.approx(demands, abs=1.0e-9)
 
 
@@ -792,7 +792,7 @@ def test_maintenance_that_is_fixed_is_met_exactly(salmonella: Network) -> None:
 
 @pytest.mark.parametrize("name", ["textbook", IJO1366, SALMONELLA])
 def test_limit_without_end_is_one_that_is_never_reached(request: pytest.FixtureRequest, name: str) -> None:
-    program = LabelProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN])
+    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN])
     assert program.solve([10.0, np.inf]).net == pytest.approx(program.solve([10.0, 500.0]).net, abs=1.0e-9)
 
 
@@ -829,7 +829,7 @@ def test_program_answers_after_growth_without_end(programs: Programs) -> None:
 @pytest.mark.genome
 def test_exchange_that_can_carry_nothing_is_an_input_without_effect(programs: Programs) -> None:
     network = programs("ijo1366").network
-    answer = LabelProgram(network, [GLUCOSE, OXYGEN, "EX_ni2_e", "EX_cm_e"]).solve([9.0, 11.0, 0.0, 5.0])
+    answer = FluxProgram(network, [GLUCOSE, OXYGEN, "EX_ni2_e", "EX_cm_e"]).solve([9.0, 11.0, 0.0, 5.0])
     assert answer["EX_cm_e"] == 0.0
 
 
@@ -847,7 +847,7 @@ def test_batch_holds_the_answers(programs: Programs) -> None:
 def test_bits_of_a_batch_do_not_depend_on_what_was_solved_before(
     request: pytest.FixtureRequest, points: np.ndarray, name: str, fraction: float
 ) -> None:
-    program = LabelProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN], fraction=fraction)
     before = program.batch(points[:40, :2]).net
     for point in points[700:2000:71, :2]:
         program.solve(point, maintenance=point.sum(), closed=["PGI"])
@@ -861,7 +861,7 @@ def elsewhere() -> Iterable[ProcessPoolExecutor]:
         yield pool
 
 
-def used(program: LabelProgram, points: np.ndarray) -> np.ndarray:
+def used(program: FluxProgram, points: np.ndarray) -> np.ndarray:
     """Fluxes of a batch, after some other questions."""
     for point in points[::-3]:
         program.solve(point)
@@ -896,12 +896,12 @@ def test_batch_of_nothing_is_empty(programs: Programs) -> None:
 
 
 def test_batch_without_inputs_gives_the_network_as_shipped(textbook: Network) -> None:
-    assert LabelProgram(textbook, []).batch(np.empty((3, 0))).growth == pytest.approx([0.8739215] * 3, abs=1.0e-7)
+    assert FluxProgram(textbook, []).batch(np.empty((3, 0))).growth == pytest.approx([0.8739215] * 3, abs=1.0e-7)
 
 
 def test_copy_of_a_program_answers_with_the_same_bits(textbook: Network, points: np.ndarray) -> None:
     limits = [LinearLimit("flux", 300.0), LinearLimit("net", 5.0, {"PFK": 1.0, "PGI": -1.0}, net=True)]
-    program = LabelProgram(textbook, [GLUCOSE, "flux"], fraction=0.9, limits=limits)
+    program = FluxProgram(textbook, [GLUCOSE, "flux"], fraction=0.9, limits=limits)
     there = points[:50, :2] * [1.0, 20.0]
     assert np.array_equal(pickle.loads(pickle.dumps(program)).batch(there).net, program.batch(there).net)
 
@@ -919,7 +919,7 @@ def test_copy_of_a_program_answers_with_the_same_bits(textbook: Network, points:
 )
 def test_digest_of_a_program_tells_what_decides_an_answer(textbook: Network, change: dict[str, object]) -> None:
     usual: dict[str, object] = {"inputs": [GLUCOSE, OXYGEN], "limits": [LinearLimit("flux", 200.0)]}
-    assert LabelProgram(textbook, **usual).digest != LabelProgram(textbook, **{**usual, **change}).digest
+    assert FluxProgram(textbook, **usual).digest != FluxProgram(textbook, **{**usual, **change}).digest
 
 
 def test_law_is_that_of_the_demand_last_asked_for(programs: Programs) -> None:

@@ -10,13 +10,13 @@ import pytest
 from cobra.io import read_sbml_model
 
 from mmopt.errors import DomainError, SolverError, StudyError
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
-from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
 from mmopt.reactor.kinetics import inhibited, monod
+from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Cell, Quantity, Values
 from mmopt.results import Trajectory
@@ -111,7 +111,7 @@ def test_inhibition_without_inhibitor_changes_nothing() -> None:
 def test_derivative_passes_arrays_through() -> None:
     reactor = ecoli_fed_batch()
     rows = {name: np.array([value, value]) for name, value in START.items()}
-    cell = Dead().answers(reactor.readings)
+    cell = Dead().rate_function(reactor.readings)
     many = reactor.derivative(rows, {"feed": 0.02}, reactor.parameters, cell)
     one = reactor.derivative(START, {"feed": 0.02}, reactor.parameters, cell)
     assert {name: value[1] if np.ndim(value) else value for name, value in many.items()} == pytest.approx(one)
@@ -261,7 +261,7 @@ def test_oxygen_without_cells_saturates() -> None:
 
 
 @pytest.fixture(scope="module")
-def fed_batches(surrogate: Surrogate, plant: LabelProgram) -> dict[str, Trajectory]:
+def fed_batches(surrogate: Surrogate, plant: FluxProgram) -> dict[str, Trajectory]:
     """The same 6 h fed-batch, with either as the cell."""
     start = {**START, "biomass": 1.0}
     feed = {"feed": ExponentialFeed(0.004, 0.25)}
@@ -274,9 +274,11 @@ def test_surrogate_and_program_grow_the_same_biomass(fed_batches: dict[str, Traj
 
 
 def test_surrogate_follows_the_program_all_along(fed_batches: dict[str, Trajectory]) -> None:
-    judged = fed_batches["program"]
-    gap = np.abs(fed_batches["surrogate"].at("biomass", judged.time) - judged["biomass"]).max()
-    assert gap < 0.03 * judged["biomass"].max()
+    replayed_on_reference = fed_batches["program"]
+    gap = np.abs(
+        fed_batches["surrogate"].at("biomass", replayed_on_reference.time) - replayed_on_reference["biomass"]
+    ).max()
+    assert gap < 0.03 * replayed_on_reference["biomass"].max()
 
 
 @pytest.mark.parametrize("name", ["surrogate", "program"])
@@ -298,7 +300,7 @@ def test_fed_batch_carries_units(fed_batches: dict[str, Trajectory]) -> None:
 
 
 @pytest.fixture(scope="module")
-def starving(plant: LabelProgram) -> Trajectory:
+def starving(plant: FluxProgram) -> Trajectory:
     """A feed that stops after half an hour, watched until acetate is gone as well."""
     feed = {"feed": StepFeed((0.0, 0.5, 2.5), (0.01, 0.0))}
     return simulate(ecoli_fed_batch(), {**START, "biomass": 5.0, "glucose": 0.1}, feed, 2.5, plant)
@@ -331,7 +333,7 @@ def test_starving_culture_keeps_its_biomass_where_no_death_is_assumed(starving: 
     assert np.ptp(starving["biomass"][late]) < 1.0e-4 * starving.final("biomass")
 
 
-def test_starving_culture_dies_where_death_is_assumed(plant: LabelProgram) -> None:
+def test_starving_culture_dies_where_death_is_assumed(plant: FluxProgram) -> None:
     reactor = Bioreactor(ecoli_fed_batch().species, ecoli_fed_batch().aeration, death=0.1)
     empty = {**START, "biomass": 5.0, "glucose": 0.0}
     run = simulate(reactor, empty, {"feed": ConstantFeed(0.0)}, 1.0, plant)
@@ -345,19 +347,19 @@ def overfed(cell: object, kla: float) -> Trajectory:
     return simulate(ecoli_fed_batch(), start, feed, 0.5, cell, parameters={"kla": kla})  # type: ignore[arg-type]
 
 
-def test_acetate_appears_where_oxygen_is_short(plant: LabelProgram) -> None:
+def test_acetate_appears_where_oxygen_is_short(plant: FluxProgram) -> None:
     assert overfed(plant, kla=100.0).final("acetate") > 1.0
 
 
-def test_acetate_does_not_appear_where_nothing_is_short(plant: LabelProgram) -> None:
+def test_acetate_does_not_appear_where_nothing_is_short(plant: FluxProgram) -> None:
     slow = {"glucose_vmax": 5.0, "kla": 1000.0}
     run = simulate(ecoli_fed_batch(), START, {"feed": ConstantFeed(0.0)}, 0.5, plant, parameters=slow)
     assert run["acetate"].max() < 1.0e-6
 
 
-def test_surrogate_overflows_as_the_program_does(plant: LabelProgram, surrogate: Surrogate) -> None:
-    judged = overfed(plant, kla=100.0).final("acetate")
-    assert overfed(surrogate, kla=100.0).final("acetate") == pytest.approx(judged, rel=0.05)
+def test_surrogate_overflows_as_the_program_does(plant: FluxProgram, surrogate: Surrogate) -> None:
+    replayed_on_reference = overfed(plant, kla=100.0).final("acetate")
+    assert overfed(surrogate, kla=100.0).final("acetate") == pytest.approx(replayed_on_reference, rel=0.05)
 
 
 def test_carbon_fed_is_carbon_found(textbook: Network) -> None:
@@ -378,7 +380,7 @@ def test_carbon_fed_is_carbon_found(textbook: Network) -> None:
         "biomass": 2.0,
         "glucose": 10.0,
     }
-    program = LabelProgram(textbook, ["EX_glc__D_e", "EX_o2_e"])
+    program = FluxProgram(textbook, ["EX_glc__D_e", "EX_o2_e"])
     run = simulate(reactor, start, {"feed": ConstantFeed(0.02, start=0.5)}, 2.0, program, tolerance=1.0e-8)
     # mmol of carbon per unit of each; 42.5555 per g of biomass is what the biomass reaction lacks in products
     carbon = {
@@ -443,7 +445,7 @@ def test_simulation_of_what_makes_no_sense_is_refused(changed: dict[str, Any], s
         run(**changed)
 
 
-class Broken:
+class Violation:
     """A profile of a user's own that fails after half an hour."""
 
     breakpoints = ()
@@ -454,12 +456,12 @@ class Broken:
 
 def test_control_that_is_not_a_number_is_refused_with_its_time() -> None:
     with pytest.raises(StudyError, match=r"control 'feed' is nan at 0\.\d+ h; give a finite number at every time"):
-        run(controls={"feed": Broken()})
+        run(controls={"feed": Violation()})
 
 
 def test_metabolism_with_other_inputs_is_refused(textbook: Network) -> None:
     with pytest.raises(StudyError, match="the metabolism takes EX_glc__D_e; make them the same"):
-        run(metabolism=LabelProgram(textbook, ["EX_glc__D_e"]))
+        run(metabolism=FluxProgram(textbook, ["EX_glc__D_e"]))
 
 
 def test_uptake_rate_above_the_trained_domain_is_refused(surrogate: Surrogate) -> None:

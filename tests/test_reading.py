@@ -13,9 +13,9 @@ import pytest
 from cobra.io import read_sbml_model, save_json_model, save_matlab_model
 
 from mmopt.errors import NetworkError
+from mmopt.fba.flux_program import pfba
 from mmopt.network.formats import PACKAGED
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import pfba
 from mmopt.network.reading import read_network
 
 PACKED = Path(str(files("cobra.data").joinpath("textbook.xml.gz")))

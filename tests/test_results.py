@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mmopt.errors import StudyError
-from mmopt.results import Trajectory, load_trajectory, trajectory, write_whole
+from mmopt.io.files import write_whole
+from mmopt.results import Trajectory, load_trajectory, trajectory
 from mmopt.status import Status
 
 STATS = {"seconds": 0.25, "iterations": 14, "gaps": {"replay": 1.0e-3}, "note": "three starts"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmopt.dataset.flux_table import FluxTable, checksum, load_table
+from mmopt.dataset.tabulate import CHUNK, tabulate_fluxes
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
 from mmopt.fba.domain import Domain, design
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
-from mmopt.dataset.tabulate import CHUNK, sample
-from mmopt.dataset.flux_table import FluxTable, checksum, load_table
 from mmopt.status import Status
 
 DOMAIN = Domain({"EX_glc__D_e": (1.0, 12.0), "EX_o2_e": (0.0, 16.0)})
@@ -20,7 +20,7 @@ DOMAIN = Domain({"EX_glc__D_e": (1.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 
 @pytest.fixture(scope="module")
 def table(textbook: Network) -> FluxTable:
-    return sample(textbook, DOMAIN, 40, seed=3)
+    return tabulate_fluxes(textbook, DOMAIN, 40, seed=3)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_design_of_no_points_is_refused(n: int) -> None:
 
 
 def test_table_of_one_seed_is_one_table(textbook: Network, table: FluxTable) -> None:
-    assert sample(textbook, DOMAIN, 40, seed=3).data.identical(table.data)
+    assert tabulate_fluxes(textbook, DOMAIN, 40, seed=3).data.identical(table.data)
 
 
 def test_table_holds_the_answers_of_the_program(textbook: Network, table: FluxTable) -> None:
-    program = LabelProgram(textbook, DOMAIN.inputs)
+    program = FluxProgram(textbook, DOMAIN.inputs)
     assert table.fluxes == pytest.approx(np.array([program.solve(point).net for point in table.inputs]), abs=1.0e-6)
 
 
@@ -119,38 +119,38 @@ def test_table_has_the_length_that_was_asked(table: FluxTable) -> None:
 
 def test_unknown_exchange_in_the_domain_is_named(textbook: Network) -> None:
     with pytest.raises(NetworkError, match=r"no exchange 'EX_glc_e'.*; nearest known: EX_glc__D_e"):
-        sample(textbook, Domain({"EX_glc_e": (0.0, 10.0)}), 8)
+        tabulate_fluxes(textbook, Domain({"EX_glc_e": (0.0, 10.0)}), 8)
 
 
 def test_progress_is_told_after_every_chunk(textbook: Network) -> None:
     told: list[tuple[int, int]] = []
     labels = 2 * CHUNK + 5
-    sample(textbook, DOMAIN, labels, progress=lambda done, total: told.append((done, total)))
+    tabulate_fluxes(textbook, DOMAIN, labels, progress=lambda done, total: told.append((done, total)))
     assert told == [(CHUNK, labels), (2 * CHUNK, labels), (labels, labels)]
 
 
 def test_answers_for_other_inputs_are_refused(textbook: Network) -> None:
-    other = LabelProgram(textbook, ["EX_o2_e"])
+    other = FluxProgram(textbook, ["EX_o2_e"])
     with pytest.raises(StudyError, match="answers have the inputs EX_o2_e, the domain has EX_glc__D_e, EX_o2_e"):
-        sample(textbook, DOMAIN, 8, answers=other)
+        tabulate_fluxes(textbook, DOMAIN, 8, source=other)
 
 
 def test_answers_for_another_network_are_refused(textbook: Network) -> None:
-    other = LabelProgram(dataclasses.replace(textbook, lower=textbook.lower - 1.0), DOMAIN.inputs)
+    other = FluxProgram(dataclasses.replace(textbook, lower=textbook.lower - 1.0), DOMAIN.inputs)
     with pytest.raises(StudyError, match="answers are for another network"):
-        sample(textbook, DOMAIN, 8, answers=other)
+        tabulate_fluxes(textbook, DOMAIN, 8, source=other)
 
 
 def test_no_workers_are_refused(textbook: Network) -> None:
     with pytest.raises(StudyError, match="0 workers were asked for; ask for at least 1"):
-        sample(textbook, DOMAIN, 8, workers=0)
+        tabulate_fluxes(textbook, DOMAIN, 8, workers=0)
 
 
 def test_workers_beside_a_scheduler_are_refused(textbook: Network) -> None:
     with pytest.raises(
         StudyError, match="2 workers and the scheduler tcp://here:1 were asked for; give one of the two"
     ):
-        sample(textbook, DOMAIN, 8, workers=2, scheduler="tcp://here:1")
+        tabulate_fluxes(textbook, DOMAIN, 8, workers=2, scheduler="tcp://here:1")
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def forced(textbook: Network) -> Network:
 @pytest.fixture(scope="module")
 def holed(forced: Network) -> FluxTable:
     """A table some of whose labels have no answer."""
-    return sample(forced, DOMAIN, 60, seed=3)
+    return tabulate_fluxes(forced, DOMAIN, 60, seed=3)
 
 
 def test_label_without_an_answer_keeps_its_status(holed: FluxTable) -> None:
@@ -188,7 +188,7 @@ def test_table_without_holes_is_its_own_answered_part(table: FluxTable) -> None:
 
 def test_sampling_without_one_answer_says_why(forced: Network) -> None:
     with pytest.raises(InfeasibleError, match="PFK must run; set those bounds to include 0"):
-        sample(forced, Domain({"EX_glc__D_e": (0.0, 0.1), "EX_o2_e": (0.0, 0.1)}), 8)
+        tabulate_fluxes(forced, Domain({"EX_glc__D_e": (0.0, 0.1), "EX_o2_e": (0.0, 0.1)}), 8)
 
 
 @pytest.fixture(params=[".nc", ".parquet"])
@@ -218,7 +218,7 @@ def test_negative_zero_comes_back(textbook: Network, table: FluxTable, path: Pat
 
 @pytest.mark.parametrize("domain", [DOMAIN, Domain({"EX_glc__D_e": (0.0, 10.0)})], ids=["two inputs", "one input"])
 def test_saved_table_comes_back_with_its_domain(textbook: Network, domain: Domain, path: Path) -> None:
-    assert load_table(sample(textbook, domain, 4).save(path), textbook).domain == domain
+    assert load_table(tabulate_fluxes(textbook, domain, 4).save(path), textbook).domain == domain
 
 
 def test_saved_table_leaves_nothing_beside_it(table: FluxTable, path: Path) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SolverError, StudyError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
-from mmopt.dataset.tabulate import sample
-from mmopt.dataset.flux_table import FluxTable
-from mmopt.report.plots import plot_search, save_figure
-from mmopt.training.error_report import certify
-from mmopt.training.architecture_search import Search, Trial, search
+from mmopt.report.plots import plot_architecture_search, save_figure
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.training.architecture_search import ArchitectureSearch, Trial, search_architectures
+from mmopt.training.worst_case_errors import worst_case_errors
 
 QUICK = {"widths": (2, 6), "layers": (1, 2), "iterations": 12}
 
@@ -31,19 +31,19 @@ def atlas(textbook: Network) -> Atlas:
 
 @pytest.fixture(scope="module")
 def table(atlas: Atlas) -> FluxTable:
-    return sample(atlas.network, atlas.domain, 100, answers=atlas)
+    return tabulate_fluxes(atlas.network, atlas.domain, 100, source=atlas)
 
 
 @pytest.fixture(scope="module")
-def found(table: FluxTable, atlas: Atlas) -> Search:
-    return search(table, atlas, trials=6, **QUICK)
+def found(table: FluxTable, atlas: Atlas) -> ArchitectureSearch:
+    return search_architectures(table, atlas, trials=6, **QUICK)
 
 
 @pytest.fixture
-def unjudged(found: Search, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
+def unjudged(found: ArchitectureSearch, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every surrogate gets the certificate of one: what costs and failures do does not depend on it."""
-    certificate = certify(found.made[0].surrogate, atlas, starts=1)
-    monkeypatch.setattr("mmopt.training.architecture_search.certify", lambda *_, **__: certificate)
+    error_report = worst_case_errors(found.made[0].surrogate, atlas, starts=1)
+    monkeypatch.setattr("mmopt.training.architecture_search.certify", lambda *_, **__: error_report)
 
 
 def width(surrogate: Surrogate) -> float:
@@ -51,19 +51,19 @@ def width(surrogate: Surrogate) -> float:
     return float(sum(layer.bias.size for layer in surrogate.hidden[:-1]))  # the last one weighs the modes
 
 
-def told(search: Search) -> list[tuple]:
+def told(search_architectures: ArchitectureSearch) -> list[tuple]:
     """All that a search says but seconds, which no seed decides."""
-    return [(trial.hidden, trial.activation, trial.figures, trial.reason) for trial in search.trials]
+    return [(trial.hidden, trial.activation, trial.figures, trial.reason) for trial in search_architectures.trials]
 
 
-def tried(*figures: tuple[float, int], cost: list[float] | None = None, failed: int = 0) -> Search:
+def tried(*figures: tuple[float, int], cost: list[float] | None = None, failed: int = 0) -> ArchitectureSearch:
     """Made-up trials of given worst errors and sizes, and some that failed."""
     costs = cost or [None] * len(figures)
     made = [
         Trial(2, (number,), "tanh", worst=worst, size=size, cost=each)
         for number, ((worst, size), each) in enumerate(zip(figures, costs, strict=True), start=1)
     ]
-    return Search((*made, *[Trial(2, (99,), "tanh", reason="no luck")] * failed))
+    return ArchitectureSearch((*made, *[Trial(2, (99,), "tanh", reason="no luck")] * failed))
 
 
 def points(figure) -> list[list[tuple[float, float]]]:
@@ -74,40 +74,40 @@ def points(figure) -> list[list[tuple[float, float]]]:
 # the walk
 
 
-def test_as_many_different_surrogates_are_tried_as_were_asked_for(found: Search) -> None:
+def test_as_many_different_surrogates_are_tried_as_were_asked_for(found: ArchitectureSearch) -> None:
     assert len({(trial.hidden, trial.activation) for trial in found.trials}) == len(found.trials) == 6
 
 
-def test_sizes_keep_to_their_ranges(found: Search) -> None:
+def test_sizes_keep_to_their_ranges(found: ArchitectureSearch) -> None:
     assert all(2 <= width <= 6 for trial in found.trials for width in trial.hidden)
     assert {len(trial.hidden) for trial in found.trials} <= {1, 2}
 
 
-def test_a_seed_gives_the_same_trials_again(found: Search, table: FluxTable, atlas: Atlas) -> None:
-    assert told(search(table, atlas, trials=6, **QUICK)) == told(found)
+def test_a_seed_gives_the_same_trials_again(found: ArchitectureSearch, table: FluxTable, atlas: Atlas) -> None:
+    assert told(search_architectures(table, atlas, trials=6, **QUICK)) == told(found)
 
 
 @pytest.mark.usefixtures("unjudged")
-def test_another_seed_gives_other_trials(found: Search, table: FluxTable, atlas: Atlas) -> None:
-    assert told(search(table, atlas, trials=2, seed=1, **QUICK)) != told(found)[:2]
+def test_another_seed_gives_other_trials(found: ArchitectureSearch, table: FluxTable, atlas: Atlas) -> None:
+    assert told(search_architectures(table, atlas, trials=2, seed=1, **QUICK)) != told(found)[:2]
 
 
 @pytest.mark.usefixtures("unjudged")
 def test_a_space_of_three_is_tried_out_once_each(table: FluxTable, atlas: Atlas) -> None:
-    small = search(table, atlas, trials=50, widths=(3, 3), layers=(1, 1), iterations=5)
+    small = search_architectures(table, atlas, trials=50, widths=(3, 3), layers=(1, 1), iterations=5)
     assert sorted(trial.activation for trial in small.trials) == ["sigmoid", "softplus", "tanh"]
 
 
-def test_worst_is_the_largest_of_growth_and_the_main_exchanges(found: Search, atlas: Atlas) -> None:
+def test_worst_is_the_largest_of_growth_and_the_main_exchanges(found: ArchitectureSearch, atlas: Atlas) -> None:
     trial = found.trials[0]
-    certificate = certify(trial.surrogate, atlas)
-    main = [name for name, told in certificate.readings.items() if name != "shortfall" and told["range"] > 0.5]
+    error_report = worst_case_errors(trial.surrogate, atlas)
+    main = [name for name, told in error_report.readings.items() if name != "shortfall" and told["range"] > 0.5]
     assert "EX_o2_e" in main
-    assert "shortfall" in certificate.readings
-    assert trial.worst == max(certificate.relative(name) for name in {"growth", *main})
+    assert "shortfall" in error_report.readings
+    assert trial.worst == max(error_report.relative(name) for name in {"growth", *main})
 
 
-def test_size_counts_what_is_embedded(found: Search) -> None:
+def test_size_counts_what_is_embedded(found: ArchitectureSearch) -> None:
     trial = found.trials[0]
     layers = trial.surrogate.layers(["growth", "EX_glc__D_e", "EX_o2_e"])
     assert trial.size == sum(layer.weights.size + layer.bias.size for layer in layers)
@@ -116,14 +116,14 @@ def test_size_counts_what_is_embedded(found: Search) -> None:
 @pytest.mark.usefixtures("unjudged")
 def test_progress_is_told_after_every_trial(table: FluxTable, atlas: Atlas) -> None:
     seen: list[tuple[int, int]] = []
-    search(table, atlas, trials=2, progress=lambda *each: seen.append(each), **QUICK)
+    search_architectures(table, atlas, trials=2, progress=lambda *each: seen.append(each), **QUICK)
     assert seen == [(1, 2), (2, 2)]
 
 
 @pytest.mark.usefixtures("unjudged")
 def test_a_search_says_nothing_and_leaves_the_loudness_as_it_was(table: FluxTable, atlas: Atlas, capfd) -> None:
     before = logging.getLogger("optuna").level
-    search(table, atlas, trials=1, **QUICK)
+    search_architectures(table, atlas, trials=1, **QUICK)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("optuna").level == before
 
@@ -133,7 +133,7 @@ def test_a_search_says_nothing_and_leaves_the_loudness_as_it_was(table: FluxTabl
 
 @pytest.mark.usefixtures("unjudged")
 def test_a_cost_is_told_beside_size_and_worst_error(table: FluxTable, atlas: Atlas) -> None:
-    priced = search(table, atlas, trials=3, cost=width, **QUICK)
+    priced = search_architectures(table, atlas, trials=3, cost=width, **QUICK)
     assert [trial.cost for trial in priced.trials] == [sum(trial.hidden) for trial in priced.trials]
     assert "cost" in priced.table()
 
@@ -146,7 +146,7 @@ def test_a_failed_trial_is_kept_with_its_reason(table: FluxTable, atlas: Atlas, 
             raise error
         return 1.0
 
-    mixed = search(table, atlas, trials=6, cost=cost, **QUICK)
+    mixed = search_architectures(table, atlas, trials=6, cost=cost, **QUICK)
     assert {trial.reason for trial in mixed.trials if len(trial.hidden) == 2} == {"too wide"}
     assert {trial.reason for trial in mixed.trials if len(trial.hidden) == 1} == {None}
 
@@ -154,19 +154,19 @@ def test_a_failed_trial_is_kept_with_its_reason(table: FluxTable, atlas: Atlas, 
 @pytest.mark.usefixtures("unjudged")
 def test_a_cost_that_is_no_number_fails_its_trial(table: FluxTable, atlas: Atlas) -> None:
     with pytest.raises(SurrogateError, match="all 1 trials failed: its cost is nan; let cost give a finite number"):
-        search(table, atlas, trials=1, cost=lambda _: math.nan, **QUICK)
+        search_architectures(table, atlas, trials=1, cost=lambda _: math.nan, **QUICK)
 
 
 def test_a_search_of_which_nothing_comes_is_an_error_with_every_reason(atlas: Atlas) -> None:
-    few = sample(atlas.network, atlas.domain, 20, answers=atlas)
+    few = tabulate_fluxes(atlas.network, atlas.domain, 20, source=atlas)
     with pytest.raises(SurrogateError, match="all 2 trials failed: 20 labels are too few to train on"):
-        search(few, atlas, trials=2, **QUICK)
+        search_architectures(few, atlas, trials=2, **QUICK)
 
 
 @pytest.mark.usefixtures("unjudged")
 def test_an_error_of_the_callers_own_is_not_hidden(table: FluxTable, atlas: Atlas) -> None:
     with pytest.raises(ZeroDivisionError):
-        search(table, atlas, trials=1, cost=lambda _: 1.0 / 0.0, **QUICK)
+        search_architectures(table, atlas, trials=1, cost=lambda _: 1.0 / 0.0, **QUICK)
 
 
 @pytest.mark.parametrize(
@@ -181,17 +181,17 @@ def test_an_error_of_the_callers_own_is_not_hidden(table: FluxTable, atlas: Atla
 )
 def test_what_cannot_be_searched_is_refused(table: FluxTable, atlas: Atlas, wrong: dict, message: str) -> None:
     with pytest.raises(SurrogateError, match=message):
-        search(table, atlas, **wrong)
+        search_architectures(table, atlas, **wrong)
 
 
 def test_an_atlas_of_another_domain_is_refused_before_training(table: FluxTable, textbook_atlas: Atlas) -> None:
     with pytest.raises(SurrogateError, match="the atlas has another network or domain than the labels"):
-        search(table, textbook_atlas)
+        search_architectures(table, textbook_atlas)
 
 
 def test_an_unexplored_atlas_is_refused_before_training(table: FluxTable) -> None:
     with pytest.raises(SurrogateError, match=r"the 0 regions known fill 0.000% of the domain; call atlas.explore\(\)"):
-        search(table, Atlas(table.network, table.domain))
+        search_architectures(table, Atlas(table.network, table.domain))
 
 
 def test_missing_optuna_is_said_with_its_cure(table: FluxTable, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,24 +199,24 @@ def test_missing_optuna_is_said_with_its_cure(table: FluxTable, atlas: Atlas, mo
     with pytest.raises(
         SurrogateError, match=r'needs the package optuna, which is missing: pip install "mmopt\[search\]"'
     ):
-        search(table, atlas)
+        search_architectures(table, atlas)
 
 
 def test_importing_search_does_not_load_optuna() -> None:
-    code = "import sys; from mmopt import search, plot_search; sys.exit('optuna' in sys.modules)"
+    code = "import sys; from mmopt import search, plot_architecture_search; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # the choice
 
 
-def test_nothing_beats_a_trial_of_the_front(found: Search) -> None:
+def test_nothing_beats_a_trial_of_the_front(found: ArchitectureSearch) -> None:
     for trial in found.front():
         better = [each for each in found.made if each.worst <= trial.worst and each.size <= trial.size]
         assert {each.figures for each in better} == {trial.figures}
 
 
-def test_whatever_is_not_on_the_front_is_beaten_by_it(found: Search) -> None:
+def test_whatever_is_not_on_the_front_is_beaten_by_it(found: ArchitectureSearch) -> None:
     front = found.front()
     assert all(any(best.beats(trial) for best in front) for trial in found.made if trial not in front)
 
@@ -274,43 +274,43 @@ def test_the_table_has_a_line_for_each_trial_and_marks_the_front() -> None:
 # the picture
 
 
-def test_the_picture_has_a_point_for_each_trial(found: Search) -> None:
-    drawn = points(plot_search(found))
+def test_the_picture_has_a_point_for_each_trial(found: ArchitectureSearch) -> None:
+    drawn = points(plot_architecture_search(found))
     assert len(drawn) == 1
     assert sorted(drawn[0]) == sorted((trial.size, 100.0 * trial.worst) for trial in found.trials)
 
 
 def test_costs_have_a_panel_of_their_own() -> None:
-    drawn = points(plot_search(tried((0.1, 100), (0.2, 200), cost=[2.0, 1.0])))
+    drawn = points(plot_architecture_search(tried((0.1, 100), (0.2, 200), cost=[2.0, 1.0])))
     assert [sorted(panel) for panel in drawn] == [[(100, 10.0), (200, 20.0)], [(1.0, 20.0), (2.0, 10.0)]]
 
 
 def test_the_line_runs_along_the_best_of_each_size() -> None:
-    axes = plot_search(tried((0.4, 100), (0.45, 150), (0.1, 200))).axes[0]
+    axes = plot_architecture_search(tried((0.4, 100), (0.45, 150), (0.1, 200))).axes[0]
     line = next(line for line in axes.lines if line.get_drawstyle() == "steps-post")
     assert [tuple(place) for place in line.get_xydata()[1:-1]] == [(100, 40.0), (200, 10.0)]
 
 
 def test_the_best_are_named_by_their_layers() -> None:
-    axes = plot_search(tried((0.4, 100), (0.45, 150), (0.1, 1000))).axes[0]
+    axes = plot_architecture_search(tried((0.4, 100), (0.45, 150), (0.1, 1000))).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2-1", "2-3"]
 
 
 def test_names_that_would_lie_on_each_other_are_thinned_out() -> None:
-    texts = plot_search(tried((0.4, 1000), (0.399, 1001), (0.01, 90_000))).axes[0].texts
+    texts = plot_architecture_search(tried((0.4, 1000), (0.399, 1001), (0.01, 90_000))).axes[0].texts
     assert [text.get_visible() for text in texts] == [True, False, True]
 
 
 def test_failures_are_counted_on_the_picture() -> None:
-    assert plot_search(tried((0.1, 100), failed=3)).axes[0].get_title("right") == "3 failed"
+    assert plot_architecture_search(tried((0.1, 100), failed=3)).axes[0].get_title("right") == "3 failed"
 
 
 def test_costs_below_zero_are_drawn_too(tmp_path: Path) -> None:
-    figure = plot_search(tried((0.1, 100), (0.2, 200), cost=[-2.0, 1.0]))
+    figure = plot_architecture_search(tried((0.1, 100), (0.2, 200), cost=[-2.0, 1.0]))
     assert figure.axes[1].get_xscale() == "linear"
     assert save_figure(figure, tmp_path / "costs.png").exists()
 
 
 def test_a_search_without_a_trial_draws_nothing() -> None:
     with pytest.raises(StudyError, match="there is no trial to draw"):
-        plot_search(tried(failed=1))
+        plot_architecture_search(tried(failed=1))

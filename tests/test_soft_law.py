@@ -8,7 +8,7 @@ import pytest
 from mmopt.errors import DomainError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
-from mmopt.fba.fluxes import Labels
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.network.network import Network
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
@@ -174,7 +174,7 @@ def test_no_reading_errs_by_more_than_its_bound(told: Told, readings: list[str],
 
 
 def test_fluxes_of_the_program_are_within_the_bound(
-    textbook_atlas: Atlas, points: np.ndarray, textbook_labels: Labels
+    textbook_atlas: Atlas, points: np.ndarray, textbook_labels: FluxBatch
 ) -> None:
     law, network = soft_law(textbook_atlas), textbook_atlas.network
     worst = np.abs(law.predict(points) - textbook_labels.net).max(axis=0)
@@ -372,7 +372,7 @@ def test_law_can_read_growth_from_planes(textbook_atlas: Atlas) -> None:
 
 def test_cell_reads_growth_from_planes(textbook_atlas: Atlas) -> None:
     law, point = soft_law(textbook_atlas, error=0.02, growth="planes"), [8.0, 12.0, 1.0]
-    read = law.answers([ACETATE, "growth"])(dict(zip(law.inputs, point, strict=True)))
+    read = law.rate_function([ACETATE, "growth"])(dict(zip(law.inputs, point, strict=True)))
     assert list(read.values()) == pytest.approx(law.predict(point, [ACETATE, "growth"]), abs=1.0e-12)
 
 
@@ -412,27 +412,27 @@ def test_law_is_a_metabolism(small: SoftLaw) -> None:
 
 def test_cell_of_a_law_reads_what_it_predicts(small: SoftLaw) -> None:
     names = ["EX_co2_e", "shortfall", "growth"]
-    read = small.answers(names)({GLUCOSE: 4.0, OXYGEN: 1.0})
+    read = small.rate_function(names)({GLUCOSE: 4.0, OXYGEN: 1.0})
     assert list(read.values()) == pytest.approx(small.predict([4.0], names), abs=1.0e-12)
 
 
 @pytest.mark.parametrize("limit", [-1.0e300, -1.0e6, -1.0, 1.0e6, 1.0e300, np.inf])
 def test_cell_of_a_law_stays_finite_far_outside(small: SoftLaw, limit: float) -> None:
-    assert np.all(np.isfinite(list(small.answers(["growth", "EX_co2_e"])({GLUCOSE: limit}).values())))
+    assert np.all(np.isfinite(list(small.rate_function(["growth", "EX_co2_e"])({GLUCOSE: limit}).values())))
 
 
 def test_cell_of_a_law_takes_a_limit_above_the_domain_as_its_edge(small: SoftLaw) -> None:
-    cell = small.answers(["growth"])
+    cell = small.rate_function(["growth"])
     assert cell({GLUCOSE: 500.0}) == cell({GLUCOSE: 12.0})
 
 
 def test_cell_of_a_law_gives_back_what_is_below_nothing(small: SoftLaw) -> None:
-    assert small.answers([GLUCOSE])({GLUCOSE: -0.01})[GLUCOSE] > 0.0
+    assert small.rate_function([GLUCOSE])({GLUCOSE: -0.01})[GLUCOSE] > 0.0
 
 
 def test_uptake_above_the_domain_is_not_trusted(small: SoftLaw) -> None:
     with pytest.raises(DomainError, match=r"uptake limit 13 mmol/gDW/h of EX_glc__D_e is outside"):
-        small.trusts({GLUCOSE: 13.0})
+        small.check_limits({GLUCOSE: 13.0})
 
 
 # --- refusals

@@ -11,22 +11,22 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import DomainError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
-from mmopt.dataset.tabulate import sample
-from mmopt.dataset.flux_table import FluxTable
 from mmopt.network.variants import set_bounds
 from mmopt.reactor.bioreactor import Bioreactor
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
-from mmopt.training.comparison import balance_error, compare
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.training.comparison import balance_error, compare
 from mmopt.training.train import train
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"
@@ -39,13 +39,13 @@ def uniform(domain: Domain, count: int, seed: int) -> np.ndarray:
 
 def sample_at(network: Network, points: np.ndarray) -> np.ndarray:
     """Growth and oxygen exchange by the program."""
-    program = LabelProgram(network, SMALL.inputs)
+    program = FluxProgram(network, SMALL.inputs)
     solved = [program.solve(point) for point in points]
     return np.array([[each.growth, each.net[network.column(OXYGEN)]] for each in solved])
 
 
 @pytest.fixture(scope="module")
-def held_out(plant: LabelProgram, surrogate: Surrogate) -> tuple[np.ndarray, np.ndarray]:
+def held_out(plant: FluxProgram, surrogate: Surrogate) -> tuple[np.ndarray, np.ndarray]:
     """Limits and fluxes at 300 points that no training has seen."""
     points = uniform(surrogate.domain, 300, seed=12345)
     return points, np.array([plant.solve(point).net for point in points])
@@ -53,7 +53,7 @@ def held_out(plant: LabelProgram, surrogate: Surrogate) -> tuple[np.ndarray, np.
 
 @pytest.fixture(scope="module")
 def table(textbook: Network) -> FluxTable:
-    return sample(textbook, SMALL, 300)
+    return tabulate_fluxes(textbook, SMALL, 300)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_one_point_gives_one_row_of_many(surrogate: Surrogate) -> None:
 
 
 def test_cell_of_a_surrogate_reads_what_it_predicts(surrogate: Surrogate) -> None:
-    rates = surrogate.answers(["EX_co2_e", "growth"])({ACETATE: 1.0, OXYGEN: 12.0, GLUCOSE: 8.0})
+    rates = surrogate.rate_function(["EX_co2_e", "growth"])({ACETATE: 1.0, OXYGEN: 12.0, GLUCOSE: 8.0})
     expected = dict(
         zip(["EX_co2_e", "growth"], surrogate.predict([8.0, 12.0, 1.0], ["EX_co2_e", "growth"]), strict=True)
     )
@@ -155,7 +155,7 @@ def test_cell_of_a_surrogate_reads_what_it_predicts(surrogate: Surrogate) -> Non
 
 
 def test_cell_of_a_surrogate_takes_a_limit_below_zero_as_none(surrogate: Surrogate) -> None:
-    cell = surrogate.answers(["growth", GLUCOSE])
+    cell = surrogate.rate_function(["growth", GLUCOSE])
     below = cell({GLUCOSE: -3.0, OXYGEN: 15.0, ACETATE: -1.0})
     assert below == cell({GLUCOSE: 0.0, OXYGEN: 15.0, ACETATE: 0.0})
 
@@ -172,7 +172,7 @@ def test_network_that_was_not_told_what_is_below_zero_does_not_run_away(core_atl
 
 
 def test_cell_of_a_surrogate_takes_a_limit_above_the_domain_as_its_edge(surrogate: Surrogate) -> None:
-    cell = surrogate.answers(["growth"])
+    cell = surrogate.rate_function(["growth"])
     assert cell({GLUCOSE: 500.0, OXYGEN: 15.0, ACETATE: 0.0}) == cell({GLUCOSE: 12.0, OXYGEN: 15.0, ACETATE: 0.0})
 
 
@@ -297,7 +297,7 @@ def test_hidden_layers_that_cannot_be_made_are_refused(table: FluxTable, hidden:
 
 def test_too_few_labels_are_refused(textbook: Network) -> None:
     with pytest.raises(SurrogateError, match="49 labels are too few to train on; sample at least 50"):
-        train(sample(textbook, SMALL, 49))
+        train(tabulate_fluxes(textbook, SMALL, 49))
 
 
 @pytest.mark.parametrize("name", ["fluxes", "inputs"])
@@ -309,7 +309,7 @@ def test_labels_that_are_not_finite_are_refused(table: FluxTable, name: str) -> 
 
 
 def test_table_without_growth_is_refused(textbook: Network) -> None:
-    starving = sample(textbook, Domain({GLUCOSE: (0.0, 0.2)}), 50)
+    starving = tabulate_fluxes(textbook, Domain({GLUCOSE: (0.0, 0.2)}), 50)
     with pytest.raises(SurrogateError, match="there is nothing to learn; widen the domain"):
         train(starving)
 
@@ -330,7 +330,7 @@ def test_using_a_saved_surrogate_never_loads_tensorflow() -> None:
 
 def test_another_maintenance_demand_is_that_of_the_exact_answer(textbook: Network) -> None:
     half = set_bounds(textbook, {"ATPM": (textbook.maintenance_demand / 2.0, 1000.0)})
-    table = sample(textbook, SMALL, 400)
+    table = tabulate_fluxes(textbook, SMALL, 400)
     scaled = train(table, hidden=(8, 8), iterations=60).with_maintenance(textbook.maintenance_demand / 2.0)
     points = uniform(scaled.domain, 100, seed=2)
     exact = sample_at(half, points)
@@ -367,6 +367,6 @@ def test_surrogate_that_does_not_scale_is_refused(trained: Surrogate) -> None:
 
 
 def test_domain_with_the_maintenance_demand_is_referred_to_scaling(textbook: Network) -> None:
-    table = sample(textbook, Domain({GLUCOSE: (0.0, 10.0), "ATPM": (1.0, 10.0)}), 60)
+    table = tabulate_fluxes(textbook, Domain({GLUCOSE: (0.0, 10.0), "ATPM": (1.0, 10.0)}), 60)
     with pytest.raises(SurrogateError, match="needs no input of its own, since answers scale with it"):
         train(table)

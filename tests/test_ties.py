@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.fba.atlas import Atlas
 from mmopt.network.network import Network
-from mmopt.dataset.tabulate import sample
-from mmopt.dataset.flux_table import FluxTable
-from mmopt.training.modes import shares
 from mmopt.training.alternate_optima import MINOR, tie
+from mmopt.training.modes import shares
 
 
 @pytest.fixture(scope="module")
 def labels(ijo1366_atlas: Atlas) -> FluxTable:
-    return sample(ijo1366_atlas.network, ijo1366_atlas.domain, 500, answers=ijo1366_atlas)
+    return tabulate_fluxes(ijo1366_atlas.network, ijo1366_atlas.domain, 500, source=ijo1366_atlas)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_ties_move_no_flux_by_more_than_a_trace(labels: FluxTable, tied: tuple[n
 
 
 def test_network_without_traces_is_left_as_it_is(textbook: Network, textbook_atlas: Atlas) -> None:
-    table = sample(textbook, textbook_atlas.domain, 200, answers=textbook_atlas)
+    table = tabulate_fluxes(textbook, textbook_atlas.domain, 200, source=textbook_atlas)
     fluxes, names = tie(textbook, table.fluxes, shares(textbook, table.domain, table.fluxes)[1])
     assert names == ()
     assert np.array_equal(fluxes, table.fluxes)

@@ -13,9 +13,9 @@ from cobra.io import read_sbml_model
 
 from mmopt.errors import DomainError, NetworkError
 from mmopt.fba.deletions import essential, single_deletions
-from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram, pfba
+from mmopt.fba.flux_program import FluxProgram, pfba
 from mmopt.network.gene_rules import reactions_lost
+from mmopt.network.network import Network
 from mmopt.network.variants import knock_out, set_bounds, set_medium, set_objective
 
 GLUCOSE = {"EX_glc__D_e": 10.0}
@@ -71,13 +71,13 @@ def test_growth_of_the_knock_out_is_that_of_the_deletion(
 
 def test_genes_with_the_same_reactions_share_a_solve(textbook: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[tuple[str, ...]] = []
-    solve = LabelProgram.solve
+    solve = FluxProgram.solve
 
-    def counted(program: LabelProgram, *given: object, **options: tuple[str, ...]) -> object:
+    def counted(program: FluxProgram, *given: object, **options: tuple[str, ...]) -> object:
         closed.append(options.get("closed", ()))
         return solve(program, *given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(LabelProgram, "solve", counted)
+    monkeypatch.setattr(FluxProgram, "solve", counted)
     single_deletions(textbook, GLUCOSE)
     assert len(closed) == len(set(closed)) < len(textbook.genes) / 2
 

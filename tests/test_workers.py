@@ -1,4 +1,4 @@
-"""Labels are the same to the last bit whoever solves them, however often that was interrupted, and whoever was killed."""
+"""FluxBatch are the same to the last bit whoever solves them, however often that was interrupted, and whoever was killed."""
 
 import multiprocessing
 import os
@@ -16,17 +16,17 @@ import numpy as np
 import psutil
 import pytest
 
-from mmopt.errors import SolverError, StudyError
-from mmopt.parallel import cluster as clusters
-from mmopt.fba.atlas import Atlas
-from mmopt.parallel.pool import Answers
-from mmopt.fba.domain import Domain
-from mmopt.fba.fluxes import Labels
-from mmopt.dataset.journal import Journal
-from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
-from mmopt.dataset.tabulate import CHUNK, sample
 from mmopt.dataset.flux_table import FluxTable, checksum, load_table
+from mmopt.dataset.journal import Journal
+from mmopt.dataset.payload import FluxSource
+from mmopt.dataset.tabulate import CHUNK, tabulate_fluxes
+from mmopt.errors import SolverError, StudyError
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
+from mmopt.fba.flux_program import FluxProgram
+from mmopt.fba.fluxes import FluxBatch
+from mmopt.network.network import Network
+from mmopt.parallel import cluster as clusters
 
 DOMAIN = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 LABELS = 4 * CHUNK + 7
@@ -53,11 +53,11 @@ if __name__ == "__main__":
 class Busy:
     """Answers that need a while, and that kill who asks for one point."""
 
-    def __init__(self, program: LabelProgram, seconds: float = 0.0, deadly: float = np.inf) -> None:
+    def __init__(self, program: FluxProgram, seconds: float = 0.0, deadly: float = np.inf) -> None:
         self.program, self.seconds, self.deadly = program, seconds, deadly
         self.network, self.inputs, self.digest = program.network, program.inputs, program.digest
 
-    def batch(self, points: np.ndarray) -> Labels:
+    def batch(self, points: np.ndarray) -> FluxBatch:
         time.sleep(self.seconds)
         if np.any(points == self.deadly):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -67,19 +67,19 @@ class Busy:
 class Failing(Busy):
     """Answers with a mistake in them."""
 
-    def batch(self, points: np.ndarray) -> Labels:
+    def batch(self, points: np.ndarray) -> FluxBatch:
         raise StudyError("this cannot be answered")
 
 
 @pytest.fixture(scope="module")
-def program(textbook: Network) -> LabelProgram:
-    return LabelProgram(textbook, DOMAIN.inputs)
+def program(textbook: Network) -> FluxProgram:
+    return FluxProgram(textbook, DOMAIN.inputs)
 
 
 @pytest.fixture(scope="module")
 def alone(textbook: Network) -> FluxTable:
     """The table as this process makes it, at one go."""
-    return sample(textbook, DOMAIN, LABELS, seed=3)
+    return tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3)
 
 
 def told_at(labels: int, act: Callable[[], object]) -> Callable[[int, int], None]:
@@ -106,42 +106,42 @@ def same(one: FluxTable, other: FluxTable) -> bool:
 
 
 def test_two_workers_make_the_same_table(textbook: Network, alone: FluxTable) -> None:
-    assert same(sample(textbook, DOMAIN, LABELS, seed=3, workers=2), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, workers=2), alone)
 
 
 def test_two_workers_with_an_atlas_make_the_table_of_one(textbook: Network) -> None:
     atlas = Atlas(textbook, DOMAIN)
-    atlas.learn(np.array([[10.0, 15.0, 0.0], [5.0, 2.0, 1.0]]))
-    one = sample(textbook, DOMAIN, LABELS, seed=3, answers=atlas)
-    assert same(sample(textbook, DOMAIN, LABELS, seed=3, answers=atlas, workers=2), one)
+    atlas.extend(np.array([[10.0, 15.0, 0.0], [5.0, 2.0, 1.0]]))
+    one = tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=atlas)
+    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=atlas, workers=2), one)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_resumed_table_is_the_uninterrupted(textbook: Network, alone: FluxTable, tmp_path: Path, workers: int) -> None:
     journal = tmp_path / "labels.journal"
     with pytest.raises(KeyboardInterrupt):
-        sample(
+        tabulate_fluxes(
             textbook, DOMAIN, LABELS, seed=3, workers=workers, journal=journal, progress=told_at(2 * CHUNK, interrupt)
         )
-    assert same(sample(textbook, DOMAIN, LABELS, seed=3, workers=workers, journal=journal), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, workers=workers, journal=journal), alone)
 
 
-def test_resuming_solves_only_what_is_missing(textbook: Network, program: LabelProgram, tmp_path: Path) -> None:
+def test_resuming_solves_only_what_is_missing(textbook: Network, program: FluxProgram, tmp_path: Path) -> None:
     journal, told = tmp_path / "labels.journal", []
     with pytest.raises(KeyboardInterrupt):
-        sample(textbook, DOMAIN, LABELS, journal=journal, progress=told_at(2 * CHUNK, interrupt))
-    sample(textbook, DOMAIN, LABELS, journal=journal, progress=lambda done, _: told.append(done))
+        tabulate_fluxes(textbook, DOMAIN, LABELS, journal=journal, progress=told_at(2 * CHUNK, interrupt))
+    tabulate_fluxes(textbook, DOMAIN, LABELS, journal=journal, progress=lambda done, _: told.append(done))
     assert told == [2 * CHUNK, 3 * CHUNK, 4 * CHUNK, LABELS]
 
 
 def test_damaged_chunk_is_solved_again(textbook: Network, alone: FluxTable, tmp_path: Path) -> None:
     journal = tmp_path / "labels.journal"
-    sample(textbook, DOMAIN, LABELS, seed=3, journal=journal)
+    tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=journal)
     base = sqlite3.connect(journal)
     with base:
         base.execute("UPDATE chunks SET rates = zeroblob(length(rates)) WHERE number = 1")
     base.close()
-    assert same(sample(textbook, DOMAIN, LABELS, seed=3, journal=journal), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=journal), alone)
 
 
 @pytest.mark.parametrize(
@@ -162,35 +162,37 @@ def test_journal_of_another_sampling_is_refused(
     textbook: Network, tmp_path: Path, domain: Domain, n: int, seed: int, said: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        sample(textbook, DOMAIN, LABELS, seed=3, journal=tmp_path / "j", progress=told_at(CHUNK, interrupt))
+        tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=tmp_path / "j", progress=told_at(CHUNK, interrupt))
     with pytest.raises(StudyError, match=said):
-        sample(textbook, domain, n, seed, journal=tmp_path / "j")
+        tabulate_fluxes(textbook, domain, n, seed, journal=tmp_path / "j")
 
 
-def test_killed_worker_costs_nothing_but_time(textbook: Network, alone: FluxTable, program: LabelProgram) -> None:
-    answers = Busy(program, seconds=0.2)
-    made = sample(textbook, DOMAIN, LABELS, seed=3, answers=answers, workers=2, progress=told_at(CHUNK, kill_a_worker))
+def test_killed_worker_costs_nothing_but_time(textbook: Network, alone: FluxTable, program: FluxProgram) -> None:
+    source = Busy(program, seconds=0.2)
+    made = tabulate_fluxes(
+        textbook, DOMAIN, LABELS, seed=3, source=source, workers=2, progress=told_at(CHUNK, kill_a_worker)
+    )
     assert same(made, alone)
 
 
-def test_chunk_that_kills_its_workers_is_named(textbook: Network, alone: FluxTable, program: LabelProgram) -> None:
-    answers = Busy(program, deadly=alone.inputs[2 * CHUNK + 1, 0])
+def test_chunk_that_kills_its_workers_is_named(textbook: Network, alone: FluxTable, program: FluxProgram) -> None:
+    source = Busy(program, deadly=alone.inputs[2 * CHUNK + 1, 0])
     with pytest.raises(SolverError, match=r"3 workers died over chunk 2 of the labels \(250 labels\)"):
-        sample(textbook, DOMAIN, LABELS, seed=3, answers=answers, workers=2)
+        tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=source, workers=2)
 
 
-def test_error_in_a_worker_comes_as_it_is(textbook: Network, program: LabelProgram) -> None:
+def test_error_in_a_worker_comes_as_it_is(textbook: Network, program: FluxProgram) -> None:
     with pytest.raises(StudyError, match="this cannot be answered"):
-        sample(textbook, DOMAIN, LABELS, answers=Failing(program), workers=2)
+        tabulate_fluxes(textbook, DOMAIN, LABELS, source=Failing(program), workers=2)
 
 
-def test_interrupted_sampling_leaves_no_worker(textbook: Network, program: LabelProgram) -> None:
+def test_interrupted_sampling_leaves_no_worker(textbook: Network, program: FluxProgram) -> None:
     with pytest.raises(KeyboardInterrupt):
-        sample(
+        tabulate_fluxes(
             textbook,
             DOMAIN,
             LABELS,
-            answers=Busy(program, seconds=0.5),
+            source=Busy(program, seconds=0.5),
             workers=2,
             progress=told_at(CHUNK, interrupt),
         )
@@ -319,7 +321,7 @@ def test_full_disk_ends_cleanly_with_the_journal_intact(
     assert re.search(r"StudyError: journal labels.journal cannot be .*; make room and run the same again", said)
     assert integrity(scripted.journal) == "ok"
     told: list[int] = []
-    made = sample(
+    made = tabulate_fluxes(
         textbook, DOMAIN, LABELS, seed=3, journal=scripted.journal, progress=lambda done, _: told.append(done)
     )
     assert told[0] >= CHUNK
@@ -358,18 +360,20 @@ def cluster() -> Iterator[object]:
 
 def test_dask_makes_the_same_table(textbook: Network, alone: FluxTable, cluster: object) -> None:
     address = cluster.scheduler_address  # type: ignore[attr-defined]
-    assert same(sample(textbook, DOMAIN, LABELS, seed=3, scheduler=address), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, scheduler=address), alone)
 
 
 def test_killed_dask_worker_costs_nothing_but_time(
-    textbook: Network, alone: FluxTable, program: LabelProgram, cluster: object
+    textbook: Network, alone: FluxTable, program: FluxProgram, cluster: object
 ) -> None:
     def kill() -> None:
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
     address = cluster.scheduler_address  # type: ignore[attr-defined]
-    answers = Busy(program, seconds=0.2)
-    made = sample(textbook, DOMAIN, LABELS, seed=3, answers=answers, scheduler=address, progress=told_at(CHUNK, kill))
+    source = Busy(program, seconds=0.2)
+    made = tabulate_fluxes(
+        textbook, DOMAIN, LABELS, seed=3, source=source, scheduler=address, progress=told_at(CHUNK, kill)
+    )
     assert same(made, alone)
 
 
@@ -379,7 +383,7 @@ def test_scheduler_that_does_not_answer_is_refused(
 ) -> None:
     monkeypatch.setattr(clusters, "_PATIENCE", 0.5)
     with pytest.raises(StudyError, match=f"no Dask scheduler answers at {scheduler} .*; start one with"):
-        sample(textbook, DOMAIN, 8, scheduler=scheduler)
+        tabulate_fluxes(textbook, DOMAIN, 8, scheduler=scheduler)
 
 
 def test_scheduler_without_workers_is_refused(textbook: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +394,7 @@ def test_scheduler_without_workers_is_refused(textbook: Network, monkeypatch: py
         LocalCluster(n_workers=0, processes=True, dashboard_address=":0", silence_logs=50) as empty,
         pytest.raises(StudyError, match=r"has no workers; start some with `dask worker tcp://"),
     ):
-        sample(textbook, DOMAIN, 8, scheduler=empty.scheduler_address)
+        tabulate_fluxes(textbook, DOMAIN, 8, scheduler=empty.scheduler_address)
 
 
 def test_dask_worker_with_other_versions_is_refused(
@@ -400,7 +404,7 @@ def test_dask_worker_with_other_versions_is_refused(
     with pytest.raises(
         StudyError, match=r"cannot work with us: it has mmopt .*, here is mmopt 0.0.1, .*; install the same"
     ):
-        sample(textbook, DOMAIN, 8, scheduler=cluster.scheduler_address)  # type: ignore[attr-defined]
+        tabulate_fluxes(textbook, DOMAIN, 8, scheduler=cluster.scheduler_address)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("package", "home"), [("distributed", "cluster.py"), ("pyarrow", "parquet.py")])
@@ -411,12 +415,12 @@ def test_only_one_file_imports(package: str, home: str) -> None:
     }
 
 
-def test_answers_have_what_a_crew_asks_for(program: LabelProgram) -> None:
-    asked: Answers = program
+def test_answers_have_what_a_crew_asks_for(program: FluxProgram) -> None:
+    asked: FluxSource = program
     assert asked.inputs == DOMAIN.inputs
 
 
 def test_journal_is_free_after_sampling(textbook: Network, tmp_path: Path) -> None:
-    sample(textbook, DOMAIN, 8, journal=tmp_path / "j")
+    tabulate_fluxes(textbook, DOMAIN, 8, journal=tmp_path / "j")
     with pytest.raises(StudyError, match="begun for other labels"):  # and not: is being written
         Journal(tmp_path / "j", {})

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from mmopt import LabelProgram, Quantity, Trajectory, read_network, simulate
+from mmopt import FluxProgram, Trajectory, read_network, simulate
+from mmopt.reactor import Quantity
 from mmopt.reactor.kinetics import monod
 from mmopt.reactor.system import Cell, Values
 
@@ -48,7 +49,7 @@ class Batch:
         return {"biomass": rates["growth"] * states["biomass"], "glucose": rates[GLUCOSE] * states["biomass"]}
 
 
-def until_first_shortfall(program: LabelProgram) -> Trajectory:
+def until_first_shortfall(program: FluxProgram) -> Trajectory:
     """Simulate by the textbook's rule: end where maintenance can no longer be paid in full."""
     return simulate(
         Batch(),
@@ -61,14 +62,14 @@ def until_first_shortfall(program: LabelProgram) -> Trajectory:
     )
 
 
-def through_starvation(program: LabelProgram) -> Trajectory:
+def through_starvation(program: FluxProgram) -> Trajectory:
     """Simulate by the label program's own rule: maintenance is missed in part, and the culture goes on."""
     return simulate(Batch(), INITIAL, {}, 8.0, program, tolerance=_TOLERANCE)
 
 
 def main() -> None:
     """Simulate by both rules, print them side by side, and hold the first against the published end."""
-    program = LabelProgram(read_network("textbook"), [GLUCOSE])
+    program = FluxProgram(read_network("textbook"), [GLUCOSE])
     ended, whole = until_first_shortfall(program), through_starvation(program)
     print(f"{'':24}{'time [h]':>12}{'biomass [g/L]':>16}{'glucose [mmol/L]':>18}{'shortfall':>12}")
     for title, run in (("textbook rule ends at", ended), ("label program goes on to", whole)):

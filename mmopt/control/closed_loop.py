@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mmopt.control.estimator import Estimator
 from mmopt.control.controller import Controller, Move
-from mmopt.problem.problem import limits_broken
+from mmopt.control.estimator import Estimator
 from mmopt.errors import StudyError
+from mmopt.problem.problem import violated_limits
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism, System
@@ -149,8 +149,8 @@ def run_closed_loop(
         "fallbacks": sum(bool(step["fallback"]) for step in steps),
         "median_seconds": float(np.median(seconds)),
         "worst_seconds": float(np.max(seconds)),
-        "broken": limits_broken(loop, controller.problem.limits),
-        "reached": controller.problem.reached(loop),
+        "broken": violated_limits(loop, controller.problem.limits),
+        "reached": controller.problem.objective_value(loop),
     }
     return Trajectory(data, Status.CLOSED_LOOP, stats)
 

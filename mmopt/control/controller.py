@@ -12,17 +12,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.transcription.compiled import Compiled
-from mmopt.transcription.plan import profile_of
-from mmopt.problem.problem import Problem
-from mmopt.transcription.program import read_controls, read_states
-from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.errors import MmoptError, StudyError
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory, trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.plan import profile_of
+from mmopt.transcription.program import read_controls, read_states
 
 PRICE: Final = 100.0
 """Price of a broken limit; about ten times what breaking the oxygen limit of the E. coli case would gain."""
@@ -100,7 +100,7 @@ class Controller:
             raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.hours:g} h")
         self.problem = problem
         self.interval = interval
-        self._compiled = Compiled(
+        self._compiled = CompiledProblem(
             problem, surrogate, price=price, options={**STEP_OPTIONS, **(options or {})}, bundled=True
         )
         self._plan: Trajectory | None = None
@@ -166,7 +166,7 @@ class Controller:
             self._compiled.start(self._plan, begin=time)
             solves.append(self._compiled.solve(warm=True))
         if not solves or not solves[-1].status.solved:
-            guess, _ = feasible_start(self._compiled.problem, self._compiled.surrogate)
+            guess, _ = feasible_guess(self._compiled.problem, self._compiled.surrogate)
             self._compiled.start(guess)
             solves.append(self._compiled.solve())
 
@@ -174,7 +174,7 @@ class Controller:
         problem, program = self._compiled.problem, self._compiled.program
         edges = tuple(problem.horizon.edges(time).tolist())
         self._profiles = {
-            name: profile_of(problem.moves[name].shape, edges, values.tolist())
+            name: profile_of(problem.control_settings[name].shape, edges, values.tolist())
             for name, values in read_controls(program, problem).items()
         }
         points, states = read_states(program, problem)
@@ -187,7 +187,7 @@ class Controller:
     def _next(self, time: float) -> dict[str, float]:
         """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
         if not self._profiles:
-            return {name: float(move.low) for name, move in self.problem.moves.items()}
+            return {name: float(move.low) for name, move in self.problem.control_settings.items()}
         end = min(time + self.interval, self.problem.horizon.hours)
         within = time + (end - time) * (np.arange(200) + 0.5) / 200
         return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}

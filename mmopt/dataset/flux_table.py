@@ -1,4 +1,4 @@
-"""Labels as a table that knows where it comes from, and its two files: netCDF and Parquet.
+"""FluxBatch as a table that knows where it comes from, and its two files: netCDF and Parquet.
 
 A saved table carries the SHA-256 of all it says, names and provenance included. So whatever was damaged on the way is
 found when it is read, whichever file it was in.
@@ -17,15 +17,15 @@ import numpy as np
 import xarray as xr
 
 from mmopt.errors import StudyError, first_line
-from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.fba.domain import Domain
-from mmopt.fba.fluxes import Labels
-from mmopt.network.network import Network
+from mmopt.fba.fluxes import FluxBatch
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.io.files import write_whole
+from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.io.parquet import read_parquet, write_parquet
-from mmopt.results import read_netcdf, write_netcdf, write_whole
+from mmopt.network.network import Network
 from mmopt.status import Status
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 STATUSES: Final = tuple(Status)
 """A status is stored as its place in this row; the table's file says which place means what."""
@@ -41,13 +41,13 @@ _DIMENSIONS: Final = {
 }
 
 _ROWS_PACKED: Final = 256
-"""Labels in one packed piece of a netCDF file. Whole rows pack best, since neighbours along the snake share fluxes; more
+"""FluxBatch in one packed piece of a netCDF file. Whole rows pack best, since neighbours along the snake share fluxes; more
 of them at once gain nothing (42 MB for 20,000 labels of iJO1366, against 55 MB in columns)."""
 
 
 @dataclass(frozen=True, eq=False)
 class FluxTable:
-    """Labels at sampled inputs.
+    """FluxBatch at sampled inputs.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class FluxTable:
         solved = self.solved
         return self if solved.all() else FluxTable(self.data.isel(label=solved), self.network, self.domain)
 
-    def joined(self, points: np.ndarray, labels: Labels) -> "FluxTable":
+    def joined(self, points: np.ndarray, labels: FluxBatch) -> "FluxTable":
         """Put more labels at the end of a table, such as those of an atlas's corners.
 
         Parameters
@@ -99,7 +99,7 @@ class FluxTable:
         points
             Inputs of the labels, shape (labels, inputs).
         labels
-            The answers there, as `LabelProgram.batch` and `Atlas.batch` give them.
+            The answers there, as `FluxProgram.batch` and `Atlas.batch` give them.
         """
         more = tabulate(
             self.network,

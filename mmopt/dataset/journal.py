@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from mmopt.errors import StudyError, first_line
-from mmopt.fba.fluxes import Labels
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.status import Status
 
 _APPLICATION: Final = 0x6D6D6F6A
@@ -39,7 +39,7 @@ _SETTINGS: Final = (
 
 
 class Packed(NamedTuple):
-    """Labels of one chunk as they travel between processes and are kept: float64 to the last bit, without empty columns."""
+    """FluxBatch of one chunk as they travel between processes and are kept: float64 to the last bit, without empty columns."""
 
     status: str
     used: bytes
@@ -52,13 +52,13 @@ class Packed(NamedTuple):
         return len(self.status.split())
 
 
-def pack(labels: Labels) -> Packed:
+def pack(labels: FluxBatch) -> Packed:
     """Pack the labels of one chunk; what is packed and unpacked is the same to the last bit.
 
     Examples
     --------
     >>> from mmopt.dataset.journal import pack, unpack
-    >>> labels = LabelProgram(read_network("textbook"), ["EX_glc__D_e"]).batch(np.array([[1.0], [10.0]]))
+    >>> labels = FluxProgram(read_network("textbook"), ["EX_glc__D_e"]).batch(np.array([[1.0], [10.0]]))
     >>> bool(np.all(unpack(pack(labels), labels.net.shape[1]).net == labels.net))
     True
     """
@@ -72,13 +72,13 @@ def pack(labels: Labels) -> Packed:
     )
 
 
-def unpack(packed: Packed, reactions: int) -> Labels:
-    """Labels of one chunk, over that many reactions."""
+def unpack(packed: Packed, reactions: int) -> FluxBatch:
+    """FluxBatch of one chunk, over that many reactions."""
     used = np.frombuffer(packed.used, dtype="<i4")
     net = np.zeros((packed.labels, reactions))
     net[:, used] = np.frombuffer(zlib.decompress(packed.net)).reshape(packed.labels, len(used))
     growth, shortfall = np.frombuffer(packed.rates).reshape(packed.labels, 2).T.copy()
-    return Labels(net, growth, shortfall, tuple(Status[name] for name in packed.status.split()))
+    return FluxBatch(net, growth, shortfall, tuple(Status[name] for name in packed.status.split()))
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""Labels at many inputs: `sample`.
+"""FluxBatch at many inputs: `sample`.
 
 The points are cut into chunks of one size, and each chunk is solved from the same fixed state. So the table is the same
 to the last bit for any number of workers, and whether or not the work was interrupted.
@@ -13,36 +13,36 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.errors import StudyError
-from mmopt.parallel.cluster import versions
-from mmopt.parallel.pool import Answers
-from mmopt.fba.domain import Domain, design, snake
-from mmopt.dataset.journal import Journal, Packed, unpack
-from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
 from mmopt.dataset.flux_table import STATUSES, FluxTable, tabulate
-from mmopt.fba.unsolved import why_unsolved
+from mmopt.dataset.journal import Journal, Packed, unpack
+from mmopt.dataset.payload import FluxSource
 from mmopt.dataset.workers import solve_chunks
+from mmopt.errors import StudyError
+from mmopt.fba.domain import Domain, design, sweep_order
+from mmopt.fba.flux_program import FluxProgram
+from mmopt.fba.unsolved import why_unsolved
+from mmopt.network.network import Network
+from mmopt.parallel.cluster import versions
 from mmopt.status import Status
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a long work goes on."""
 
 CHUNK: Final = 250
-"""Labels solved in one go: 0.7 s of iJO1366. Solving, keeping and sending them costs the same from 60 to 2,000 (2.6 ms a
+"""FluxBatch solved in one go: 0.7 s of iJO1366. Solving, keeping and sending them costs the same from 60 to 2,000 (2.6 ms a
 label), so this is how much an interruption may lose, and how finely the work is shared."""
 
 _WORTH_A_WORKER: Final = 4
 """Chunks for which a process is worth the one to two seconds in which it starts."""
 
 
-def sample(
+def tabulate_fluxes(
     network: Network,
     domain: Domain,
     n: int,
     seed: int = 0,
     *,
-    answers: Answers | None = None,
+    source: FluxSource | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     journal: str | Path | None = None,
@@ -61,9 +61,9 @@ def sample(
     seed
         Same seed, same table, to the last bit.
     answers
-        Who answers, with the inputs of the domain: a `LabelProgram` (by default a new one) or an `Atlas`.
+        Who answers, with the inputs of the domain: a `FluxProgram` (by default a new one) or an `Atlas`.
     workers
-        Processes that solve; 1 is this process. From a script of yours, call under ``if __name__ == "__main__":``.
+        ProcessPool that solve; 1 is this process. From a script of yours, call under ``if __name__ == "__main__":``.
     scheduler
         Address of a running Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers solve instead.
     journal
@@ -92,19 +92,17 @@ def sample(
     (16, 95)
     """
     _check_workers(workers, scheduler)
-    answers = _checked(network, domain, answers)
+    source = _checked(network, domain, source)
     points = design(domain, n, seed)
-    points = points[snake(points, domain)]
+    points = points[sweep_order(points, domain)]
     sheet = _Sheet(points, len(network.reactions), progress)
     with ExitStack() as open_things:
         kept = None
         if journal is not None:
-            kept = open_things.enter_context(Journal(journal, _facts(network, domain, seed, answers, points)))
+            kept = open_things.enter_context(Journal(journal, _facts(network, domain, seed, source, points)))
             sheet.fill(*kept.chunks())
         missing = {number: points[rows] for number, rows in sheet.missing()}
-        solved = open_things.enter_context(
-            closing(solve_chunks(answers, missing, workers=workers, scheduler=scheduler))
-        )
+        solved = open_things.enter_context(closing(solve_chunks(source, missing, workers=workers, scheduler=scheduler)))
         for number, packed in solved:
             if kept is not None:
                 kept.add(number, packed)
@@ -166,24 +164,24 @@ def _check_workers(workers: int, scheduler: str | None) -> None:
         )
 
 
-def _checked(network: Network, domain: Domain, answers: Answers | None) -> Answers:
+def _checked(network: Network, domain: Domain, source: FluxSource | None) -> FluxSource:
     """Return who answers, if it is for this network and the inputs of this domain."""
-    if answers is None:
-        return LabelProgram(network, domain.inputs)
-    if answers.network.hash != network.hash:
+    if source is None:
+        return FluxProgram(network, domain.inputs)
+    if source.network.hash != network.hash:
         raise StudyError(
-            f"answers are for another network ({answers.network.name}) than the one sampled ({network.name}); make them "
+            f"answers are for another network ({source.network.name}) than the one sampled ({network.name}); make them "
             "from the same network"
         )
-    if answers.inputs != domain.inputs:
+    if source.inputs != domain.inputs:
         raise StudyError(
-            f"answers have the inputs {', '.join(answers.inputs)}, the domain has {', '.join(domain.inputs)}; "
+            f"answers have the inputs {', '.join(source.inputs)}, the domain has {', '.join(domain.inputs)}; "
             "give both the same, in the same order"
         )
-    return answers
+    return source
 
 
-def _facts(network: Network, domain: Domain, seed: int, answers: Answers, points: np.ndarray) -> dict[str, str]:
+def _facts(network: Network, domain: Domain, seed: int, source: FluxSource, points: np.ndarray) -> dict[str, str]:
     """Everything that decides the labels, in words that can be compared."""
     box = ", ".join(f"{name} {low!r} to {high!r}" for name, (low, high) in domain.limits.items())
     return {
@@ -192,7 +190,7 @@ def _facts(network: Network, domain: Domain, seed: int, answers: Answers, points
         "labels": str(len(points)),
         "seed": str(seed),
         "points": hashlib.sha256(np.ascontiguousarray(points).data).hexdigest()[:12],
-        "answers": answers.digest,
+        "answers": source.digest,
         "chunk": str(CHUNK),
         **versions(),
     }

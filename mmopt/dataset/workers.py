@@ -13,10 +13,11 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.dataset.journal import Packed, pack
+from mmopt.dataset.payload import FluxSource, Payload
 from mmopt.errors import SolverError
 from mmopt.parallel.cluster import Cluster
-from mmopt.parallel.pool import Answers, Crew, Parcel, Processes
-from mmopt.dataset.journal import Packed, pack
+from mmopt.parallel.pool import Pool, ProcessPool
 
 _MOST_DEATHS: Final = 3
 _ALONE_AFTER: Final = 2
@@ -24,7 +25,7 @@ _ALONE_AFTER: Final = 2
 
 
 def solve_chunks(
-    answers: Answers, chunks: Mapping[int, np.ndarray], *, workers: int = 1, scheduler: str | None = None
+    source: FluxSource, chunks: Mapping[int, np.ndarray], *, workers: int = 1, scheduler: str | None = None
 ) -> Generator[tuple[int, Packed], None, None]:
     """Solve chunks of points, and give each as it is done.
 
@@ -35,7 +36,7 @@ def solve_chunks(
     chunks
         Points by the number of their chunk.
     workers
-        Processes; 1 is this one.
+        ProcessPool; 1 is this one.
     scheduler
         Address of a running Dask scheduler; its workers do the work then.
 
@@ -48,32 +49,32 @@ def solve_chunks(
     """
     if scheduler is None and (workers == 1 or not chunks):
         for number, points in chunks.items():
-            yield number, pack(answers.batch(points))
+            yield number, pack(source.batch(points))
         return
-    crew: Crew
+    pool: Pool
     if scheduler is None:
-        crew = Processes(Parcel(pickle.dumps(answers)), min(workers, len(chunks)))
+        pool = ProcessPool(Payload(pickle.dumps(source)), min(workers, len(chunks)))
     else:
-        crew = Cluster(answers, scheduler)
-    with closing(crew):
-        yield from _share_out(crew, chunks)
+        pool = Cluster(Payload(pickle.dumps(source)), scheduler)
+    with closing(pool):
+        yield from _share_out(pool, chunks)
 
 
-def _share_out(crew: Crew, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Packed]]:
+def _share_out(pool: Pool, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Packed]]:
     """Keep a crew busy, and try the chunks again that were in flight when somebody died."""
     waiting, deaths = deque(chunks), Counter[int]()
     flying: dict[Future[Packed], int] = {}
     while waiting or flying:
-        while waiting and _may_start(waiting[0], flying.values(), deaths, crew.room()):
+        while waiting and _may_start(waiting[0], flying.values(), deaths, pool.room()):
             number = waiting.popleft()
-            flying[crew.submit(chunks[number])] = number
+            flying[pool.submit(chunks[number])] = number
         finished = wait(flying, return_when=FIRST_COMPLETED).done
-        if any(isinstance(_failure(future), crew.deaths) for future in finished):
-            crew.renew()
+        if any(isinstance(_failure(future), pool.deaths) for future in finished):
+            pool.renew()
             finished = {future for future in flying if future.done()}
         for future in finished:
             number = flying.pop(future)
-            if isinstance(_failure(future), crew.deaths):
+            if isinstance(_failure(future), pool.deaths):
                 deaths[number] += 1
                 waiting.appendleft(number)
                 _check_deaths(number, deaths[number], chunks)

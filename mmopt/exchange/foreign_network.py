@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmopt.errors import SurrogateError
-from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.fba.domain import Domain
+from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.io.foreign_file import ForeignFile
 from mmopt.surrogate.surrogate import Layer, Surrogate
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmopt.errors import SurrogateError
-from mmopt.results import write_whole
 from mmopt.exchange.foreign_network import checked_names
+from mmopt.io.files import write_whole
 from mmopt.surrogate.surrogate import Surrogate
 
 _QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}

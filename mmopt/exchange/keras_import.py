@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmopt.errors import SurrogateError
-from mmopt.fba.domain import Domain
 from mmopt.exchange.foreign_network import LARGEST_NETWORK, imported, network_file, shifted
+from mmopt.fba.domain import Domain
 from mmopt.io.foreign_file import MOST_MEMBERS, ForeignFile
 from mmopt.io.hdf5 import datasets
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate

@@ -9,14 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import SurrogateError
-from mmopt.fba.rates import GROWTH
-from mmopt.fba.domain import Domain
-from mmopt.results import write_whole
 from mmopt.exchange.foreign_network import OPERATORS, checked_names, onnx_package
+from mmopt.fba.domain import Domain
+from mmopt.fba.rates import GROWTH
+from mmopt.io.files import write_whole
 from mmopt.surrogate.input_ranges import largest_sum
 from mmopt.surrogate.surrogate import Layer, Surrogate
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 _OPSET, _IR = 18, 8
 """ONNX Runtime computes Softplus of doubles in the operator sets 18 to 21, where it is made of simpler operators."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmopt.errors import SurrogateError, first_line
-from mmopt.fba.domain import Domain
 from mmopt.exchange.foreign_network import LARGEST_NETWORK, OPERATORS, imported, network_file, onnx_package
+from mmopt.fba.domain import Domain
 from mmopt.io.foreign_file import ForeignFile
 from mmopt.surrogate.surrogate import Layer, Surrogate
 

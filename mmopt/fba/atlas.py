@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import InfeasibleError
-from mmopt.fba.rates import GROWTH, Cell, reading_rows
 from mmopt.fba.domain import Domain
-from mmopt.fba.fluxes import Fluxes, Labels
+from mmopt.fba.flux_program import FluxProgram, checked_points
+from mmopt.fba.fluxes import FluxBatch, Fluxes
+from mmopt.fba.rates import GROWTH, Cell, rate_rows
+from mmopt.fba.region import INSIDE, Region, Regions, region
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram, checked_points
-from mmopt.fba.region import INSIDE, Region, Regions, region
 from mmopt.status import Status
 
 _NUDGES: Final = (0.0, 1.0e-6, 1.0e-4, 1.0e-8)
@@ -37,7 +37,7 @@ class Atlas:
     domain
         The box in which regions are kept. Outside it the program answers.
     fraction, limits
-        As for `LabelProgram`.
+        As for `FluxProgram`.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class Atlas:
         self, network: Network, domain: Domain, *, fraction: float = 1.0, limits: Sequence[LinearLimit] = ()
     ) -> None:
         self.domain = domain
-        self.program = LabelProgram(network, domain.inputs, fraction=fraction, limits=limits)
+        self.program = FluxProgram(network, domain.inputs, fraction=fraction, limits=limits)
         self._regions = Regions()
 
     @property
@@ -84,7 +84,7 @@ class Atlas:
         """Part of the domain's volume that the known regions fill."""
         return self._regions.volume
 
-    def learn(self, points: np.ndarray) -> np.ndarray:
+    def extend(self, points: np.ndarray) -> np.ndarray:
         """Numbers of regions that hold the points, found now where need be; -1 where none could be had."""
         points = checked_points(self.inputs, points)
         found = self._regions.locate(points)
@@ -129,8 +129,8 @@ class Atlas:
             Shape (points, names).
         """
         points = checked_points(self.inputs, points)
-        rows = reading_rows(self.network, self._named(names))
-        found = self.learn(points)
+        rows = rate_rows(self.network, self._named(names))
+        found = self.extend(points)
         values = self._regions.values(points, found, rows)
         for place in np.flatnonzero(found < 0):
             fluxes = self.program.solve(points[place])
@@ -143,8 +143,8 @@ class Atlas:
         At a border of regions it is that of one of them; not a number where no region could be had.
         """
         points = checked_points(self.inputs, points)
-        rows = reading_rows(self.network, self._named(names))
-        found = self.learn(points)
+        rows = rate_rows(self.network, self._named(names))
+        found = self.extend(points)
         values = np.full((len(points), len(rows), len(self.inputs)), np.nan)
         for number in np.unique(found[found >= 0]):
             values[found == number] = self._regions[number].slope[rows]
@@ -160,7 +160,7 @@ class Atlas:
         growth = float(values[self.network.column(self.network.biomass)])
         return Fluxes(self.network, growth, values[:-1], float(values[-1]), Status.OPTIMAL)
 
-    def batch(self, points: np.ndarray) -> Labels:
+    def batch(self, points: np.ndarray) -> FluxBatch:
         """All fluxes at many points, without adding regions: the bits depend on the points and the regions alone."""
         points = checked_points(self.inputs, points)
         found = self._regions.locate(points)
@@ -172,9 +172,9 @@ class Atlas:
         if missed.size:
             solved = self.program.batch(points[missed])
             net[missed], shortfall[missed], status[missed] = solved.net, solved.shortfall, solved.status
-        return Labels(net, net[:, self.network.column(self.network.biomass)].copy(), shortfall, tuple(status))
+        return FluxBatch(net, net[:, self.network.column(self.network.biomass)].copy(), shortfall, tuple(status))
 
-    def answers(self, names: Sequence[str]) -> Cell:
+    def rate_function(self, names: Sequence[str]) -> Cell:
         """The atlas as who answers for the cell inside a reactor, reading ``names``.
 
         Raises
@@ -182,9 +182,9 @@ class Atlas:
         NetworkError
             If a reaction id is unknown.
         """
-        return Cell(self.inputs, tuple(names), _Reader(self, reading_rows(self.network, names)))
+        return Cell(self.inputs, tuple(names), _Reader(self, rate_rows(self.network, names)))
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Accept every limit: what no region holds, the program answers, from zero up."""
 
     def explore(
@@ -230,7 +230,7 @@ class Atlas:
 
         return growth_planes(self)
 
-    def corners(self) -> tuple[np.ndarray, Labels]:
+    def corners(self) -> tuple[np.ndarray, FluxBatch]:
         """Corners of the known regions, and all fluxes there.
 
         Inside a region every answer is a mean of those at its corners, so these fluxes are the modes of the network in
@@ -298,7 +298,7 @@ def _in_box(domain: Domain, point: np.ndarray) -> bool:
     return bool(np.all((point >= domain.lower - INSIDE) & (point <= domain.upper + INSIDE)))
 
 
-def _rebuilt(program: LabelProgram, box: dict[str, tuple[float, float]], regions: list[Region]) -> Atlas:
+def _rebuilt(program: FluxProgram, box: dict[str, tuple[float, float]], regions: list[Region]) -> Atlas:
     atlas = Atlas.__new__(Atlas)
     atlas.domain, atlas.program, atlas._regions = Domain(box), program, Regions(regions)
     return atlas

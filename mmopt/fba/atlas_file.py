@@ -10,11 +10,12 @@ import xarray as xr
 from mmopt.errors import StudyError, first_line
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
-from mmopt.network.linear_limit import LinearLimit
-from mmopt.network.network import Network
 from mmopt.fba.polytope import Polytope
 from mmopt.fba.region import Region
-from mmopt.results import read_netcdf, write_netcdf, write_whole
+from mmopt.io.files import write_whole
+from mmopt.io.netcdf import read_netcdf, write_netcdf
+from mmopt.network.linear_limit import LinearLimit
+from mmopt.network.network import Network
 from mmopt.units import RATE
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmopt.fba.flux_problem import label_problem
+from mmopt.fba.flux_problem import flux_problem
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 from mmopt.solvers.affine_law import AffineLaw
@@ -20,7 +20,7 @@ _SHORTFALL, _GROWTH, _TOTAL_FLUX, _TIE_BREAK = 1.0e6, 1.0e4, 0.1, 1.0e-5
 answer and passes through the aims one by one where it did not."""
 
 
-class CompiledLabels:
+class CompiledFluxProgram:
     """A label problem compiled for some parameters.
 
     Parameters
@@ -46,7 +46,7 @@ class CompiledLabels:
         *,
         floor: bool,
     ) -> None:
-        problem = label_problem(network, exchanges, limits=limits, floor=floor)
+        problem = flux_problem(network, exchanges, limits=limits, floor=floor)
         self._reactions = len(network.reactions)
         self._forward = np.array(list(problem.forward), dtype=int)
         self._reverse = np.array(list(problem.reverse), dtype=int)

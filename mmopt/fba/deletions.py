@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmopt.errors import DomainError, InfeasibleError, NetworkError
-from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.gene_rules import lost_by
+from mmopt.network.network import Network
 
 _ESSENTIAL = 0.01
 """Part of the whole network's growth below which a deletion counts as lethal; as in cobra."""
@@ -93,7 +93,7 @@ def _deletions(
     if names is None and not network.genes:
         raise NetworkError(f"{network.name} has no genes, since its source gives none; name reactions as names=")
     lost = lost_by(network, network.genes if names is None else names)
-    program, limits = LabelProgram(network, list(uptake)), list(uptake.values())
+    program, limits = FluxProgram(network, list(uptake)), list(uptake.values())
     grown: dict[tuple[str, ...], float] = {(): program.solve(limits).growth}
     for reactions in lost.values():
         if reactions not in grown:

@@ -22,7 +22,7 @@ _STARVED_POWER = 4
 """The drawn points are u⁴ of a uniform design: half of them lie in the lowest 6 % of each range."""
 
 _CORNERS_FROM = 16
-"""Labels for each corner of the box from which on the corners are among them."""
+"""FluxBatch for each corner of the box from which on the corners are among them."""
 
 _SNAKE_CELLS = 8
 
@@ -137,7 +137,7 @@ def design(domain: Domain, n: int, seed: int) -> np.ndarray:
     return points
 
 
-def snake(points: np.ndarray, domain: Domain) -> np.ndarray:
+def sweep_order(points: np.ndarray, domain: Domain) -> np.ndarray:
     """Order in which the points are met by a snake through the cells of the box: neighbours follow each other.
 
     Returns

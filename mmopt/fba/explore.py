@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mmopt.fba.fluxes import Labels
+from mmopt.fba.fluxes import FluxBatch
 from mmopt.fba.region import Region
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def explore(
             walked += 1
         else:
             known = len(atlas.regions)
-            atlas.learn(atlas.domain.lower + random.random((probes, len(atlas.inputs))) * _width(atlas))
+            atlas.extend(atlas.domain.lower + random.random((probes, len(atlas.inputs))) * _width(atlas))
             if len(atlas.regions) == known:
                 break
         if progress is not None:
@@ -64,7 +64,7 @@ def growth_planes(atlas: "Atlas") -> tuple[np.ndarray, np.ndarray]:
     return exact[:, :-1], exact[:, -1]
 
 
-def corners(atlas: "Atlas") -> tuple[np.ndarray, Labels]:
+def corners(atlas: "Atlas") -> tuple[np.ndarray, FluxBatch]:
     """Different corners of the regions with their fluxes; see `Atlas.corners`."""
     if len(atlas.regions) == 0:
         points = np.empty((0, len(atlas.inputs)))

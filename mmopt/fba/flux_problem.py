@@ -19,7 +19,7 @@ from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 
 
-def label_problem(
+def flux_problem(
     network: Network, inputs: Sequence[str] = (), *, limits: Sequence[LinearLimit] = (), floor: bool = False
 ) -> pyo.ConcreteModel:
     """Write the label program as a Pyomo problem.
@@ -46,7 +46,7 @@ def label_problem(
 
     Examples
     --------
-    >>> problem = label_problem(read_network("textbook"))
+    >>> problem = flux_problem(read_network("textbook"))
     >>> [objective.name for objective in problem.component_objects(pyo.Objective)]
     ['least_shortfall', 'most_growth', 'least_total_flux', 'tie_break']
     """

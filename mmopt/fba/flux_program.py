@@ -1,6 +1,6 @@
 """The label program, compiled once and solved for many inputs; `pfba` for one.
 
-Every answer is the strict optimum of `label_problem`: proved from its basis, or found aim by aim.
+Every answer is the strict optimum of `flux_problem`: proved from its basis, or found aim by aim.
 """
 
 import hashlib
@@ -10,19 +10,19 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import DomainError, NetworkError, nearest
-from mmopt.fba.rates import Cell, reading_rows
-from mmopt.fba.compiled_program import CompiledLabels
-from mmopt.fba.fluxes import Fluxes, Labels
+from mmopt.fba.compiled_program import CompiledFluxProgram
+from mmopt.fba.fluxes import FluxBatch, Fluxes
+from mmopt.fba.rates import Cell, rate_rows
+from mmopt.fba.unsolved import why_unsolved
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.fba.unsolved import why_unsolved
 from mmopt.solvers.affine_law import AffineLaw
 
 _SETTLED_AT: Final = 10.0
 """Uptake limits of the basis that `restart` goes back to [mmol/gDW/h]; any will do."""
 
 
-class LabelProgram:
+class FluxProgram:
     """The label program of a network, compiled once and solved for many inputs.
 
     Parameters
@@ -46,10 +46,10 @@ class LabelProgram:
 
     Examples
     --------
-    >>> program = LabelProgram(read_network("textbook"), ["EX_glc__D_e"])
+    >>> program = FluxProgram(read_network("textbook"), ["EX_glc__D_e"])
     >>> round(program.solve([10.0]).growth, 6), round(program.solve([0.3]).shortfall, 4)
     (0.873922, 3.14)
-    >>> dissipating = LabelProgram(read_network("textbook"), ["EX_glc__D_e", "ATPM"])
+    >>> dissipating = FluxProgram(read_network("textbook"), ["EX_glc__D_e", "ATPM"])
     >>> round(dissipating.solve([10.0, 20.0]).growth, 6)
     0.814798
     """
@@ -71,10 +71,10 @@ class LabelProgram:
             )
         exchanges, moving = _sorted_inputs(network, self.inputs, self.limits)
         self._spread = _spread(network, self.inputs, [*exchanges, *moving])
-        self._most = CompiledLabels(network, exchanges, self.limits, moving, floor=False)
+        self._most = CompiledFluxProgram(network, exchanges, self.limits, moving, floor=False)
         self._enough = None
         if self.fraction < 1.0:
-            self._enough = CompiledLabels(network, exchanges, self.limits, moving, floor=True)
+            self._enough = CompiledFluxProgram(network, exchanges, self.limits, moving, floor=True)
 
     def solve(
         self,
@@ -113,7 +113,7 @@ class LabelProgram:
             raise why_unsolved(self.network, self.inputs, values, answer.status)
         return answer
 
-    def batch(self, points: np.ndarray) -> Labels:
+    def batch(self, points: np.ndarray) -> FluxBatch:
         """Answer for many inputs; the bits depend on the points alone, whatever was solved before and in which process.
 
         Neighbours should follow each other: every solve starts from the last one's basis. What cannot be solved is not a
@@ -132,12 +132,12 @@ class LabelProgram:
         points = checked_points(self.inputs, points)
         self._restart()
         self._demand = demand = self.network.maintenance_demand
-        answers = [self._solve(self._parameters(point, demand), ()) for point in points]
-        return Labels(
-            np.array([answer.net for answer in answers]).reshape(-1, len(self.network.reactions)),
-            np.array([answer.growth for answer in answers]),
-            np.array([answer.shortfall for answer in answers]),
-            tuple(answer.status for answer in answers),
+        source = [self._solve(self._parameters(point, demand), ()) for point in points]
+        return FluxBatch(
+            np.array([answer.net for answer in source]).reshape(-1, len(self.network.reactions)),
+            np.array([answer.growth for answer in source]),
+            np.array([answer.shortfall for answer in source]),
+            tuple(answer.status for answer in source),
         )
 
     def law(self) -> AffineLaw | None:
@@ -164,10 +164,10 @@ class LabelProgram:
         """How many solves went aim by aim, because the combined objective had not landed on the strict optimum."""
         return self._most.passes + (self._enough.passes if self._enough is not None else 0)
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Accept every limit: the program answers them all, from zero up."""
 
-    def answers(self, names: Sequence[str]) -> Cell:
+    def rate_function(self, names: Sequence[str]) -> Cell:
         """The program itself as who answers for the cell inside a reactor, reading ``names``.
 
         Parameters
@@ -180,7 +180,7 @@ class LabelProgram:
         NetworkError
             If a reaction id is unknown.
         """
-        rows = reading_rows(self.network, names)
+        rows = rate_rows(self.network, names)
 
         def rates(point: np.ndarray) -> np.ndarray:
             fluxes = self.solve(point)
@@ -242,7 +242,7 @@ def pfba(
 ) -> Fluxes:
     """Solve parsimonious flux balance analysis for the given uptake limits.
 
-    For many limits of the same exchanges, compile a `LabelProgram` once instead.
+    For many limits of the same exchanges, compile a `FluxProgram` once instead.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def pfba(
     >>> round(pfba(read_network("textbook"), {"EX_glc__D_e": 10.0}).growth, 7)
     0.8739215
     """
-    return LabelProgram(network, list(uptake), fraction=fraction, limits=limits).solve(list(uptake.values()))
+    return FluxProgram(network, list(uptake), fraction=fraction, limits=limits).solve(list(uptake.values()))
 
 
 def _sorted_inputs(
@@ -304,8 +304,8 @@ def _spread(network: Network, inputs: tuple[str, ...], parameters: Sequence[str]
 
 def _rebuilt(
     network: Network, inputs: tuple[str, ...], fraction: float, limits: tuple[LinearLimit, ...]
-) -> LabelProgram:
-    return LabelProgram(network, inputs, fraction=fraction, limits=limits)
+) -> FluxProgram:
+    return FluxProgram(network, inputs, fraction=fraction, limits=limits)
 
 
 def _checked_inputs(inputs: Sequence[str], given: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ class Fluxes:
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class FluxBatch:
     """Many answers of the label program; a row that was not solved is not a number.
 
     Attributes

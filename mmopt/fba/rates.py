@@ -38,7 +38,7 @@ class Cell:
         return dict(zip(self.names, self.rates(np.maximum(point, 0.0)).tolist(), strict=True))
 
 
-def reading_rows(network: Network, names: Sequence[str]) -> np.ndarray:
+def rate_rows(network: Network, names: Sequence[str]) -> np.ndarray:
     """Rows of the named readings in the net fluxes followed by the shortfall.
 
     Raises

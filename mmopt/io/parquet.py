@@ -14,7 +14,7 @@ import xarray as xr
 _KEY: Final = b"mmopt"
 
 _ROWS: Final = 8192
-"""Labels in one row group: what is turned round in memory at once (170 MB for iJO1366)."""
+"""FluxBatch in one row group: what is turned round in memory at once (170 MB for iJO1366)."""
 
 
 def write_parquet(data: xr.Dataset, path: Path, dimensions: Mapping[str, tuple[str, ...]]) -> None:

@@ -1,1 +1,5 @@
 """Metabolic networks: read from files, checked, and changed into variants."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

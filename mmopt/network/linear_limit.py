@@ -39,7 +39,7 @@ class LinearLimit:
     Examples
     --------
     >>> network = read_network("textbook")
-    >>> program = LabelProgram(network, ["EX_glc__D_e"], limits=[LinearLimit("total flux", 400.0)])
+    >>> program = FluxProgram(network, ["EX_glc__D_e"], limits=[LinearLimit("total flux", 400.0)])
     >>> round(program.solve([10.0]).total, 6)
     400.0
     """

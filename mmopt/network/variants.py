@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from mmopt.errors import DomainError
-from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
 from mmopt.network.gene_rules import reactions_lost
+from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
 
 
 def knock_out(network: Network, *names: str) -> Network:

@@ -1,1 +1,5 @@
 """Solving dynamic optimisation problems: initial guesses, multi-start, mesh refinement, constraint back-off."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

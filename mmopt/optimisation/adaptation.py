@@ -6,21 +6,21 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.problem.problem import Problem
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
+from mmopt.problem.problem import Problem
 from mmopt.reactor.simulate import merged_parameters
 from mmopt.results import Trajectory
-from mmopt.training.error_report import certify
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import labels_of, train
+from mmopt.training.train import train, training_table
+from mmopt.training.worst_case_errors import worst_case_errors
 
 _STEPS: Final = 40
 """Steps by which the fit is gone on with."""
 
 _AROUND: Final = 4
-"""Labels around each point of the trajectory."""
+"""FluxBatch around each point of the trajectory."""
 
 _SPREAD: Final = 0.01
 """Their standard deviation, in parts of the width of the domain."""
@@ -31,7 +31,7 @@ _MOST: Final = 400
 
 def uptake_limits(problem: Problem, made: Trajectory, domain: Domain) -> np.ndarray:
     """Uptake limits along a trajectory, inside the domain, shape (points, inputs) [mmol/gDW/h]."""
-    numbers = merged_parameters(problem.system, problem.settled(made.stats.get("choice", {})).numbers)
+    numbers = merged_parameters(problem.system, problem.with_choices(made.stats.get("choice", {})).parameter_values)
     names = [each.name for each in problem.system.states]
     rows = zip(*(made[name].tolist() for name in names), strict=True)
     limits = [problem.system.limits(dict(zip(names, row, strict=True)), numbers) for row in rows]
@@ -41,7 +41,7 @@ def uptake_limits(problem: Problem, made: Trajectory, domain: Domain) -> np.ndar
     return inside
 
 
-def learn_along(surrogate: Surrogate, atlas: Atlas, points: np.ndarray, seed: int = 0) -> Surrogate:
+def adapt_surrogate(surrogate: Surrogate, atlas: Atlas, points: np.ndarray, seed: int = 0) -> Surrogate:
     """Go on with the fit of a surrogate on labels of its domain and, around some points, more.
 
     Parameters
@@ -75,8 +75,8 @@ def learn_along(surrogate: Surrogate, atlas: Atlas, points: np.ndarray, seed: in
     cloud[:, 0] = points
     near = np.clip(cloud.reshape(-1, len(width)), atlas.domain.lower, atlas.domain.upper)
     atlas.explore()
-    atlas.learn(near)
-    table = labels_of(atlas, seed=seed)
+    atlas.extend(near)
+    table = training_table(atlas, seed=seed)
     made = train(
         table.joined(near, atlas.batch(near)),
         hidden=tuple(known["hidden"]),
@@ -87,6 +87,6 @@ def learn_along(surrogate: Surrogate, atlas: Atlas, points: np.ndarray, seed: in
         start=surrogate,
         held_among=len(table),
     )
-    if surrogate.certificate is None:
+    if surrogate.error_report is None:
         return made
-    return replace(made, card={**made.card, "certificate": certify(made, atlas).told()})
+    return replace(made, card={**made.card, "certificate": worst_case_errors(made, atlas).as_dict()})

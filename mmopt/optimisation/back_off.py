@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.transcription.plan import replay
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
+from mmopt.transcription.plan import replay
 
 KEPT: Final = 2.0e-3
 """Part of a limit by which the judge may see it broken and still let it pass: the integrator's own error is near it."""
@@ -49,16 +49,16 @@ class Kept:
     """A plan, what the judge saw of it, and the margins it was made with."""
 
     plan: Trajectory
-    judged: Trajectory
+    replayed_on_reference: Trajectory
     margins: Margins
 
     @property
     def broken(self) -> float:
         """How far limits are broken at worst on the judge, relative to the limit."""
-        return max(self.judged.stats["broken"].values(), default=0.0)
+        return max(self.replayed_on_reference.stats["broken"].values(), default=0.0)
 
 
-def keep_limits(problem: Problem, plan: Trajectory, judge: Metabolism, again: Again) -> Kept:
+def back_off(problem: Problem, plan: Trajectory, reference: Metabolism, again: Again) -> Kept:
     """Move limits until the judge lets the plan pass; of those that pass, the best is given.
 
     Parameters
@@ -80,7 +80,7 @@ def keep_limits(problem: Problem, plan: Trajectory, judge: Metabolism, again: Ag
     margins: Margins = {name: np.zeros(problem.horizon.elements) for name in problem.limits}
     best: Kept | None = None
     for number in range(_ROUNDS):
-        now = Kept(plan, replay(problem, plan, judge), margins)
+        now = Kept(plan, replay(problem, plan, reference), margins)
         if best is not None and best.broken <= KEPT and not _better(problem, now, best):
             break
         if best is None or _better(problem, now, best):
@@ -93,7 +93,7 @@ def keep_limits(problem: Problem, plan: Trajectory, judge: Metabolism, again: Ag
     return now if best is None else best
 
 
-def drawn_in(problem: Problem, margins: Margins) -> Problem:
+def tightened(problem: Problem, margins: Margins) -> Problem:
     """Draw each limit in by its largest margin."""
     drawn = {}
     for name, (low, high) in problem.limits.items():
@@ -106,7 +106,7 @@ def _better(problem: Problem, now: Kept, best: Kept) -> bool:
     """Whether a plan passes where the best did not, breaks less, or reaches worthwhile more."""
     if best.broken > KEPT:
         return now.broken < best.broken
-    reached, before = (kept.judged.stats["replayed"] for kept in (now, best))
+    reached, before = (kept.replayed_on_reference.stats["replayed"] for kept in (now, best))
     return now.broken <= KEPT and reached - before > _WORTHWHILE * abs(before)
 
 
@@ -116,9 +116,11 @@ def _next_margin(problem: Problem, name: str, now: Kept, grow: bool) -> np.ndarr
     gaps = []
     for begin, end in pairwise(now.plan.stats["edges"]):
         seen = now.plan[name][(now.plan.time > begin + 1.0e-9) & (now.plan.time <= end + 1.0e-9)]
-        judged = now.judged[name][(now.judged.time >= begin) & (now.judged.time <= end)]
-        below = -np.inf if low is None else seen.min() - judged.min()
-        above = -np.inf if high is None else judged.max() - seen.max()
+        replayed_on_reference = now.replayed_on_reference[name][
+            (now.replayed_on_reference.time >= begin) & (now.replayed_on_reference.time <= end)
+        ]
+        below = -np.inf if low is None else seen.min() - replayed_on_reference.min()
+        above = -np.inf if high is None else replayed_on_reference.max() - seen.max()
         gaps.append(max(below, above))
     wanted = np.array(gaps)
     wanted *= np.where(wanted > 0.0, 1.0 + _ROOM, 1.0 - _ROOM)

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.transcription.compiled import Compiled
-from mmopt.problem.problem import Limits, Problem
 from mmopt.optimisation.initial_guess import keeps
-from mmopt.transcription.collocation import END, EVERYWHERE
+from mmopt.problem.problem import Limits, Problem
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.collocation import END, EVERYWHERE
+from mmopt.transcription.compiled import CompiledProblem
 
 _AT_END: Final = " at the end"
 
@@ -36,7 +36,7 @@ _PUSHES: Final = 1.0e-3
 
 
 @dataclass(frozen=True)
-class Broken:
+class Violation:
     """A limit that cannot be kept.
 
     Attributes
@@ -74,7 +74,7 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Elastic:
+class ElasticResult:
     """What the elastic problem shows.
 
     Attributes
@@ -88,7 +88,7 @@ class Elastic:
     """
 
     plan: Trajectory
-    broken: tuple[Broken, ...]
+    broken: tuple[Violation, ...]
     against: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ def elastic(
     guess: Trajectory,
     options: Mapping[str, Any] | None = None,
     deadline: float = math.inf,
-) -> Elastic | None:
+) -> ElasticResult | None:
     """Break the limits of a problem as little as possible.
 
     Parameters
@@ -125,27 +125,27 @@ def elastic(
     Elastic
         If Ipopt finds no answer to that either, what the simulation breaks; None if it breaks nothing.
     """
-    if not problem.chosen and all(move.low == move.high for move in problem.moves.values()):
+    if not problem.has_choices and all(move.low == move.high for move in problem.control_settings.values()):
         broken = _broken_in(problem, guess, problem.final)  # nothing can be chosen: the simulation is all there is
-        return Elastic(guess, broken, ("controls that leave no choice",)) if broken else None
+        return ElasticResult(guess, broken, ("controls that leave no choice",)) if broken else None
     ends_first = [END] if problem.final and keeps(problem, guess) else []
     for soft in (*ends_first, EVERYWHERE):
-        compiled = Compiled(problem, surrogate, price=_PRICE, soft=soft, options=options, aim=False)
+        compiled = CompiledProblem(problem, surrogate, price=_PRICE, soft=soft, options=options, aim=False)
         compiled.start(guess)
         solve = compiled.solve(seconds=deadline - time.monotonic())
         if solve.status.solved:
-            return Elastic(compiled.plan(solve.status), tuple(_broken(compiled)), tuple(_against(compiled)))
+            return ElasticResult(compiled.plan(solve.status), tuple(_broken(compiled)), tuple(_against(compiled)))
     broken = _broken_in(problem, guess, {})
-    return Elastic(guess, broken, ("the most careful controls that a simulation found",)) if broken else None
+    return ElasticResult(guess, broken, ("the most careful controls that a simulation found",)) if broken else None
 
 
-def _broken_in(problem: Problem, made: Trajectory, final: Limits) -> tuple[Broken, ...]:
+def _broken_in(problem: Problem, made: Trajectory, final: Limits) -> tuple[Violation, ...]:
     """Limits that a simulation breaks, the worst in parts of its scale first."""
-    found: list[tuple[float, Broken]] = []
+    found: list[tuple[float, Violation]] = []
     limits = [(name, pair, made[name][1:], False) for name, pair in problem.limits.items()]
     limits += [(name, pair, made[name][-1:], True) for name, pair in final.items()]
     for name, (low, high), values, at_end in limits:
-        known = problem.watchable[name]
+        known = problem.quantities[name]
         for side, limit, sign in (("lowest", low, -1.0), ("highest", high, 1.0)):
             if limit is None:
                 continue
@@ -154,7 +154,7 @@ def _broken_in(problem: Problem, made: Trajectory, final: Limits) -> tuple[Broke
             if (part := float(excess[place]) / known.scale) > _BROKEN:
                 by, time = float(excess[place]), float(made.time[-len(values) :][place])
                 begins = _begins(problem, name, limit, sign)
-                found.append((part, Broken(name, side, limit, by, known.unit, time, at_end, begins)))
+                found.append((part, Violation(name, side, limit, by, known.unit, time, at_end, begins)))
     return tuple(broken for _, broken in sorted(found, key=lambda pair: -pair[0]))
 
 
@@ -164,10 +164,10 @@ def _begins(problem: Problem, name: str, limit: float, sign: float) -> float | N
     return start if start is not None and sign * (start - limit) > 0.0 else None
 
 
-def _broken(compiled: Compiled) -> list[Broken]:
+def _broken(compiled: CompiledProblem) -> list[Violation]:
     program, problem = compiled.program, compiled.problem
-    known, hours = problem.watchable, program.length.value
-    found: list[tuple[float, Broken]] = []
+    known, hours = problem.quantities, program.length.value
+    found: list[tuple[float, Violation]] = []
     for name, (low, high) in problem.limits.items():
         if (name, program.inner.last()) not in program.below:
             continue
@@ -178,20 +178,20 @@ def _broken(compiled: Compiled) -> list[Broken]:
             if limit is not None and parts[t] > _BROKEN:
                 by = parts[t] * known[name].scale
                 begins = _begins(problem, name, limit, sign)
-                found.append((parts[t], Broken(name, side, limit, by, known[name].unit, t * hours, False, begins)))
+                found.append((parts[t], Violation(name, side, limit, by, known[name].unit, t * hours, False, begins)))
     for name, (low, high) in problem.final.items():
         for side, limit, slack in (("lowest", low, program.end_below), ("highest", high, program.end_above)):
             part = slack[name].value
             if limit is not None and part > _BROKEN:
-                broken = Broken(name, side, limit, part * known[name].scale, known[name].unit, hours, at_end=True)
+                broken = Violation(name, side, limit, part * known[name].scale, known[name].unit, hours, at_end=True)
                 found.append((part, broken))
     return [broken for _, broken in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _against(compiled: Compiled) -> list[str]:
+def _against(compiled: CompiledProblem) -> list[str]:
     """Names of limits, and controls at the end of their range, whose multipliers push against the broken limits."""
     program, problem, multiplier = compiled.program, compiled.problem, compiled.ipopt.multiplier
-    known = problem.watchable
+    known = problem.quantities
     found = [
         name
         for name in problem.limits
@@ -200,7 +200,7 @@ def _against(compiled: Compiled) -> list[str]:
     found += [
         name + _AT_END for name in problem.final if abs(multiplier(program.at_end[name])) * known[name].scale > _PUSHES
     ]
-    for name, move in problem.moves.items():
+    for name, move in problem.control_settings.items():
         pushes = np.array([multiplier(program.control[name, at]) for n, at in program.control if n == name])
         for side, limit, push in (("highest", move.high, pushes.max()), ("lowest", move.low, -pushes.min())):
             if push > _PUSHES:

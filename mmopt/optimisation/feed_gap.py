@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.transcription.plan import controls_of
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory
+from mmopt.transcription.plan import controls_of
 
 _STARVES: Final = 0.8
 """Part of the growth that a later element has; an optimal batch tends to grow ever slower."""
@@ -19,7 +19,7 @@ _TRIFLE: Final = 0.01
 """Part of the fastest growth that is none."""
 
 
-def fed_throughout(plan: Trajectory) -> Mapping[str, Profile] | None:
+def without_feed_gap(plan: Trajectory) -> Mapping[str, Profile] | None:
     """The controls of a plan, led over the elements in which the cell starves though it grows later; None if there are none."""
     if "growth" not in plan.data:
         return None

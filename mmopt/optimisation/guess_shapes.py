@@ -20,7 +20,7 @@ SHAPES: Final = (
 """From the part of the horizon that has passed to that of the range: the middle, up, down, low, early, late, exponential."""
 
 
-def wishes(problem: Problem, count: int, seed: int = 0) -> Iterator[Mapping[str, Profile]]:
+def initial_guesses(problem: Problem, count: int, seed: int = 0) -> Iterator[Mapping[str, Profile]]:
     """Profiles of all controls to start from, ``count`` times: some shapes of feed, then steps at random."""
     edges = problem.horizon.edges()
     part = (edges[:-1] + edges[1:]) / 2.0 / edges[-1]
@@ -32,5 +32,5 @@ def wishes(problem: Problem, count: int, seed: int = 0) -> Iterator[Mapping[str,
         }
         yield {
             name: StepFeed(tuple(edges.tolist()), tuple((move.low + heights[name] * (move.high - move.low)).tolist()))
-            for name, move in problem.moves.items()
+            for name, move in problem.control_settings.items()
         }

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.problem.problem import Limits, Problem, limits_broken
+from mmopt.problem.problem import Limits, Problem, violated_limits
 from mmopt.reactor.profiles import ConstantFeed, Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
@@ -33,7 +33,7 @@ _START_TOLERANCE: Final = 1.0e-4
 """Tolerance of the simulation that only gives a start."""
 
 
-def feasible_start(
+def feasible_guess(
     problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None = None
 ) -> tuple[Trajectory, float]:
     """Simulate starting controls, cut element by element until the limits are kept.
@@ -47,7 +47,9 @@ def feasible_start(
     trajectory, left
         The simulation, and the part of the wanted controls that is left on average.
     """
-    given = start or {name: ConstantFeed((move.low + move.high) / 2.0) for name, move in problem.moves.items()}
+    given = start or {
+        name: ConstantFeed((move.low + move.high) / 2.0) for name, move in problem.control_settings.items()
+    }
     wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
         kept, left = _cut(problem, surrogate, wanted, ahead)
@@ -62,7 +64,7 @@ def _cut(
 ) -> tuple[dict[str, np.ndarray], float]:
     """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
     elements = problem.horizon.elements
-    low = {name: float(move.low) for name, move in problem.moves.items()}
+    low = {name: float(move.low) for name, move in problem.control_settings.items()}
     kept = {name: np.full(elements, lowest) for name, lowest in low.items()}
     left = np.zeros(elements)
     state, trying = dict(problem.start), 1.0
@@ -82,7 +84,7 @@ def _cut(
 
 def keeps(problem: Problem, made: Trajectory, final: Limits | None = None) -> bool:
     """Whether a trajectory keeps a problem's limits, and those at the end if they are given, but for a trifle."""
-    return max(limits_broken(made, problem.limits, final).values(), default=0.0) <= _SLIGHTLY
+    return max(violated_limits(made, problem.limits, final).values(), default=0.0) <= _SLIGHTLY
 
 
 def _simulated(
@@ -101,7 +103,7 @@ def _simulated(
         {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()},
         edges[last] - edges[first],
         surrogate,
-        parameters=problem.numbers,
+        parameters=problem.parameter_values,
         start=edges[first],
         points=1 + _START_POINTS * (last - first),
         tolerance=_START_TOLERANCE,
@@ -111,7 +113,7 @@ def _simulated(
 def _on_elements(problem: Problem, name: str, profile: Profile) -> np.ndarray:
     """A profile's values in the middle of each element, inside the control's range."""
     edges = problem.horizon.edges()
-    move = problem.moves[name]
+    move = problem.control_settings[name]
     wanted = np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], move.low, move.high)
     held: np.ndarray = np.where(move.free(edges), wanted, move.low)
     return held

@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 
 from mmopt.problem.horizon import Horizon
-from mmopt.transcription.plan import controls_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
+from mmopt.transcription.plan import controls_of
 
 _SHARE: Final = 0.3
 """An element is cut whose error is above this part of the largest."""
@@ -20,7 +20,7 @@ _MOST_PIECES: Final = 4
 
 def local_errors(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> np.ndarray:
     """How far an integrator, begun at the plan's states, ends from them after each element, in scales; shape (elements,)."""
-    settled = problem.settled(plan.stats.get("choice", {}))
+    settled = problem.with_choices(plan.stats.get("choice", {}))
     profiles = controls_of(plan)
     slow = [each for each in settled.system.states if not each.quasi_steady]
     found = []
@@ -31,7 +31,7 @@ def local_errors(problem: Problem, plan: Trajectory, metabolism: Metabolism | No
             profiles,
             end - begin,
             metabolism,
-            parameters=settled.numbers,
+            parameters=settled.parameter_values,
             start=begin,
             points=2,
         )

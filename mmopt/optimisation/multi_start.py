@@ -14,21 +14,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from mmopt.transcription.compiled import Compiled
-from mmopt.optimisation.elastic import elastic
-from mmopt.transcription.active_limits import planned
-from mmopt.problem.problem import Problem
-from mmopt.optimisation.initial_guess import feasible_start, keeps
-from mmopt.optimisation.guess_shapes import wishes
-from mmopt.optimisation.feed_gap import fed_throughout
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
-from mmopt.parallel.pool import Processes
+from mmopt.optimisation.elastic import elastic
+from mmopt.optimisation.feed_gap import without_feed_gap
+from mmopt.optimisation.guess_shapes import initial_guesses
+from mmopt.optimisation.initial_guess import feasible_guess, keeps
+from mmopt.parallel.pool import ProcessPool
+from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.active_limits import planned
+from mmopt.transcription.compiled import CompiledProblem
 
 _FED_AGAIN: Final = 2
 """Most times a plan in which the cell starves is tried again; what it takes more than one for gains little."""
@@ -40,12 +40,12 @@ _UNSENDABLE: Final = (pickle.PicklingError, AttributeError, TypeError)
 """What pickle raises."""
 
 
-class TooCoarseError(SolverError):
+class CoarseMeshError(SolverError):
     """A simulation keeps the limits, and the collocation sees them broken whatever is done."""
 
 
 @dataclass(frozen=True)
-class How:
+class OptimiseOptions:
     """How an optimum is looked for, see `optimise`; ``deadline`` is one of `time.monotonic`, the same in all processes."""
 
     starts: int
@@ -53,7 +53,7 @@ class How:
     workers: int
     deadline: float
     tolerance: float | None
-    judge: Metabolism | None
+    reference: Metabolism | None
     options: Mapping[str, Any] | None
     bundled: bool
     formulation: str | None
@@ -63,9 +63,11 @@ class How:
         """Seconds that are left."""
         return self.deadline - time.monotonic()
 
-    def compiled(self, problem: Problem, surrogate: Surrogate | None) -> Compiled:
+    def compiled(self, problem: Problem, surrogate: Surrogate | None) -> CompiledProblem:
         """The problem, compiled."""
-        return Compiled(problem, surrogate, options=self.options, bundled=self.bundled, formulation=self.formulation)
+        return CompiledProblem(
+            problem, surrogate, options=self.options, bundled=self.bundled, formulation=self.formulation
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class _Attempt:
     error: InfeasibleError | SolverError | None = None
 
     @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For the statistics of a plan."""
         if self.plan is None:
             return {"start_left": self.left, "status": type(self.error).__name__, "reached": None}
@@ -91,10 +93,10 @@ class _Elsewhere:
 
     problem: Problem
     surrogate: Surrogate | None
-    how: How
+    how: OptimiseOptions
 
     @cached_property
-    def _compiled(self) -> Compiled:
+    def _compiled(self) -> CompiledProblem:
         return self.how.compiled(self.problem, self.surrogate)
 
     def solve(self, wish: Mapping[str, Profile]) -> _Attempt:
@@ -102,10 +104,10 @@ class _Elsewhere:
         return _tried(self._compiled, wish, self.how)
 
 
-def _tried(compiled: Compiled, wish: Mapping[str, Profile], how: How) -> _Attempt:
+def _tried(compiled: CompiledProblem, wish: Mapping[str, Profile], how: OptimiseOptions) -> _Attempt:
     """Try from one start."""
     before = len(compiled.solves)
-    guess, left = feasible_start(compiled.problem, compiled.surrogate, wish)
+    guess, left = feasible_guess(compiled.problem, compiled.surrogate, wish)
     plan, failed = None, None
     try:
         plan = fed_from(compiled, guess, how.options, how.deadline)
@@ -115,7 +117,7 @@ def _tried(compiled: Compiled, wish: Mapping[str, Profile], how: How) -> _Attemp
 
 
 def best_of(
-    compiled: Compiled, start: Mapping[str, Profile] | None, how: How
+    compiled: CompiledProblem, start: Mapping[str, Profile] | None, how: OptimiseOptions
 ) -> tuple[Trajectory, list[dict[str, Any]]]:
     """The best optimum of some starts, and what became of each; once time is over no more are begun.
 
@@ -126,17 +128,19 @@ def best_of(
     StudyError
         If the problem cannot be sent to processes.
     """
-    wanted = list(wishes(compiled.problem, how.starts, how.seed))
+    wanted = list(initial_guesses(compiled.problem, how.starts, how.seed))
     if start:
         wanted[0] = start
     made = [attempt for _, attempt in sorted(_made(compiled, wanted, how), key=lambda pair: pair[0])]
     plans = [each.plan for each in made if each.plan is not None]
     if not plans:
         raise next(each.error for each in made if each.error is not None)
-    return max(plans, key=lambda plan: plan.stats["optimum"]), [each.told for each in made]
+    return max(plans, key=lambda plan: plan.stats["optimum"]), [each.as_dict for each in made]
 
 
-def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> Iterator[tuple[int, _Attempt]]:
+def _made(
+    compiled: CompiledProblem, wanted: list[Mapping[str, Profile]], how: OptimiseOptions
+) -> Iterator[tuple[int, _Attempt]]:
     """Attempts with the numbers of their starts, as they are done."""
     workers = min(how.workers, len(wanted))
     if workers == 1:
@@ -145,17 +149,17 @@ def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> 
                 yield number, _tried(compiled, wish, how)
         return
     try:
-        crew = Processes(_Elsewhere(compiled.problem, compiled.surrogate, replace(how, judge=None)), workers)
+        pool = ProcessPool(_Elsewhere(compiled.problem, compiled.surrogate, replace(how, reference=None)), workers)
     except _UNSENDABLE as error:
         raise StudyError(
             f"the problem cannot be sent to other processes ({first_line(error)}); define its system and objective at the top "
             "of a module, or use workers=1"
         ) from error
-    with closing(crew):
-        flying = {crew.submit(wish): number for number, wish in enumerate(wanted)}
+    with closing(pool):
+        flying = {pool.submit(wish): number for number, wish in enumerate(wanted)}
         for future in as_completed(flying):
             number = flying[future]
-            if isinstance(future.exception(), crew.deaths):
+            if isinstance(future.exception(), pool.deaths):
                 yield number, _tried(compiled, wanted[number], how)
                 continue
             attempt = future.result()
@@ -164,7 +168,7 @@ def _made(compiled: Compiled, wanted: list[Mapping[str, Profile]], how: How) -> 
 
 
 def fed_from(
-    compiled: Compiled, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
+    compiled: CompiledProblem, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
 ) -> Trajectory:
     """The optimum from a start as `solved_from` finds it, tried again with feed where the cell starves.
 
@@ -172,10 +176,10 @@ def fed_from(
     """
     plan = solved_from(compiled, guess, options, deadline)
     for _ in range(_FED_AGAIN):
-        wish = fed_throughout(plan)
+        wish = without_feed_gap(plan)
         if wish is None or time.monotonic() >= deadline:
             break
-        again, _ = feasible_start(compiled.problem.settled(plan.stats["choice"]), compiled.surrogate, wish)
+        again, _ = feasible_guess(compiled.problem.with_choices(plan.stats["choice"]), compiled.surrogate, wish)
         compiled.start(again)
         solve = compiled.solve(seconds=deadline - time.monotonic())
         if not solve.status.solved:
@@ -189,7 +193,7 @@ def fed_from(
 
 
 def solved_from(
-    compiled: Compiled, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
+    compiled: CompiledProblem, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
 ) -> Trajectory:
     """The optimum from a start; where Ipopt fails, from the point that breaks limits least, if it breaks none.
 
@@ -210,7 +214,7 @@ def solved_from(
     if least is None:
         raise SolverError(_ended(solve))
     if least.broken and keeps(problem := compiled.problem, guess, problem.final):
-        raise TooCoarseError(
+        raise CoarseMeshError(
             f"a simulation keeps all limits, but with {problem.horizon.elements} elements no controls do: {least}; use more "
             "elements"
         )

@@ -12,23 +12,23 @@ from typing import Any, Final
 
 import pyomo.environ as pyo
 
-from mmopt.optimisation.multi_start import How, TooCoarseError, best_of, solved_from
-from mmopt.transcription.compiled import Compiled
-from mmopt.problem.horizon import Horizon
-from mmopt.transcription.active_limits import outside, planned
-from mmopt.optimisation.back_off import Margins, drawn_in, keep_limits
-from mmopt.optimisation.mesh import finer
-from mmopt.transcription.plan import controls_of, integrated, replay
-from mmopt.problem.problem import Problem
-from mmopt.transcription.program import tighten
-from mmopt.optimisation.adaptation import learn_along, uptake_limits
-from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.errors import SolverError, StudyError
 from mmopt.fba.atlas import Atlas
+from mmopt.optimisation.adaptation import adapt_surrogate, uptake_limits
+from mmopt.optimisation.back_off import Margins, back_off, tightened
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.optimisation.mesh import finer
+from mmopt.optimisation.multi_start import CoarseMeshError, OptimiseOptions, best_of, solved_from
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.active_limits import outside, planned
+from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.plan import controls_of, integrated, replay
+from mmopt.transcription.program import tighten
 
 AGREEMENT: Final = 1.0e-3
 
@@ -49,7 +49,7 @@ def optimise(
     workers: int = 1,
     time_limit: float | None = None,
     tolerance: float | None = None,
-    judge: Metabolism | None = None,
+    reference: Metabolism | None = None,
     refine: bool = False,
     agreement: float = AGREEMENT,
     options: Mapping[str, Any] | None = None,
@@ -92,13 +92,13 @@ def optimise(
     options
         Options of Ipopt that differ from mmopt's.
     bundled, formulation
-        Which Ipopt, and how the surrogate is written, see `Compiled`.
+        Which Ipopt, and how the surrogate is written, see `CompiledProblem`.
 
     Returns
     -------
     Trajectory
         The optimum at the collocation points. ``stats`` holds the controls, what else was chosen, the solver's record, the
-        margins by which limits were drawn in, the limits that bind and what they are worth (``binding``), where the
+        margins by which limits were drawn in, the limits that bind and what they are worth (``active_limits``), where the
         surrogate's domain was left (``outside``), and ``resimulated``, what an ODE integrator reaches with the same
         controls, with ``resimulation_gap`` and ``resimulation_broken``; with a judge the same of it.
 
@@ -116,15 +116,17 @@ def optimise(
     if time_limit is not None and not 0.0 < time_limit < math.inf:
         raise StudyError(f"a time limit of {time_limit:g} s is none; give a finite number above 0, or None")
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    how = How(starts, seed, workers, deadline, tolerance, judge, options, bundled, formulation)
+    how = OptimiseOptions(starts, seed, workers, deadline, tolerance, reference, options, bundled, formulation)
     if not refine:
         return _optimised(problem, surrogate, start, how)
-    if not isinstance(judge, Atlas) or surrogate is None:
+    if not isinstance(reference, Atlas) or surrogate is None:
         raise StudyError("to refine, give a surrogate, and judge= an Atlas, which has the exact labels")
     best = plan = _optimised(problem, surrogate, start, how)
     gaps = [plan.stats["judged_gap"]]
     while best.stats["judged_gap"] > agreement and len(gaps) <= _ROUNDS and how.left > 0.0:
-        surrogate = learn_along(surrogate, judge, uptake_limits(problem, replay(problem, plan, judge), judge.domain))
+        surrogate = adapt_surrogate(
+            surrogate, reference, uptake_limits(problem, replay(problem, plan, reference), reference.domain)
+        )
         try:
             plan = _optimised(problem, surrogate, controls_of(plan), replace(how, starts=1))
         except SolverError:
@@ -138,7 +140,7 @@ def optimise(
 
 
 def _optimised(
-    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None, how: How
+    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None, how: OptimiseOptions
 ) -> Trajectory:
     """The optimum with one surrogate."""
     begun = time.perf_counter()
@@ -147,7 +149,7 @@ def _optimised(
     solves, rounds = compiled.solves, 0
     try:
         plan, tried = best_of(compiled, start, how)
-    except TooCoarseError:
+    except CoarseMeshError:
         compiled, rounds = _finer(compiled, how, problem.horizon.cut([2] * problem.horizon.elements)), 1
         plan, tried = best_of(compiled, start, how)
     while how.tolerance is not None and rounds < _FINER and how.left > 0.0:
@@ -161,7 +163,7 @@ def _optimised(
                 raise
             break
         compiled, rounds = again, rounds + 1
-    plan, margins, judged = _kept(compiled, plan, how)
+    plan, margins, replayed_on_reference = _kept(compiled, plan, how)
     problem, program = compiled.problem, compiled.program
     stats = {
         "solver": compiled.ipopt.name,
@@ -180,21 +182,23 @@ def _optimised(
         "objective": {"name": problem.objective.name, "unit": problem.objective.unit},
         "outside": outside(problem, plan, surrogate),
         **integrated(problem, plan, surrogate),
-        **judged,
+        **replayed_on_reference,
     }
     return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
 
 
-def _finer(compiled: Compiled, how: How, horizon: Horizon) -> Compiled:
+def _finer(compiled: CompiledProblem, how: OptimiseOptions, horizon: Horizon) -> CompiledProblem:
     """The same problem on another mesh; its solves are counted on."""
     again = how.compiled(replace(compiled.problem, horizon=horizon), compiled.surrogate)
     again.solves = compiled.solves
     return again
 
 
-def _kept(compiled: Compiled, plan: Trajectory, how: How) -> tuple[Trajectory, Margins, dict[str, Any]]:
+def _kept(
+    compiled: CompiledProblem, plan: Trajectory, how: OptimiseOptions
+) -> tuple[Trajectory, Margins, dict[str, Any]]:
     """The plan whose limits are kept on the judge, the margins it took, and what the judge says."""
-    if how.judge is None:
+    if how.reference is None:
         return plan, {}, {}
     problem = compiled.problem
 
@@ -202,13 +206,13 @@ def _kept(compiled: Compiled, plan: Trajectory, how: How) -> tuple[Trajectory, M
         if how.left <= 0.0:
             return None
         tighten(compiled.program, problem, drawn)
-        settled = problem.settled(last.stats["choice"])
-        careful, _ = feasible_start(drawn_in(settled, drawn), compiled.surrogate, controls_of(last))
+        settled = problem.with_choices(last.stats["choice"])
+        careful, _ = feasible_guess(tightened(settled, drawn), compiled.surrogate, controls_of(last))
         compiled.start(careful)
         solve = compiled.solve(seconds=how.left)
         return planned(compiled, solve.status) if solve.status.solved else None
 
-    kept = keep_limits(problem, plan, how.judge, again)
-    seen = kept.judged.stats
+    kept = back_off(problem, plan, how.reference, again)
+    seen = kept.replayed_on_reference.stats
     says = {"judged": seen["replayed"], "judged_gap": seen["replay_gap"], "judged_broken": seen["broken"]}
     return kept.plan, kept.margins, says

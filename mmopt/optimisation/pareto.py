@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from mmopt.optimisation.multi_start import fed_from, solved_from
-from mmopt.transcription.compiled import Compiled
-from mmopt.transcription.active_limits import planned
-from mmopt.problem.objective import final
-from mmopt.transcription.plan import integrated
-from mmopt.problem.problem import Problem
-from mmopt.optimisation.initial_guess import feasible_start
 from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.optimisation.multi_start import fed_from, solved_from
+from mmopt.problem.objective import final
+from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.active_limits import planned
+from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.plan import integrated
 
 
 @dataclass(frozen=True)
-class Front:
+class ParetoFront:
     """Optima in the order of the second quantity.
 
     Attributes
@@ -58,7 +58,7 @@ def pareto(
     points: int = 8,
     values: Sequence[float] | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Front:
+) -> ParetoFront:
     """Find the front between a problem's objective and a quantity at the end, both to be large.
 
     Parameters
@@ -83,22 +83,22 @@ def pareto(
     InfeasibleError, SolverError
         If not even one end of the front has an optimum.
     """
-    if over not in problem.watchable:
+    if over not in problem.quantities:
         raise StudyError(
             f"there is no quantity '{over}' to trade the objective for; name a state, derived quantity or rate"
         )
     if values is None and points < 2:
         raise StudyError(f"a front of {points} points is none; ask for 2 or more")
     low, high = problem.final.get(over, (None, None))
-    compiled = Compiled(replace(problem, final={**problem.final, over: (low, high)}), surrogate, options=options)
-    guess, _ = feasible_start(problem, surrogate)
+    compiled = CompiledProblem(replace(problem, final={**problem.final, over: (low, high)}), surrogate, options=options)
+    guess, _ = feasible_guess(problem, surrogate)
     plans, missed = [], {}
     if values is None:
         # each end in a program of its own: fed_from may leave it at another answer than it tells
-        first = fed_from(Compiled(compiled.problem, surrogate, options=options), guess, options)
-        known = problem.watchable[over]
+        first = fed_from(CompiledProblem(compiled.problem, surrogate, options=options), guess, options)
+        known = problem.quantities[over]
         wish = replace(problem, maximise=final(over, known.unit, known.scale))
-        most = fed_from(Compiled(wish, surrogate, options=options), first, options).final(over)
+        most = fed_from(CompiledProblem(wish, surrogate, options=options), first, options).final(over)
         plans.append(_told(problem, first, surrogate, over))
         values = np.linspace(first.final(over), most, points)[1:].tolist()
     for value in values:
@@ -114,7 +114,7 @@ def pareto(
         raise InfeasibleError(
             f"no point of the front has an optimum: {next(iter(missed.values()), 'no value was asked for')}"
         )
-    return Front(over, tuple(plans), missed)
+    return ParetoFront(over, tuple(plans), missed)
 
 
 def _told(problem: Problem, plan: Trajectory, surrogate: Surrogate | None, over: str) -> Trajectory:

@@ -11,15 +11,11 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from mmopt.transcription.compiled import ipopt_options
-from mmopt.optimisation.elastic import elastic
-from mmopt.transcription.plan import integrated, read_plan
-from mmopt.problem.problem import Problem
-from mmopt.transcription.program import shared, start_from
-from mmopt.optimisation.initial_guess import feasible_start
-from mmopt.optimisation.feed_gap import fed_throughout
-from mmopt.transcription.collocation import write
 from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.optimisation.elastic import elastic
+from mmopt.optimisation.feed_gap import without_feed_gap
+from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
@@ -27,9 +23,13 @@ from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.collocation import write
+from mmopt.transcription.compiled import ipopt_options
+from mmopt.transcription.plan import integrated, read_plan
+from mmopt.transcription.program import shared, start_from
 
 
-def optimise_cases(
+def optimise_scenarios(
     problem: Problem,
     cases: Sequence[Mapping[str, float]],
     surrogate: Surrogate | None = None,
@@ -78,9 +78,9 @@ def optimise_cases(
     if not solve.status.solved:
         raise _unsolved(problems, cases, surrogate, solve, options)
     plans = _plans(program, problems, surrogate, solve)
-    wish = next((wish for plan in plans if (wish := fed_throughout(plan)) is not None), None)
+    wish = next((wish for plan in plans if (wish := without_feed_gap(plan)) is not None), None)
     if wish is not None:
-        settled = [each.settled(plan.stats["choice"]) for each, plan in zip(problems, plans, strict=True)]
+        settled = [each.with_choices(plan.stats["choice"]) for each, plan in zip(problems, plans, strict=True)]
         _start(program, settled, surrogate, wish)
         again = solver.solve()
         if again.status.solved and again.objective < solve.objective:
@@ -107,7 +107,7 @@ def _written(
         program.worst = aim = pyo.Var(initialize=0.0)
         program.least = pyo.Constraint(range(len(problems)), rule=lambda m, k: m.worst <= m.case[k].aim)
     broken = pyo.quicksum(part * block.broken for part, block in weighed)
-    program.cost = pyo.Objective(expr=-aim + first.unrest + broken)
+    program.cost = pyo.Objective(expr=-aim + first.move_penalty + broken)
     return program
 
 
@@ -125,7 +125,7 @@ def _plans(
 
 def _judged(problem: Problem, plan: Trajectory, surrogate: Surrogate | None) -> Trajectory:
     """A plan with what it reaches, and what an integration of its controls does."""
-    reached = {"optimum": problem.settled(plan.stats["choice"]).reached(plan)}
+    reached = {"optimum": problem.with_choices(plan.stats["choice"]).objective_value(plan)}
     return Trajectory(plan.data, plan.status, {**plan.stats, **reached, **integrated(problem, plan, surrogate)})
 
 
@@ -138,7 +138,7 @@ def _unsolved(
 ) -> InfeasibleError | SolverError:
     """Why there is no plan: a case that has none even alone, or all of them together."""
     for number, problem in enumerate(problems):
-        guess, _ = feasible_start(problem, surrogate)
+        guess, _ = feasible_guess(problem, surrogate)
         least = elastic(problem, surrogate, guess, options)
         if least is not None and least.broken:
             told = ", ".join(f"{name} {value:g}" for name, value in cases[number].items()) or "nothing changed"
@@ -174,7 +174,7 @@ def _start(
 ) -> None:
     """Start every case from the least of the controls that keep the limits in one of them."""
     edges = problems[0].horizon.edges()
-    guesses = [feasible_start(each, surrogate, wish)[0] for each in problems]
+    guesses = [feasible_guess(each, surrogate, wish)[0] for each in problems]
     middles = (edges[:-1] + edges[1:]) / 2.0
     least = {
         name: StepFeed(
@@ -184,7 +184,13 @@ def _start(
     }
     for each, block in zip(problems, program.case.values(), strict=True):
         made = simulate(
-            each.system, each.start, least, each.horizon.hours, surrogate, parameters=each.numbers, tolerance=1.0e-5
+            each.system,
+            each.start,
+            least,
+            each.horizon.hours,
+            surrogate,
+            parameters=each.parameter_values,
+            tolerance=1.0e-5,
         )
         start_from(block, each, made, surrogate)
     if program.component("worst") is not None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.optimize import minimize
 
-from mmopt.problem.problem import Problem, limits_broken
 from mmopt.errors import InfeasibleError, StudyError
+from mmopt.problem.problem import Problem, violated_limits
 from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, Profile
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
@@ -87,7 +87,7 @@ def best_exponential(problem: Problem, metabolism: Metabolism | None) -> tuple[E
 def _only_control(problem: Problem) -> tuple[str, float, float]:
     if len(problem.controls) != 1:
         raise StudyError(f"the problem has {len(problem.controls)} controls; simple feeds are defined for one")
-    name, move = next(iter(problem.moves.items()))
+    name, move = next(iter(problem.control_settings.items()))
     return name, move.high, problem.horizon.hours
 
 
@@ -98,7 +98,7 @@ def _best_shape(
 
     def lost(shape: Sequence[float] | np.ndarray) -> float:
         values = [float(number) for number in shape]
-        return -problem.reached(_largest_kept(problem, metabolism, name, family, values, **_COARSE)[1])
+        return -problem.objective_value(_largest_kept(problem, metabolism, name, family, values, **_COARSE)[1])
 
     first = np.array(min(product(*grid), key=lost))
     spacing = [float(np.min(np.diff(values))) / 2.0 for values in grid]
@@ -137,20 +137,20 @@ def _largest_kept(
             {name: family(size, shape)},
             problem.horizon.hours,
             metabolism,
-            parameters=problem.numbers,
+            parameters=problem.parameter_values,
             tolerance=tolerance,
             points=points,
         )
 
     low, high, kept = 0.0, 1.0, simulated(0.0)
-    if limits_broken(kept, problem.limits):
+    if violated_limits(kept, problem.limits):
         raise InfeasibleError(
-            f"even an empty feed breaks {', '.join(limits_broken(kept, problem.limits))}; loosen the limits"
+            f"even an empty feed breaks {', '.join(violated_limits(kept, problem.limits))}; loosen the limits"
         )
     for _ in range(halvings):
         size = (low + high) / 2.0
         tried = simulated(size)
-        if limits_broken(tried, problem.limits):
+        if violated_limits(tried, problem.limits):
             high = size
         else:
             low, kept = size, tried

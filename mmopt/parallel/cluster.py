@@ -1,17 +1,13 @@
 """The workers of a running Dask scheduler as a crew; the only file that imports Dask."""
 
-import pickle
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from mmopt.errors import SolverError, StudyError, first_line
-from mmopt.parallel.pool import Answers, Parcel
-from mmopt.dataset.journal import Packed
+from mmopt.parallel.pool import TaskSolver
 
 DECIDING: Final = ("mmopt", "highspy", "numpy")
 """Packages whose versions can decide the last bits of a label."""
@@ -28,12 +24,12 @@ def versions() -> dict[str, str]:
 class Cluster:
     """The workers of a running Dask scheduler."""
 
-    def __init__(self, answers: Answers, scheduler: str) -> None:
+    def __init__(self, solver: TaskSolver, scheduler: str) -> None:
         from distributed import Client, KilledWorker
 
         self.deaths: tuple[type[BaseException], ...] = (KilledWorker, CancelledError)
         self._scheduler = scheduler
-        self._parcel = Parcel(pickle.dumps(answers))
+        self._solver = solver
         try:
             self._client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
@@ -53,16 +49,16 @@ class Cluster:
         with self._told_if_lost():
             return 2 * max(1, len(self._client.nthreads()))  # one at work, one on its way, at each worker
 
-    def submit(self, points: np.ndarray) -> "Future[Packed]":
+    def submit(self, task: Any) -> "Future[Any]":
         """Hand out one chunk."""
         with self._told_if_lost():
-            found: Future[Packed] = self._executor.submit(_solve_parcel, self._sent, points)
-        return found
+            future: Future[Any] = self._executor.submit(_solve, self._sent, task)
+        return future
 
     def renew(self) -> None:
         """Send the answers to all workers; those that had them may be gone."""
         with self._told_if_lost():
-            self._sent = self._client.scatter(self._parcel, broadcast=True, hash=False)
+            self._sent = self._client.scatter(self._solver, broadcast=True, hash=False)
             self._executor = self._client.get_executor(pure=False)
 
     def close(self) -> None:
@@ -102,8 +98,8 @@ class Cluster:
                 )
 
 
-def _solve_parcel(parcel: Parcel, points: np.ndarray) -> Packed:
-    return parcel.solve(points)
+def _solve(solver: TaskSolver, task: Any) -> Any:
+    return solver.solve(task)
 
 
 def _named(packages: Mapping[str, str]) -> str:

@@ -6,68 +6,24 @@ pool of the standard library, which shares one pipe among all workers and waits 
 """
 
 import pickle
-import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any, Final, Protocol
 
-import numpy as np
-
 from mmopt.errors import first_line
-from mmopt.fba.fluxes import Labels
-from mmopt.dataset.journal import Packed, pack
-from mmopt.network.network import Network
 from mmopt.parallel.worker import work
 
 
-class Answers(Protocol):
-    """Who answers for the cell at many points: a `LabelProgram`, an `Atlas`."""
-
-    @property
-    def network(self) -> Network:
-        """The network that is asked."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the columns of ``points``."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything that decides an answer."""
-
-    def batch(self, points: np.ndarray) -> Labels:
-        """Labels at points of shape (labels, inputs), bitwise a function of the points."""
-
-
-class Parcel:
-    """Pickled answers on their way to a worker: unpacked there at the first chunk, and asked by one thread at a time."""
-
-    def __init__(self, pickled: bytes) -> None:
-        self._pickled = pickled
-        self._unpacked: Answers | None = None
-        self._lock = threading.Lock()
-
-    def __reduce__(self) -> tuple[type["Parcel"], tuple[bytes]]:
-        return Parcel, (self._pickled,)
-
-    def solve(self, points: np.ndarray) -> Packed:
-        """Solve one chunk."""
-        with self._lock:
-            if self._unpacked is None:
-                self._unpacked = pickle.loads(self._pickled)  # noqa: S301 - our own words, from our own process
-            return pack(self._unpacked.batch(points))
-
-
-class Solves(Protocol):
+class TaskSolver(Protocol):
     """What can be sent to a process to solve there what comes."""
 
     def solve(self, task: Any, /) -> Any:
         """Solve one task; both ways it is pickled."""
 
 
-class Crew(Protocol):
+class Pool(Protocol):
     """Whoever takes chunks and answers with futures."""
 
     @property
@@ -77,7 +33,7 @@ class Crew(Protocol):
     def room(self) -> int:
         """How many chunks may be in flight."""
 
-    def submit(self, points: np.ndarray) -> "Future[Packed]":
+    def submit(self, task: Any) -> "Future[Any]":
         """Hand out one chunk."""
 
     def renew(self) -> None:
@@ -95,12 +51,12 @@ class WorkerDiedError(Exception):
     """A worker process ended before it had answered."""
 
 
-class Processes:
+class ProcessPool:
     """Spawned processes of this machine, each with its own copy of who solves; a dead one is replaced."""
 
     deaths: Final = (WorkerDiedError,)
 
-    def __init__(self, solver: Solves, workers: int) -> None:
+    def __init__(self, solver: TaskSolver, workers: int) -> None:
         self._parcel = pickle.dumps(solver)
         self._size = workers
         self._threads = ThreadPoolExecutor(workers)  # one waits for each process
@@ -158,10 +114,10 @@ class Processes:
 class _Worker:
     """One process and our end of its pipe."""
 
-    def __init__(self, parcel: bytes) -> None:
+    def __init__(self, payload: bytes) -> None:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, parcel), daemon=True)
+        self._process = context.Process(target=work, args=(theirs, payload), daemon=True)
         try:
             self._process.start()
         except OSError as error:  # it was killed while it was given the answers

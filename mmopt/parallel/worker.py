@@ -17,12 +17,12 @@ def work(pipe: Connection, pickled: bytes) -> None:
     """Unpack a parcel and have it solve what comes; leave Ctrl-C to the parent, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    parcel = pickle.loads(pickled)  # noqa: S301 - our parent's own words
+    payload = pickle.loads(pickled)  # noqa: S301 - our parent's own words
     with suppress(EOFError, OSError):  # the parent has let go
         while True:
             points = pipe.recv()
             try:
-                answer = parcel.solve(points)
+                answer = payload.solve(points)
             except Exception as error:
                 answer = error
             pipe.send(answer)

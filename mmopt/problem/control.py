@@ -26,7 +26,7 @@ class Control:
     windows
         Stretches of time from, to [h] outside which it stays at its lowest value; an element counts as inside only as a
         whole. None: it is free all the time.
-    unrest
+    move_penalty
         Price of its squared jumps in parts of its range, summed, in scales of the objective: it makes a flat optimum unique.
 
     Raises
@@ -46,7 +46,7 @@ class Control:
     shape: str = STEPS
     change: float | None = None
     windows: tuple[tuple[float, float], ...] | None = None
-    unrest: float = 1.0e-4
+    move_penalty: float = 1.0e-4
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -55,8 +55,10 @@ class Control:
             raise StudyError(
                 f"a control cannot change by {self.change:g} per hour; give a finite number above 0, or None"
             )
-        if not 0.0 <= self.unrest < np.inf:
-            raise StudyError(f"the unrest of a control cannot cost {self.unrest:g}; give a finite number, at least 0")
+        if not 0.0 <= self.move_penalty < np.inf:
+            raise StudyError(
+                f"the move_penalty of a control cannot cost {self.move_penalty:g}; give a finite number, at least 0"
+            )
         for begin, end in self.windows or ():
             if not -np.inf < begin < end < np.inf:
                 raise StudyError(f"a window from {begin:g} h to {end:g} h is none; give two finite times that ascend")

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.errors import StudyError, nearest
+from mmopt.fba.rates import GROWTH
 from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import DURATION, Objective, final
-from mmopt.errors import StudyError, nearest
-from mmopt.fba.rates import GROWTH
 from mmopt.reactor.system import Quantity, System
 from mmopt.results import Trajectory
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 """Lowest and highest allowed value by name; None where there is none."""
@@ -79,10 +78,10 @@ class Problem:
         for name, given in self.parameters.items():
             _check_given("parameter", name, given)
         _check_start(self.system, self.initial)
-        _check_limits(self.watchable, self.limits)
-        _check_limits(self.watchable, self.final)
+        _check_limits(self.quantities, self.limits)
+        _check_limits(self.quantities, self.final)
         if isinstance(self.maximise, str):
-            _check_limits(self.watchable, {self.maximise: (None, None)})
+            _check_limits(self.quantities, {self.maximise: (None, None)})
         _check_controls(self)
         _check_objective(self)
         _check_known("soft limit", self.soft, self.limits)
@@ -90,7 +89,7 @@ class Problem:
             raise StudyError("the price of a soft limit must be a finite number above 0")
 
     @property
-    def watchable(self) -> dict[str, Quantity]:
+    def quantities(self) -> dict[str, Quantity]:
         """States, derived quantities and rates of the cell by name."""
         rates = [
             Quantity(name, GROWTH_UNIT, _GROWTH_SCALE) if name == GROWTH else Quantity(name, RATE, _RATE_SCALE)
@@ -104,7 +103,7 @@ class Problem:
         return {each.name: each.scale for each in (*self.system.states, *self.system.controls)}
 
     @property
-    def moves(self) -> dict[str, Control]:
+    def control_settings(self) -> dict[str, Control]:
         """Every control."""
         return {name: given if isinstance(given, Control) else Control(*given) for name, given in self.controls.items()}
 
@@ -113,7 +112,7 @@ class Problem:
         """What is to be large."""
         if isinstance(self.maximise, Objective):
             return self.maximise
-        known = self.watchable[self.maximise]
+        known = self.quantities[self.maximise]
         return final(known.name, known.unit, known.scale)
 
     @property
@@ -122,17 +121,17 @@ class Problem:
         return {name: _middle(given) for name, given in self.initial.items()}
 
     @property
-    def numbers(self) -> dict[str, float]:
+    def parameter_values(self) -> dict[str, float]:
         """A number for every parameter that differs from the system's: the middle where it may be chosen."""
         return {name: _middle(given) for name, given in self.parameters.items()}
 
     @property
-    def chosen(self) -> bool:
+    def has_choices(self) -> bool:
         """Whether anything but the controls is to be chosen: a start, a parameter, or the length."""
         given = (*self.initial.values(), *self.parameters.values(), self.horizon.length)
         return any(isinstance(each, tuple) for each in given)
 
-    def settled(self, choice: Mapping[str, Any]) -> "Problem":
+    def with_choices(self, choice: Mapping[str, Any]) -> "Problem":
         """The problem in which everything but the controls is decided.
 
         Parameters
@@ -143,13 +142,13 @@ class Problem:
         return replace(
             self,
             initial={**self.start, **choice.get("initial", {})},
-            parameters={**self.numbers, **choice.get("parameters", {})},
+            parameters={**self.parameter_values, **choice.get("parameters", {})},
             horizon=replace(self.horizon, length=float(choice.get("length", self.horizon.hours))),
         )
 
-    def reached(self, made: Trajectory) -> float:
+    def objective_value(self, made: Trajectory) -> float:
         """What a trajectory is worth."""
-        numbers = {**self.system.parameters, **self.numbers}
+        numbers = {**self.system.parameters, **self.parameter_values}
         start, end = (
             {**numbers, **{name: float(made[name][at]) for name in map(str, made.data.data_vars)}} for at in (0, -1)
         )
@@ -157,7 +156,7 @@ class Problem:
         return float(self.objective.value({**end, DURATION: float(made.time[-1]) - begin}, {**start, DURATION: 0.0}))
 
 
-def limits_broken(trajectory: Trajectory, limits: Limits, final: Limits | None = None) -> dict[str, float]:
+def violated_limits(trajectory: Trajectory, limits: Limits, final: Limits | None = None) -> dict[str, float]:
     """How far each broken limit is broken at worst, relative to the limit; empty if all are kept.
 
     Only times after the first count: a start is given, not chosen. Limits at the end are named ``final <name>``.
@@ -218,7 +217,7 @@ def _check_controls(problem: Problem) -> None:
     if set(problem.controls) != {each.name for each in problem.system.controls}:
         named = ", ".join(each.name for each in problem.system.controls)
         raise StudyError(f"give the lowest and highest value of each control: {named}")
-    moves = problem.moves
+    moves = problem.control_settings
     for each in problem.system.controls:
         low, high = moves[each.name].low, moves[each.name].high
         _check_range(each.name, low, high)
@@ -234,8 +233,8 @@ def _check_controls(problem: Problem) -> None:
 
 def _check_objective(problem: Problem) -> None:
     """Whether all that an objective asks for is known; what it is worth at typical sizes means nothing, and may not exist."""
-    known: dict[str, float] = {**problem.system.parameters, **problem.numbers, DURATION: problem.horizon.hours}
-    known |= {name: each.scale for name, each in problem.watchable.items()}
+    known: dict[str, float] = {**problem.system.parameters, **problem.parameter_values, DURATION: problem.horizon.hours}
+    known |= {name: each.scale for name, each in problem.quantities.items()}
     known |= {each.name: each.scale for each in problem.system.controls}
     try:
         with suppress(ArithmeticError), np.errstate(all="ignore"):

@@ -1,1 +1,5 @@
 """Bioreactors as systems of named states, and their simulation."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmopt.errors import StudyError
-from mmopt.reactor.system import Asked, Cell, Quantity, System, Values
+from mmopt.reactor.system import Cell, Quantity, RecordingCell, System, Values
 
 Integrand = Callable[[Mapping[str, Any]], Any]
 """From states, controls, parameters, derived quantities and rates by name to what is added each hour."""
 
 
 @dataclass(frozen=True)
-class Accumulating:
+class Integral:
     """A system with one more state, which begins at what ``initial`` says and grows by what ``integrand`` says.
 
     Attributes
@@ -30,7 +30,7 @@ class Accumulating:
 
     Examples
     --------
-    >>> reactor = Accumulating(ecoli_fed_batch(), Quantity("fed", "g"), lambda seen: seen["feed"] * seen["glucose_fed"])
+    >>> reactor = Integral(ecoli_fed_batch(), Quantity("fed", "g"), lambda seen: seen["feed"] * seen["glucose_fed"])
     >>> [state.name for state in reactor.states][-1]
     'fed'
     """
@@ -79,7 +79,7 @@ class Accumulating:
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """That of the system, and what is added."""
-        asked = Asked(cell)
+        asked = RecordingCell(cell)
         change = dict(self.system.derivative(states, controls, parameters, asked))
         derived = self.system.observe(states, controls, parameters, asked.rates)
         change[self.total.name] = self.integrand({**parameters, **states, **controls, **derived, **asked.rates})

@@ -119,7 +119,7 @@ class StepFeed:
 
 
 @dataclass(frozen=True)
-class LineFeed:
+class LinearFeed:
     """Straight lines between ``values`` [L/h] at ``times`` [h], held before the first and after the last.
 
     Raises
@@ -129,7 +129,7 @@ class LineFeed:
 
     Examples
     --------
-    >>> LineFeed((0.0, 2.0), (0.01, 0.03))(0.5)
+    >>> LinearFeed((0.0, 2.0), (0.01, 0.03))(0.5)
     0.015
     """
 

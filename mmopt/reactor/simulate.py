@@ -18,8 +18,7 @@ from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Cell, Metabolism, System, no_cell
 from mmopt.results import Trajectory, trajectory
 from mmopt.status import Status
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 TOLERANCE: Final = 1.0e-6
 """Relative tolerance of a step."""
@@ -56,7 +55,7 @@ def simulate(
     duration
         Length [h].
     metabolism
-        Who answers for the cell: a `Surrogate`, or a `LabelProgram` (the linear program in the loop).
+        Who answers for the cell: a `Surrogate`, or a `FluxProgram` (the linear program in the loop).
     parameters
         Values that differ from ``system.parameters``.
     start
@@ -94,7 +93,7 @@ def simulate(
     _check_names(controls, [each.name for each in system.controls], "control")
     if not 0.0 < duration < np.inf or not np.isfinite(start):
         raise StudyError(f"the duration is {duration:g} h from {start:g} h; give finite times, the duration above 0")
-    cell, names = answering(system, metabolism, numbers)
+    cell, names = checked_cell(system, metabolism, numbers)
     calls = 0
 
     def derivative(time: float, values: np.ndarray) -> np.ndarray:
@@ -158,12 +157,12 @@ def describe(
     states: np.ndarray,
     controls: Mapping[str, Profile],
     parameters: Mapping[str, float],
-    answering: tuple[Cell, tuple[str, ...]],
+    checked_cell: tuple[Cell, tuple[str, ...]],
     status: Status,
     stats: Mapping[str, Any],
 ) -> Trajectory:
     """Make a `Trajectory` of states of shape (states, times): add controls, rates and derived quantities."""
-    cell, names = answering
+    cell, names = checked_cell
     rows = [_named(system, column) for column in states.T]
     held = [{name: profile(float(t)) for name, profile in controls.items()} for t in time]
     rates = [cell(system.limits(row, parameters)) for row in rows] if names else [{} for _ in rows]
@@ -219,7 +218,7 @@ def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
         raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
 
 
-def answering(
+def checked_cell(
     system: System, metabolism: Metabolism | None, parameters: Mapping[str, float]
 ) -> tuple[Cell, tuple[str, ...]]:
     """Who answers for the cell of a system, and the rates it reads: those the derivative asks, and the shortfall.
@@ -234,16 +233,16 @@ def answering(
     if not system.readings:
         return no_cell, ()
     if metabolism is None:
-        raise StudyError("this system asks a cell; give metabolism= a Surrogate or a LabelProgram")
+        raise StudyError("this system asks a cell; give metabolism= a Surrogate or a FluxProgram")
     largest = _largest_limits(system, parameters)
     if set(largest) != set(metabolism.inputs):
         raise StudyError(
             f"the reactor limits the uptake of {', '.join(largest)}, but the metabolism takes "
             f"{', '.join(metabolism.inputs)}; make them the same"
         )
-    metabolism.trusts(largest)
+    metabolism.check_limits(largest)
     names = tuple(dict.fromkeys((*system.readings, SHORTFALL)))
-    return metabolism.answers(names), names
+    return metabolism.rate_function(names), names
 
 
 def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:

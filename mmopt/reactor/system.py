@@ -82,14 +82,14 @@ class Metabolism(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """Exchanges whose uptake limits it takes."""
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Raise a `DomainError` if it cannot answer at such uptake limits."""
 
-    def answers(self, names: Sequence[str]) -> Cell:
+    def rate_function(self, names: Sequence[str]) -> Cell:
         """A cell that reads the named rates."""
 
 
-class Asked:
+class RecordingCell:
     """A cell that keeps its last answer in ``rates``, so that what is derived from rates need not ask again."""
 
     def __init__(self, cell: Cell) -> None:

@@ -17,11 +17,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import Bbox
 
 from mmopt.errors import StudyError, nearest
-from mmopt.results import Trajectory, write_whole
+from mmopt.io.files import write_whole
+from mmopt.results import Trajectory
 from mmopt.units import TIME
 
 if TYPE_CHECKING:
-    from mmopt.training.architecture_search import Search, Trial
+    from mmopt.training.architecture_search import ArchitectureSearch, Trial
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 
@@ -196,7 +197,7 @@ def plot_parity(
     return figure
 
 
-def plot_search(search: "Search") -> Figure:
+def plot_architecture_search(search: "ArchitectureSearch") -> Figure:
     """Draw what a search found: worst errors against sizes and, beside them, against costs if there are any.
 
     Parameters
@@ -217,9 +218,9 @@ def plot_search(search: "Search") -> Figure:
 
     Examples
     --------
-    >>> from mmopt.training.architecture_search import Trial
+    >>> from mmopt.training.architecture_search import ArchitectureSearch, Trial
     >>> tried = [Trial(2, (4,), "tanh", worst=0.2, size=90), Trial(2, (9,), "tanh", worst=0.05, size=150)]
-    >>> [text.get_text() for text in plot_search(Search(tuple(tried))).axes[0].texts]
+    >>> [text.get_text() for text in plot_architecture_search(Search(tuple(tried))).axes[0].texts]
     ['2-4', '2-9']
     """
     if not search.made:

@@ -15,12 +15,13 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmopt.report import page
 from mmopt.errors import StudyError
+from mmopt.io.files import write_whole
+from mmopt.report import page
 from mmopt.report.plots import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
-from mmopt.results import Trajectory, load_trajectory, write_whole
+from mmopt.results import Trajectory, load_trajectory
 from mmopt.status import Status
-from mmopt.units import GROWTH, RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 # What a run may save: parts of summary.json with their shape and that of their entries, and trajectories.
 _PARTS: Final[Mapping[str, tuple[type, type]]] = {
@@ -171,14 +172,14 @@ def _page(run: _Run) -> str:
 
 def _headline(run: _Run) -> str:
     """Show the few numbers that matter, as cards."""
-    judged, cards = _judged(run), []
-    optimum = judged.get("optim")
+    replayed, cards = _replayed(run), []
+    optimum = replayed.get("optim")
     if optimum is not None:
         cards.append((f"{page.text(optimum)} g", "final biomass", "of the optimum, by the LP judge"))
         for role in ("constant", "exponential"):
-            if judged.get(role):
-                gain = page.percent(optimum / judged[role] - 1.0, signed=True)
-                cards.append((gain, f"over the best {role} feed", f"which ends with {page.text(judged[role])} g"))
+            if replayed.get(role):
+                gain = page.percent(optimum / replayed[role] - 1.0, signed=True)
+                cards.append((gain, f"over the best {role} feed", f"which ends with {page.text(replayed[role])} g"))
     if (gap := page.real(run.part("gaps").get("replay"))) is not None:
         cards.append((page.percent(gap), "LP replay gap", "between the optimiser's claim and the LP plant"))
     if (ratio := page.real(run.part("nmpc").get("ratio"))) is not None:
@@ -187,25 +188,25 @@ def _headline(run: _Run) -> str:
     return f'<div class="cards">{"".join(texts)}</div>' if cards else ""
 
 
-def _judged(run: _Run) -> dict[str, float]:
+def _replayed(run: _Run) -> dict[str, float]:
     """Find the final biomass [g] on the LP plant of the optimum and the simple feeds, by role or else by label."""
-    judged: dict[str, float] = {}
+    replayed: dict[str, float] = {}
     for row in run.part("results"):
         said = str(row.get("role") or row.get("label")).lower()
         role = next((role for role in ("constant", "exponential", "optim") if role in said), "")
         if role and (mass := page.real(row.get("lp"))) is not None:
-            judged.setdefault(role, mass)
-    return judged
+            replayed.setdefault(role, mass)
+    return replayed
 
 
 def _feeds(run: _Run) -> str:
-    judge = "replay" if "replay" in run.trajectories else "optimum"
-    runs = run.labelled(**{judge: "optimum", "constant": "best constant", "exponential": "best exponential"})
+    reference = "replay" if "replay" in run.trajectories else "optimum"
+    runs = run.labelled(**{reference: "optimum", "constant": "best constant", "exponential": "best exponential"})
     controls = [name for one in runs.values() for name in one.names("control")]
     if not controls:
         return ""
     figure = plot_feeds(runs, "feed" if "feed" in controls else controls[0])
-    scored = "that of its replay on the LP plant" if judge == "replay" else "as the optimiser claims it"
+    scored = "that of its replay on the LP plant" if reference == "replay" else "as the optimiser claims it"
     return _figure(run, "feeds", figure, f"The optimum against the simple profiles; its biomass is {scored}.", runs)
 
 
@@ -284,7 +285,7 @@ def _surrogate(run: _Run) -> str:
     known = {name.removeprefix("true_"): values for name, values in run.parity.items() if name.startswith("true_")}
     if not known:
         return body
-    units = {name: GROWTH if name == "growth" else RATE for name in known}
+    units = {name: GROWTH_UNIT if name == "growth" else RATE for name in known}
     predicted = {name: run.parity[f"predicted_{name}"] for name in known if f"predicted_{name}" in run.parity}
     what = "Predictions on points the surrogate was not trained on, against the LP; the worst point of each is ringed."
     return body + _figure(run, "parity", plot_parity(known, predicted, units), what, {})

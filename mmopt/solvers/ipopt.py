@@ -19,7 +19,7 @@ import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
 from mmopt.solvers.clock import Clock
-from mmopt.solvers.nlp import read_statement
+from mmopt.solvers.nlp import read_nlp
 from mmopt.status import Status
 
 _STATUS: Final = {
@@ -111,7 +111,7 @@ class NonlinearProgram:
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
         self._options = {**_OPTIONS, **(options or {})}
-        self._variables, self._statement = read_statement(problem)
+        self._variables, self._statement = read_nlp(problem)
         self._derivatives = dict(self._statement.derivatives)
         self._solvers: dict[bool, casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}

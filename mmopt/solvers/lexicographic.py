@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from mmopt.solvers.highs import Simplex
 from mmopt.solvers.affine_law import AffineLaw, affine_law
-from mmopt.solvers.optimality import Proofs
+from mmopt.solvers.highs import Simplex
+from mmopt.solvers.optimality import OptimalityCertificates
 from mmopt.status import Status
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class LexicographicProgram:
         bound_type = np.array([row.bound_type for row in form.rows])
         rows = np.where(bound_type == 1, -np.inf, form.rhs), np.where(bound_type == -1, np.inf, form.rhs)
         self._simplex = Simplex(sp.csc_array(form.A), self._combined, (lower, upper), rows)
-        self._proofs = Proofs(self._simplex, self._aims)
+        self._proofs = OptimalityCertificates(self._simplex, self._aims)
         self._passes = 0
         self._home = None
 

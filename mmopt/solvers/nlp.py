@@ -21,7 +21,7 @@ from mmopt.solvers.dense import AtColumns, NetworkAtPoints
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
+class Nlp:
     """A nonlinear program.
 
     Attributes
@@ -60,7 +60,7 @@ class _Tie:
         return casadi.DM(pattern, 1.0) - self.network.jacobian(x)
 
 
-def read_statement(problem: pyo.ConcreteModel) -> tuple[list[Any], Statement]:
+def read_nlp(problem: pyo.ConcreteModel) -> tuple[list[Any], Nlp]:
     """State a Pyomo problem for CasADi.
 
     Returns
@@ -94,7 +94,7 @@ def read_statement(problem: pyo.ConcreteModel) -> tuple[list[Any], Statement]:
     return variables, _tied(read, ties, len(variables))
 
 
-def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], Statement]:
+def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], Nlp]:
     """Variables in the order of the file, and what CasADi reads from it, all but grey boxes."""
     for box in boxes:
         box.deactivate()
@@ -114,10 +114,10 @@ def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], 
     read = casadi.Function("read", [given], [builder.f, casadi.vertcat(*builder.g)]).expand()
     x = casadi.SX.sym("x", given.numel())
     cost, equations = read(x)
-    return list(written.variables), Statement(x, cost, equations, np.array(builder.g_lb), np.array(builder.g_ub))
+    return list(written.variables), Nlp(x, cost, equations, np.array(builder.g_lb), np.array(builder.g_ub))
 
 
-def _tied(read: Statement, ties: Sequence[_Tie], size: int) -> Statement:
+def _tied(read: Nlp, ties: Sequence[_Tie], size: int) -> Nlp:
     """A statement with the equations of networks."""
     plain, slopes, bends = _derived(read)
     x, none = casadi.MX.sym("x", size), casadi.MX.sym("p", 0)
@@ -145,10 +145,10 @@ def _tied(read: Statement, ties: Sequence[_Tie], size: int) -> Statement:
     }
     nothing = np.zeros(at - rows)
     lower, upper = np.concatenate([read.lower, nothing]), np.concatenate([read.upper, nothing])
-    return Statement(x, cost, whole, lower, upper, made)
+    return Nlp(x, cost, whole, lower, upper, made)
 
 
-def _derived(read: Statement) -> tuple[Any, Any, Any]:
+def _derived(read: Nlp) -> tuple[Any, Any, Any]:
     """Values, first and second derivatives of what was read, as functions."""
     x, cost, equations = read.x, read.cost, read.equations
     factor, push = casadi.SX.sym("factor"), casadi.SX.sym("push", equations.numel())

@@ -1,4 +1,4 @@
-"""Proofs that a basis is the strict optimum: its reduced costs, taken aim by aim.
+"""OptimalityCertificates that a basis is the strict optimum: its reduced costs, taken aim by aim.
 
 A proof depends on the basis and on which bounds are active, and not on their values, so each basis is proved once.
 """
@@ -14,7 +14,7 @@ _REDUCED_COST_ZERO: Final = 1.0e-8
 """Reduced costs closer to zero than this, relative to the prices behind them, count as zero."""
 
 
-class Proofs:
+class OptimalityCertificates:
     """What is known of the bases that a program has met.
 
     Parameters

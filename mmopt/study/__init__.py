@@ -1,1 +1,5 @@
 """Study files: their schema, and the stages of a run."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

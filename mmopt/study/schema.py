@@ -10,18 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mmopt.problem.control import Control
-from mmopt.problem.horizon import Horizon
-from mmopt.problem.objective import Objective, productivity, worth
-from mmopt.problem.problem import Problem
 from mmopt.errors import StudyError
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.objective import Objective, productivity, worth
+from mmopt.problem.problem import Problem
 from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
-from mmopt.training.train_to_error import WANTED
 from mmopt.training.train import HIDDEN, ITERATIONS, STARTS, Basis
+from mmopt.training.train_to_error import WANTED
 
 Range = tuple[FiniteFloat | None, FiniteFloat | None]
 Positive = Annotated[FiniteFloat, Field(gt=0.0)]
@@ -41,7 +41,7 @@ class Sampling(_Part):
 
     labels: Count = 4096
     seed: int = 0
-    answers: Literal["atlas", "program"] = "atlas"
+    source: Literal["atlas", "program"] = "atlas"
 
 
 class Training(_Part):
@@ -110,11 +110,11 @@ class ControlPart(_Part):
     shape: Literal["steps", "lines"] = "steps"
     change: Positive | None = None
     windows: tuple[tuple[FiniteFloat, FiniteFloat], ...] | None = None
-    unrest: Annotated[FiniteFloat, Field(ge=0.0)] = 1.0e-4
+    move_penalty: Annotated[FiniteFloat, Field(ge=0.0)] = 1.0e-4
 
     def control(self) -> Control:
         """As a script makes it."""
-        return Control(*self.range, self.shape, self.change, self.windows, self.unrest)
+        return Control(*self.range, self.shape, self.change, self.windows, self.move_penalty)
 
 
 class WorthPart(_Part):

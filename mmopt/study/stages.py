@@ -19,37 +19,38 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.control.closed_loop import Plant, run_closed_loop
-from mmopt.control.estimator import Estimator
 from mmopt.control.controller import Controller
-from mmopt.optimisation.optimise import optimise
-from mmopt.transcription.plan import replay
-from mmopt.problem.problem import Limits, Problem, limits_broken
+from mmopt.control.estimator import Estimator
+from mmopt.dataset.flux_table import FluxTable, load_table
+from mmopt.dataset.tabulate import tabulate_fluxes, worthwhile_workers
 from mmopt.errors import MmoptError, SolverError, StudyError
 from mmopt.fba.atlas import Atlas
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.fba.rates import GROWTH
+from mmopt.io.files import write_whole
 from mmopt.network.network import Network
-from mmopt.fba.flux_program import LabelProgram
-from mmopt.dataset.tabulate import sample, worthwhile_workers
-from mmopt.dataset.flux_table import FluxTable, load_table
+from mmopt.optimisation.optimise import optimise
+from mmopt.optimisation.simple_feeds import best_constant, best_exponential
+from mmopt.problem.problem import Limits, Problem, violated_limits
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.report.report import write_report
-from mmopt.results import Trajectory, write_whole
+from mmopt.results import Trajectory
 from mmopt.study.schema import NmpcPart, StarvationPart, Study
-from mmopt.training.comparison import compare
-from mmopt.training.error_report import EXPLORED
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.training.comparison import compare
+from mmopt.training.worst_case_errors import EXPLORED, with_error_report
+from mmopt.transcription.plan import replay
 
 PARITY_POINTS: Final = 400
 _PARITY_SEED: Final = 20260101
 """Seed of the points a surrogate is shown on; no training uses it."""
 
 _LABELS_A_REGION: Final = 6
-"""Labels that the program solves in the time that one more region takes to find."""
+"""FluxBatch that the program solves in the time that one more region takes to find."""
 
 _NO_MARGIN: Final = 1.0e-6
 """Part of a scale below which a margin is none."""
@@ -146,10 +147,10 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> dict[str, Any]:
         _parity(run, network, surrogate)
         if study.starvation is not None:
             _starve(study.starvation, run, problem, surrogate, atlas)
-        plan, judged = plan_and_replay(run, problem, surrogate, atlas)
+        plan, replayed_on_reference = plan_and_replay(run, problem, surrogate, atlas)
         if study.nmpc is not None:
             close_loop(study.nmpc, run, problem, surrogate, atlas)
-        _compare_feeds(run, problem, plan, judged, simple)
+        _compare_feeds(run, problem, plan, replayed_on_reference, simple)
     run.write_summary()
     with run.stage("report"):
         write_report(run.folder)
@@ -165,16 +166,16 @@ def make_table(
     there. ``workers`` is as for `sample`, by default as many as there are cores and work is worth.
     """
     part, journal = study.sampling, run.folder / "labels.journal"
-    answers = _answers(study, run, network)
+    source = _answers(study, run, network)
     if workers is None:  # an atlas answers faster than processes start
-        workers = 1 if scheduler or part.answers == "atlas" else worthwhile_workers(part.labels)
+        workers = 1 if scheduler or part.source == "atlas" else worthwhile_workers(part.labels)
     with run.stage("labels", part.labels) as progress:
-        table = sample(
+        table = tabulate_fluxes(
             network,
             study.box(),
             part.labels,
             part.seed,
-            answers=answers,
+            source=source,
             workers=workers,
             scheduler=scheduler,
             journal=journal,
@@ -185,11 +186,11 @@ def make_table(
     return table
 
 
-def _answers(study: Study, run: Run, network: Network) -> Atlas | LabelProgram:
+def _answers(study: Study, run: Run, network: Network) -> Atlas | FluxProgram:
     """Who answers for the labels: the program, or an atlas explored as far as that saves work."""
     part = study.sampling
-    if part.answers == "program":
-        return LabelProgram(network, study.box().inputs)
+    if part.source == "program":
+        return FluxProgram(network, study.box().inputs)
     atlas = Atlas(network, study.box())
     with run.stage("critical regions", 1000) as progress:
         atlas.explore(most=max(1, part.labels // _LABELS_A_REGION), progress=progress)
@@ -203,8 +204,8 @@ def make_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int 
 
     Without a certificate where the domain has more critical regions than can be explored; the card then says so.
     """
-    from mmopt.training.train_to_error import learn
     from mmopt.training.train import train
+    from mmopt.training.train_to_error import train_to_error
 
     part = study.training
     most = part.iterations if iterations is None else iterations
@@ -223,10 +224,10 @@ def make_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int 
     else:
         with run.stage("training", 1000) as progress:
             taught = table.joined(*atlas.corners())
-            surrogate = learn(atlas, wanted=part.wanted, table=taught, **how, progress=progress)
+            surrogate = train_to_error(atlas, wanted=part.wanted, table=taught, **how, progress=progress)
     with run.stage("certificate"):
-        if atlas is not None and surrogate.certificate is None:
-            surrogate = surrogate.certified(atlas)
+        if atlas is not None and surrogate.error_report is None:
+            surrogate = with_error_report(surrogate, atlas)
         surrogate.save(run.folder / "surrogate")
     return surrogate
 
@@ -280,19 +281,19 @@ def find_table(study: Study, run: Run, network: Network) -> FluxTable:
 def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> tuple[Trajectory, Trajectory]:
     """Optimise, write the feed as a table, and replay the plan on the linear program itself."""
     with run.stage("optimal feed"):
-        plan = run.keep("optimum", optimise(problem, surrogate, starts=_STARTS, judge=atlas))
+        plan = run.keep("optimum", optimise(problem, surrogate, starts=_STARTS, reference=atlas))
         run.keep("resimulation", replay(problem, plan, surrogate))
     for name in problem.controls:
         edges, rates = plan.stats["edges"], plan.stats["controls"][name]
         _write_feed(run.folder / f"{name}.csv", edges, rates, plan.data[name].attrs["units"])
     with run.stage("judge: the plan on the linear program"):
-        judged = run.keep("replay", replay(problem, plan, atlas.program))
+        replayed_on_reference = run.keep("replay", replay(problem, plan, atlas.program))
     keys = ("solver", "iterations", "solves", "solve_seconds", "build_seconds", "variables", "constraints")
-    units = {name: each.unit for name, each in problem.watchable.items()}
+    units = {name: each.unit for name, each in problem.quantities.items()}
     drawn = [
         f"{name} by {margin:.2g} {units[name]}"
         for name, margin in plan.stats["margins"].items()
-        if margin > _NO_MARGIN * problem.watchable[name].scale
+        if margin > _NO_MARGIN * problem.quantities[name].scale
     ]
     run.summary["optimisation"] = {
         "status": plan.status.value,
@@ -300,16 +301,19 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
         "limits moved by up to": ", ".join(drawn) or "none",
     }
     run.summary["binding"] = [each["text"] for each in plan.stats["binding"]]
-    run.summary["gaps"] = {"resimulation": plan.stats["resimulation_gap"], "replay": judged.stats["replay_gap"]}
-    run.summary["violations"] = _violations(judged, problem.limits)
-    return plan, judged
+    run.summary["gaps"] = {
+        "resimulation": plan.stats["resimulation_gap"],
+        "replay": replayed_on_reference.stats["replay_gap"],
+    }
+    run.summary["violations"] = _violations(replayed_on_reference, problem.limits)
+    return plan, replayed_on_reference
 
 
 def _begin(study: Study, run: Run, problem: Problem) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
-    units = {name: each.unit for name, each in problem.watchable.items()}
+    units = {name: each.unit for name, each in problem.quantities.items()}
     sources = study.sources()
-    numbers = {**problem.system.parameters, **problem.numbers}
+    numbers = {**problem.system.parameters, **problem.parameter_values}
     run.summary.update(
         title=study.title,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -335,7 +339,7 @@ def _describe_surrogate(run: Run, name: str, surrogate: Surrogate) -> None:
 def _parity(run: Run, network: Network, surrogate: Surrogate) -> None:
     """Show the surrogate against the linear program on points it has never met."""
     with run.stage("surrogate on fresh points", PARITY_POINTS) as progress:
-        table = sample(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress=progress).answered()
+        table = tabulate_fluxes(network, surrogate.domain, PARITY_POINTS, _PARITY_SEED, progress=progress).answered()
         found = compare(surrogate, network, table.inputs, table.fluxes)
         names = [GROWTH, *surrogate.inputs]
         columns = [network.column(network.biomass), *(network.column(name) for name in surrogate.inputs)]
@@ -352,7 +356,9 @@ def _starve(part: StarvationPart, run: Run, problem: Problem, surrogate: Surroga
 
     def starved(metabolism: Metabolism) -> Trajectory:
         feeds: dict[str, Profile] = dict.fromkeys(problem.controls, feed)
-        return simulate(problem.system, problem.start, feeds, part.hours, metabolism, parameters=problem.numbers)
+        return simulate(
+            problem.system, problem.start, feeds, part.hours, metabolism, parameters=problem.parameter_values
+        )
 
     with run.stage("starvation"):
         by_program = run.keep("starvation_lp", starved(atlas.program))
@@ -415,11 +421,11 @@ def _compare_feeds(
     run: Run,
     problem: Problem,
     plan: Trajectory,
-    judged: Trajectory,
+    replayed_on_reference: Trajectory,
     simple: Connection,
 ) -> None:
     """Set the optimal feed beside the best simple ones, all by the judgement of the linear program."""
-    best = problem.reached(judged)
+    best = problem.objective_value(replayed_on_reference)
     rows: list[dict[str, Any]] = [
         {
             "label": "Optimal feed",
@@ -435,7 +441,7 @@ def _compare_feeds(
         with run.stage(f"best {role} feed"):
             shape, made = _told_feed(role, simple)
             run.keep(role, made)
-        reached = problem.reached(made)
+        reached = problem.objective_value(made)
         gain = best / reached - 1.0
         rows.append(
             {
@@ -461,7 +467,7 @@ def close_loop(part: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate,
     """Control the batch on a disturbed plant, and as a controller would that knows the plant."""
     steps = int(np.ceil(problem.horizon.hours / part.interval - 1.0e-9))
     aimed = replace(problem, limits={**problem.limits, **part.limits})
-    told = dict(problem.numbers)
+    told = dict(problem.parameter_values)
     loops = {}
     # the loop that counts runs on the linear program itself; what it is compared with, on the same answers remembered
     for role, stage, known, cell in (
@@ -493,17 +499,17 @@ def close_loop(part: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate,
         "median_ms": 1000.0 * loop.stats["median_seconds"],
         "worst_ms": 1000.0 * loop.stats["worst_seconds"],
         "limits broken on the plant": ", ".join(
-            f"{name} by {broken:.1%} of the limit" for name, broken in limits_broken(loop, problem.limits).items()
+            f"{name} by {broken:.1%} of the limit" for name, broken in violated_limits(loop, problem.limits).items()
         )
         or "none",
     }
 
 
-def _violations(judged: Trajectory, limits: Limits) -> list[dict[str, Any]]:
+def _violations(replayed_on_reference: Trajectory, limits: Limits) -> list[dict[str, Any]]:
     rows = []
-    for name, relative in limits_broken(judged, limits).items():
+    for name, relative in violated_limits(replayed_on_reference, limits).items():
         low, high = limits[name]
-        values = judged[name][1:]
+        values = replayed_on_reference[name][1:]
         below = low is not None and (high is None or low - values.min() > values.max() - high)
         rows.append(
             {
@@ -511,7 +517,7 @@ def _violations(judged: Trajectory, limits: Limits) -> list[dict[str, Any]]:
                 "allowed": low if below else high,
                 "reached": float(values.min() if below else values.max()),
                 "relative": relative,
-                "unit": judged.data[name].attrs["units"],
+                "unit": replayed_on_reference.data[name].attrs["units"],
             }
         )
     return rows

@@ -58,7 +58,7 @@ class Gathered:
             network.limit = pyo.Var(inputs)
             network.rate = pyo.Var(names)
             network.limits = pyo.Constraint(inputs, rule=lambda b, exchange: b.limit[exchange] == limits[exchange])
-            predict = self._surrogate.answers(names)
+            predict = self._surrogate.rate_function(names)
 
             def started() -> None:
                 values = {exchange: pyo.value(limits[exchange], exception=False) for exchange in inputs}

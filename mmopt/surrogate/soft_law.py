@@ -13,13 +13,12 @@ import numpy as np
 
 from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.fba.domain import Domain
+from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.surrogate.max_affine import Corners, corners_of, facing_of, laws_of, least_bent, parting, scaled
 from mmopt.surrogate.soft_bound import Apart
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 _ENOUGH: Final = 1.0 - 1.0e-6
 """Part of the domain that the regions must fill."""
@@ -125,13 +124,13 @@ class SoftLaw:
         above = self.corners.excess(self.laws[:, :, row])
         return _ANSWERED + max(self._apart.bound(np.maximum(way * above, 0.0), self.sharpness) for way in (1.0, -1.0))
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Refuse uptake limits outside the domain by a `DomainError`."""
         self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
 
-    def answers(self, names: Sequence[str]) -> "SoftCell":
+    def rate_function(self, names: Sequence[str]) -> "SoftLawRates":
         """The law as who answers for the cell inside a reactor, reading ``names``."""
-        return SoftCell(self.domain, tuple(names), self.reader(names))
+        return SoftLawRates(self.domain, tuple(names), self.reader(names))
 
     def fluxes(self, limits: np.ndarray) -> np.ndarray:
         """Net fluxes of all reactions, also outside the domain; shape (..., reactions) for limits (..., inputs)."""
@@ -160,7 +159,7 @@ class SoftLaw:
 
 
 @dataclass(frozen=True, eq=False)
-class SoftCell:
+class SoftLawRates:
     """A soft law that answers for the cell: limits by name in, rates by name out."""
 
     domain: Domain

@@ -15,12 +15,12 @@ import numpy as np
 from scipy.special import expit
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.fba.domain import Domain
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.surrogate.error_report import ErrorReport
 
 if TYPE_CHECKING:
-    from mmopt.fba.atlas import Atlas
-    from mmopt.training.error_report import Certificate
+    pass
 
 ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
@@ -185,7 +185,7 @@ class Surrogate:
         self.domain.check(points)
         return self.fluxes(points) if names is None else chained(self.layers(names), points)
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Refuse uptake limits outside the domain.
 
         Raises
@@ -195,9 +195,9 @@ class Surrogate:
         """
         self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
 
-    def answers(self, names: Sequence[str]) -> "SurrogateCell":
+    def rate_function(self, names: Sequence[str]) -> "SurrogateRates":
         """The surrogate as who answers for the cell inside a reactor, reading ``names``."""
-        return SurrogateCell(self.domain, tuple(names), self.layers(names))
+        return SurrogateRates(self.domain, tuple(names), self.layers(names))
 
     def with_maintenance(self, demand: float) -> "Surrogate":
         """The surrogate of the same cell with another maintenance demand.
@@ -233,25 +233,17 @@ class Surrogate:
         return scaled(self, demand / self.maintenance_demand)
 
     @property
-    def certificate(self) -> "Certificate | None":
+    def error_report(self) -> ErrorReport | None:
         """The certificate on the card; None where there is none."""
-        from mmopt.training.error_report import Certificate
-
         told = self.card.get("certificate")
-        return None if told is None else Certificate.of(told)
-
-    def certified(self, atlas: "Atlas") -> "Surrogate":
-        """Certify against an explored atlas: the same surrogate, with the certificate on its card; see `certify`."""
-        from mmopt.training.error_report import certify
-
-        return replace(self, card={**self.card, "certificate": certify(self, atlas).told()})
+        return None if told is None else ErrorReport.of(told)
 
     def __str__(self) -> str:
         """What it is, and how wrong it can be."""
         widths = " - ".join(str(layer.weights.shape[1]) for layer in self.hidden)
         what = f"{', '.join(self.inputs)} - {widths} {self.hidden[0].activation if self.hidden else ''}".rstrip()
-        certificate = self.certificate
-        how = "no certificate; make one with certified(atlas)" if certificate is None else str(certificate)
+        error_report = self.error_report
+        how = "no certificate; make one with certified(atlas)" if error_report is None else str(error_report)
         return f"Surrogate of {self.card.get('network', 'an unnamed network')}: {what}\n{how}"
 
     def save(self, folder: str | Path) -> Path:
@@ -265,11 +257,11 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
     """The surrogate that gives ``factor`` times the fluxes at ``factor`` times the limits and the maintenance demand."""
     first, *later = surrogate.hidden or (surrogate.weights,)
     first = replace(first, weights=first.weights / factor)
-    certificate = surrogate.certificate
+    error_report = surrogate.error_report
     box = {name: (factor * low, factor * high) for name, (low, high) in surrogate.domain.limits.items()}
     card = {**surrogate.card, "scaled": factor * float(surrogate.card.get("scaled", 1.0))}
-    if certificate is not None:
-        card["certificate"] = certificate.scaled(factor).told()
+    if error_report is not None:
+        card["certificate"] = error_report.scaled(factor).as_dict()
     return replace(
         surrogate,
         domain=Domain(box),
@@ -283,7 +275,7 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
 
 
 @dataclass(frozen=True, eq=False)
-class SurrogateCell:
+class SurrogateRates:
     """A surrogate that answers for the cell: limits by name in, rates by name out."""
 
     domain: Domain

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from mmopt.errors import DomainError, SurrogateError, nearest
 from mmopt.fba.domain import Domain
-from mmopt.results import write_whole
+from mmopt.io.files import write_whole
 from mmopt.io.foreign_file import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
 

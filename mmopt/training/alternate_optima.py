@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from mmopt.network.network import Network
 from mmopt.network.balance import rebalanced
+from mmopt.network.network import Network
 
 MINOR: Final = 0.02
 """A flux that moves less than this over all labels is minor [mmol/gDW/h]."""
@@ -39,7 +39,7 @@ def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> tuple[np.
     network
         The network.
     fluxes
-        Labels, shape (labels, reactions) [mmol/gDW/h].
+        FluxBatch, shape (labels, reactions) [mmol/gDW/h].
     readings
         How much an error of growth, an exchange or maintenance counts, shape (reactions,); zero inside the cell.
 

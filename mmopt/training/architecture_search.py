@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Final
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import Progress
 from mmopt.errors import InfeasibleError, SolverError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.dataset.tabulate import Progress
-from mmopt.dataset.flux_table import FluxTable
-from mmopt.training.error_report import EXPLORED, Certificate, certify
+from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 from mmopt.training.train import train
+from mmopt.training.worst_case_errors import EXPLORED, worst_case_errors
 
 TRIALS: Final = 20
 ITERATIONS: Final = 60
@@ -97,7 +98,7 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class ArchitectureSearch:
     """What a search found.
 
     Attributes
@@ -177,7 +178,7 @@ class Search:
         return "\n".join([head, *rows, *failed])
 
 
-def search(
+def search_architectures(
     table: FluxTable,
     atlas: Atlas,
     *,
@@ -189,7 +190,7 @@ def search(
     seed: int = 0,
     cost: Cost | None = None,
     progress: Progress | None = None,
-) -> Search:
+) -> ArchitectureSearch:
     """Train and certify surrogates of many sizes, and tell which are worth having.
 
     Parameters
@@ -257,7 +258,7 @@ def search(
         _tell(optuna, study, asked, known[proposed])
         if len(known) == wanted:
             break
-    return _some_made(Search(tuple(known.values())))
+    return _some_made(ArchitectureSearch(tuple(known.values())))
 
 
 def _optuna() -> Any:
@@ -315,7 +316,7 @@ def _tried(
     try:
         surrogate = train(table, hidden=hidden, activation=activation, iterations=iterations, seed=seed)
         trial = replace(trial, seconds=time.perf_counter() - started)
-        worst = _worst(certify(surrogate, atlas, seed=seed))
+        worst = _worst(worst_case_errors(surrogate, atlas, seed=seed))
         paid = None if cost is None else _paid(cost, surrogate)
     except (
         SurrogateError,
@@ -326,14 +327,14 @@ def _tried(
     return replace(trial, worst=worst, size=_size(surrogate), cost=paid, surrogate=surrogate)
 
 
-def _worst(certificate: Certificate) -> float:
+def _worst(error_report: ErrorReport) -> float:
     """Largest worst error of growth and the main exchanges, in parts of the range of each."""
     counted = [
         name
-        for name, told in certificate.readings.items()
+        for name, told in error_report.readings.items()
         if name == GROWTH or (name != SHORTFALL and float(told["range"]) > _COUNTS)
     ]
-    return max(certificate.relative(name) for name in counted)
+    return max(error_report.relative(name) for name in counted)
 
 
 def _size(surrogate: Surrogate) -> int:
@@ -377,7 +378,7 @@ def _check_exact(table: FluxTable, atlas: Atlas) -> None:
         )
 
 
-def _some_made(found: Search) -> Search:
+def _some_made(found: ArchitectureSearch) -> ArchitectureSearch:
     if not found.made:
         reasons = dict.fromkeys(str(trial.reason) for trial in found.trials)
         raise SurrogateError(f"all {len(found.trials)} trials failed: {'; '.join(reasons)}")

@@ -7,8 +7,7 @@ import numpy as np
 from mmopt.fba.rates import GROWTH
 from mmopt.network.network import Network
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 
 def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: np.ndarray) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: 
     limits
         Uptake limits [mmol/gDW/h], shape (labels, inputs).
     fluxes
-        Labels [mmol/gDW/h], shape (labels, reactions).
+        FluxBatch [mmol/gDW/h], shape (labels, reactions).
 
     Returns
     -------

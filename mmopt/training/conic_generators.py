@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from scipy.optimize import nnls
 
 from mmopt.errors import SurrogateError
-from mmopt.network.network import Network
 from mmopt.network.balance import rebalanced
+from mmopt.network.network import Network
 
 REPRESENTED: Final = 0.015
 """Largest distance of a label from the cone of the chosen ones at which no more are chosen, in errors that count alike. On
@@ -25,7 +25,7 @@ MOST: Final = 32
 """Most extreme answers."""
 
 _CANDIDATES: Final = 1500
-"""Labels among which they are sought, beside those at the ends of each counted error."""
+"""FluxBatch among which they are sought, beside those at the ends of each counted error."""
 
 _FLOORS: Final = (1.0e-10, 1.0e-9, 1.0e-8)
 """Fluxes that may be left out of a mode because they are the solver's rounding, tried one after the other."""
@@ -47,7 +47,7 @@ def extreme_answers(
     inputs
         Exchanges whose direction is for the limits to say.
     fluxes
-        Labels, shape (labels, reactions) [mmol/gDW/h].
+        FluxBatch, shape (labels, reactions) [mmol/gDW/h].
     counts
         Turns fluxes into errors that count alike, shape (reactions, counted).
     seed

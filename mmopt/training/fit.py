@@ -12,8 +12,8 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 import scipy.linalg
 
-from mmopt.errors import SurrogateError
 from mmopt.dataset.tabulate import Progress
+from mmopt.errors import SurrogateError
 from mmopt.surrogate.surrogate import ACTIVATIONS
 
 SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

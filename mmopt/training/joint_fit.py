@@ -47,7 +47,7 @@ class Goal:
     inputs
         Scaled inputs, shape (points, inputs).
     wanted
-        Labels in which every error counts alike, shape (points, counted).
+        FluxBatch in which every error counts alike, shape (points, counted).
     gains
         What the softplus of each weight adds to them, shape (modes, counted).
     activation

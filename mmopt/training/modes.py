@@ -47,7 +47,7 @@ def flux_modes(network: Network, fluxes: np.ndarray) -> tuple[np.ndarray, np.nda
     network
         Gives S.
     fluxes
-        Labels, shape (labels, reactions) [mmol/gDW/h].
+        FluxBatch, shape (labels, reactions) [mmol/gDW/h].
 
     Returns
     -------
@@ -108,7 +108,7 @@ def shares(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple[np.nda
     network, domain
         The network, and the box of the labels.
     fluxes
-        Labels, shape (labels, reactions) [mmol/gDW/h].
+        FluxBatch, shape (labels, reactions) [mmol/gDW/h].
 
     Returns
     -------

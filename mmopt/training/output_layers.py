@@ -12,19 +12,19 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
-from mmopt.dataset.tabulate import Progress
-from mmopt.training.conic_generators import combined, extreme_answers
-from mmopt.training.fit import Fit, fit, least_squares
-from mmopt.training.modes import counted, counting, flux_modes, rate_modes, shares
-from mmopt.training.joint_fit import Goal, polish
 from mmopt.surrogate.surrogate import Layer, Surrogate, chained
 from mmopt.training.alternate_optima import tie
+from mmopt.training.conic_generators import combined, extreme_answers
+from mmopt.training.fit import Fit, fit, least_squares
+from mmopt.training.joint_fit import Goal, polish
+from mmopt.training.modes import counted, counting, flux_modes, rate_modes, shares
 
 _START_LABELS, _START_STEPS = 1024, 40
-"""Labels and steps with which the starts are told apart."""
+"""FluxBatch and steps with which the starts are told apart."""
 
 _STEEP: Final = {"tanh": (3.0, 2.0), "sigmoid": (6.0, 4.0), "softplus": (4.0, 2.0)}
 """Slope of the first bends over half the domain, and of the later ones. Over starts 0 to 3, 1,000 labels of iJO1366 and 60
@@ -49,7 +49,7 @@ _FIRST: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Labels, and how they are to be learnt.
+    """FluxBatch, and how they are to be learnt.
 
     Attributes
     ----------

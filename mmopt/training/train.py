@@ -12,15 +12,15 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import Progress, tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH
-from mmopt.dataset.tabulate import Progress, sample
-from mmopt.dataset.flux_table import FluxTable
-from mmopt.training.comparison import balance_error, compare
-from mmopt.training.output_layers import Lesson, conic, linear, rates
-from mmopt.training.modes import homogeneous
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
+from mmopt.training.comparison import balance_error, compare
+from mmopt.training.modes import homogeneous
+from mmopt.training.output_layers import Lesson, conic, linear, rates
 
 Basis = Literal["conic", "linear", "rates"]
 HIDDEN: Final = (24, 24)
@@ -76,7 +76,7 @@ def train(
     start
         A surrogate with the same layers, whose fit is gone on with; no other start is tried then.
     held_among
-        Labels at the start of the table among which the tenth is held out, so that labels joined later change nothing
+        FluxBatch at the start of the table among which the tenth is held out, so that labels joined later change nothing
         about it and are all taught; by default all.
     progress
         Called with (done, total) after every step.
@@ -97,7 +97,7 @@ def train(
     >>> surrogate.card["held_out"]["growth"]["r2"] > 0.99
     True
     """
-    table = labels_of(labels, seed=seed) if isinstance(labels, Atlas) else labels
+    table = training_table(labels, seed=seed) if isinstance(labels, Atlas) else labels
     table = table.answered()  # a label without an answer teaches nothing
     widths = _checked(table, hidden, activation, basis, starts)
     if start is not None and start.inputs != table.domain.inputs:
@@ -150,11 +150,11 @@ def train(
     return replace(surrogate, card=_card(table, surrogate, held_out, how))
 
 
-def labels_of(atlas: Atlas, n: int = LABELS, seed: int = 0) -> FluxTable:
-    """Labels from an atlas: ``n`` sampled ones, and those at the corners of the regions it knows."""
-    table = sample(atlas.network, atlas.domain, n, seed, answers=atlas)
-    points, answers = atlas.corners()
-    return table.joined(points, answers) if len(points) else table
+def training_table(atlas: Atlas, n: int = LABELS, seed: int = 0) -> FluxTable:
+    """FluxBatch from an atlas: ``n`` sampled ones, and those at the corners of the regions it knows."""
+    table = tabulate_fluxes(atlas.network, atlas.domain, n, seed, source=atlas)
+    points, source = atlas.corners()
+    return table.joined(points, source) if len(points) else table
 
 
 def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dict[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmopt.dataset.flux_table import FluxTable
+from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.rates import GROWTH
 from mmopt.fba.domain import Domain
-from mmopt.dataset.tabulate import Progress
-from mmopt.dataset.flux_table import FluxTable
-from mmopt.training.error_report import Certificate, certify
+from mmopt.fba.rates import GROWTH
+from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import ITERATIONS, STARTS, labels_of, train
+from mmopt.training.train import ITERATIONS, STARTS, train, training_table
+from mmopt.training.worst_case_errors import worst_case_errors
 
 WANTED: Final = 0.03
 """Worst error wanted of growth and of every larger exchange, in parts of its range."""
@@ -33,7 +34,7 @@ _LARGE: Final = 0.5
 """Exchanges that move more than this are held to a bound that is given for all [mmol/gDW/h]."""
 
 _AROUND: Final = 24
-"""Labels around each of the worst points, of which many coincide."""
+"""FluxBatch around each of the worst points, of which many coincide."""
 
 _CLOSE: Final = 0.7
 """Part of its bound from which on the worst points of a reading get labels."""
@@ -51,7 +52,7 @@ _GO_ON: Final = 0.12
 """Part of the steps of the first fit that each round goes on for."""
 
 
-def learn(
+def train_to_error(
     atlas: Atlas,
     *,
     wanted: float | Mapping[str, float] = WANTED,
@@ -77,7 +78,7 @@ def learn(
         Inputs to be learnt besides, such as those of a trajectory, shape (points, inputs); those outside the domain are
         drawn to its edge.
     table
-        Labels of the first fit; by default those that `train` takes from the atlas.
+        FluxBatch of the first fit; by default those that `train` takes from the atlas.
     seed
         As for `train`.
     progress
@@ -107,21 +108,21 @@ def learn(
     """
     if rounds < 0:
         raise SurrogateError(f"{rounds} rounds cannot be done; use 0 or more")
-    labels = labels_of(atlas, seed=seed) if table is None else table
+    labels = training_table(atlas, seed=seed) if table is None else table
     among, begun = len(labels), time.perf_counter()
     if along is not None:
         labels = _with(labels, atlas, _checked_points(along, atlas.domain))
     iterations = int(training.pop("iterations", ITERATIONS))
     told = _Told(progress, rounds + 1)
     surrogate = train(labels, iterations=iterations, seed=seed, held_among=among, progress=told.of(0), **training)
-    certificate = certify(surrogate, atlas, starts=_QUICK, seed=seed)
-    bounds = _bounds(wanted, certificate)
-    certificate = _certified(surrogate, atlas, bounds, seed, certificate)
-    best, history = (surrogate, certificate), [_excess(certificate, bounds)]
+    error_report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    bounds = _bounds(wanted, error_report)
+    error_report = _certified(surrogate, atlas, bounds, seed, error_report)
+    best, history = (surrogate, error_report), [_excess(error_report, bounds)]
     for number in range(1, rounds + 1):
         if min(history) <= 1.0:
             break
-        labels = _with(labels, atlas, _around(certificate, atlas.domain, bounds, seed + number))
+        labels = _with(labels, atlas, _around(error_report, atlas.domain, bounds, seed + number))
         anew = _stuck(history)
         surrogate = train(
             labels,
@@ -132,9 +133,9 @@ def learn(
             progress=told.of(number),
             **training,
         )
-        certificate = _certified(surrogate, atlas, bounds, seed)
-        if (excess := _excess(certificate, bounds)) < min(history):
-            best = (surrogate, certificate)
+        error_report = _certified(surrogate, atlas, bounds, seed)
+        if (excess := _excess(error_report, bounds)) < min(history):
+            best = (surrogate, error_report)
         history.append(excess)
     told.end()
     told_on = _learnt(best, atlas, bounds, history, seed)
@@ -147,24 +148,24 @@ def learn(
 
 
 def _learnt(
-    best: tuple[Surrogate, Certificate], atlas: Atlas, bounds: Mapping[str, float], history: list[float], seed: int
+    best: tuple[Surrogate, ErrorReport], atlas: Atlas, bounds: Mapping[str, float], history: list[float], seed: int
 ) -> dict[str, Any]:
     """What the card tells of the rounds; a surrogate that did not reach what was wanted gets its full certificate now."""
-    surrogate, certificate = best
+    surrogate, error_report = best
     kept = int(np.argmin(history))
     if history[kept] > 1.0:
-        certificate = certify(surrogate, atlas, seed=seed)
-        history = [*history[:kept], _excess(certificate, bounds), *history[kept + 1 :]]
+        error_report = worst_case_errors(surrogate, atlas, seed=seed)
+        history = [*history[:kept], _excess(error_report, bounds), *history[kept + 1 :]]
     learnt = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
-    return {"certificate": certificate.told(), "learnt": learnt}
+    return {"certificate": error_report.as_dict(), "learnt": learnt}
 
 
 def _certified(
-    surrogate: Surrogate, atlas: Atlas, bounds: Mapping[str, float], seed: int, quick: Certificate | None = None
-) -> Certificate:
+    surrogate: Surrogate, atlas: Atlas, bounds: Mapping[str, float], seed: int, quick: ErrorReport | None = None
+) -> ErrorReport:
     """A certificate from few starts, which shows where labels are missing; from all of them once that one is passed."""
-    found = quick or certify(surrogate, atlas, starts=_QUICK, seed=seed)
-    return certify(surrogate, atlas, seed=seed) if _excess(found, bounds) <= 1.0 else found
+    found = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    return worst_case_errors(surrogate, atlas, seed=seed) if _excess(found, bounds) <= 1.0 else found
 
 
 def _stuck(history: Sequence[float]) -> bool:
@@ -191,36 +192,36 @@ class _Told:
             self._progress(1000, 1000)
 
 
-def _bounds(wanted: float | Mapping[str, float], certificate: Certificate) -> dict[str, float]:
+def _bounds(wanted: float | Mapping[str, float], error_report: ErrorReport) -> dict[str, float]:
     """A bound for each reading that is held to one, in parts of its range."""
     if isinstance(wanted, Mapping):
-        unknown = [name for name in wanted if name not in certificate.readings]
+        unknown = [name for name in wanted if name not in error_report.readings]
         if unknown:
             raise SurrogateError(
                 f"an error of '{unknown[0]}' is wanted, which the certificate does not tell; it tells "
-                f"{', '.join(certificate.readings)}"
+                f"{', '.join(error_report.readings)}"
             )
         bounds = {name: float(bound) for name, bound in wanted.items()}
     else:
-        large = [name for name, told in certificate.readings.items() if name[:3] == "EX_" and told["range"] > _LARGE]
+        large = [name for name, told in error_report.readings.items() if name[:3] == "EX_" and told["range"] > _LARGE]
         bounds = {GROWTH: _GROWTH * float(wanted), **dict.fromkeys(large, float(wanted))}
     if not bounds or not all(np.isfinite(bound) and bound > 0.0 for bound in bounds.values()):
         raise SurrogateError(f"errors of {wanted!r} cannot be wanted; give parts of a range, above zero")
     return bounds
 
 
-def _excess(certificate: Certificate, bounds: Mapping[str, float]) -> float:
+def _excess(error_report: ErrorReport, bounds: Mapping[str, float]) -> float:
     """The largest error in parts of what is wanted."""
-    return max(certificate.relative(name) / bound for name, bound in bounds.items())
+    return max(error_report.relative(name) / bound for name, bound in bounds.items())
 
 
-def _around(certificate: Certificate, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:
+def _around(error_report: ErrorReport, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:
     """Points around the worst ones of every reading that matters, in every zone."""
     worst = [
         [zone["at"][name] for name in domain.inputs]
         for name, bound in bounds.items()
-        if certificate.relative(name) > _CLOSE * bound
-        for zone in certificate.readings[name]["zones"].values()
+        if error_report.relative(name) > _CLOSE * bound
+        for zone in error_report.readings[name]["zones"].values()
     ]
     centres = np.unique(np.round(worst, 6), axis=0)
     width, random = domain.upper - domain.lower, np.random.default_rng(seed)
@@ -231,7 +232,7 @@ def _around(certificate: Certificate, domain: Domain, bounds: Mapping[str, float
 
 
 def _with(table: FluxTable, atlas: Atlas, points: np.ndarray) -> FluxTable:
-    atlas.learn(points)
+    atlas.extend(points)
     return table.joined(points, atlas.batch(points))
 
 

@@ -65,7 +65,7 @@ class Pieces:
         values: np.ndarray = self.constants[which] + np.einsum("nri,ni->nr", self.slopes[which], points)
         return values
 
-    def chosen(self, which: np.ndarray) -> "Pieces":
+    def subset(self, which: np.ndarray) -> "Pieces":
         """Some of the pieces."""
         return Pieces(self.corners[which], self.sizes[which], self.constants[which], self.slopes[which])
 
@@ -145,10 +145,10 @@ def search(
     score
         What is made largest, from points, readings and exact readings; by default the absolute error.
     """
-    random, judge = np.random.default_rng(seed), score or _error
+    random, reference = np.random.default_rng(seed), score or _error
     weights, which = _spread(pieces, random)
     points = _mean(pieces, which, weights)
-    errors = judge(points, reader(points), pieces.exact(which, points))
+    errors = reference(points, reader(points), pieces.exact(which, points))
     looked = len(points)
     chosen = np.concatenate([_best_of_pieces(column, which, starts) for column in errors.T])
     wanted = np.repeat(np.arange(errors.shape[1]), starts)
@@ -164,7 +164,7 @@ def search(
         tried = moved.reshape(-1, moved.shape[-1])
         owner = np.repeat(which[going], len(towards))
         at = _mean(pieces, owner, tried)
-        found = judge(at, reader(at), pieces.exact(owner, at))
+        found = reference(at, reader(at), pieces.exact(owner, at))
         looked += len(at)
         own = found[np.arange(len(at)), np.repeat(wanted[going], len(towards))].reshape(len(going), -1)
         first = own.argmax(axis=1)

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.transcription.compiled import Compiled
 from mmopt.problem.problem import Problem
 from mmopt.reactor.simulate import merged_parameters
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.compiled import CompiledProblem
 
 _BINDS: Final = 1.0e-4
 """Part of the largest multiplier of a limit from which on it binds at a point; the barrier leaves less everywhere."""
@@ -20,7 +20,7 @@ _WORTH: Final = 1.0e-6
 
 
 @dataclass(frozen=True)
-class Binding:
+class ActiveLimit:
     """A limit that binds.
 
     Attributes
@@ -54,10 +54,10 @@ class Binding:
         )
 
 
-def binding(compiled: Compiled) -> tuple[Binding, ...]:
+def active_limits(compiled: CompiledProblem) -> tuple[ActiveLimit, ...]:
     """Limits that bind in the present answer of a compiled problem, the one worth most for its scale first."""
     program, problem, multiplier = compiled.program, compiled.problem, compiled.ipopt.multiplier
-    known, objective, hours = problem.watchable, problem.objective, program.length.value
+    known, objective, hours = problem.quantities, problem.objective, program.length.value
     scales = {**{name: each.scale for name, each in known.items()}, **problem.scales}
     element = float(np.max(np.diff(problem.horizon.fractions()))) * hours
     found = []
@@ -70,13 +70,13 @@ def binding(compiled: Compiled) -> tuple[Binding, ...]:
         found += _sides(name, known[name].unit, pair, np.array([hours, hours]), pushes, objective.scale, 0.0)
     edges = problem.horizon.fractions() * hours
     controls = {each.name: each for each in problem.system.controls}
-    for name, move in problem.moves.items():
+    for name, move in problem.control_settings.items():
         numbers = [number for which, number in program.control if which == name]
         pushes = np.array([multiplier(program.control[name, number]) for number in numbers]) / problem.scales[name]
         places = edges if len(numbers) < len(edges) else np.append(edges[:1], edges)
         low = move.low if move.low > controls[name].lower else None  # less than nothing cannot be had
         found += _sides(name, controls[name].unit, (low, move.high), places, pushes, objective.scale, 0.0)
-    told = [Binding(*each, objective.unit) for each in found]
+    told = [ActiveLimit(*each, objective.unit) for each in found]
     kept = [each for each in told if each.worth * scales[each.name] > _WORTH * objective.scale]
     return tuple(sorted(kept, key=lambda each: -each.worth * scales[each.name]))
 
@@ -110,11 +110,11 @@ def _sides(
     return found
 
 
-def planned(compiled: Compiled, status: Status = Status.OPTIMAL) -> Trajectory:
+def planned(compiled: CompiledProblem, status: Status = Status.OPTIMAL) -> Trajectory:
     """The present answer of a compiled problem as a plan; ``stats`` holds ``optimum`` and the limits that bind."""
     plan = compiled.plan(status)
-    settled = compiled.problem.settled(plan.stats["choice"])
-    stats = {**plan.stats, "optimum": settled.reached(plan), "binding": told(binding(compiled))}
+    settled = compiled.problem.with_choices(plan.stats["choice"])
+    stats = {**plan.stats, "optimum": settled.objective_value(plan), "binding": as_records(active_limits(compiled))}
     return Trajectory(plan.data, plan.status, stats)
 
 
@@ -122,7 +122,7 @@ def outside(problem: Problem, plan: Trajectory, surrogate: Surrogate | None) -> 
     """By how much uptake limits along a plan leave the surrogate's domain at worst, by exchange [mmol/gDW/h]."""
     if surrogate is None or not problem.system.readings:
         return {}
-    numbers = merged_parameters(problem.system, problem.numbers)
+    numbers = merged_parameters(problem.system, problem.parameter_values)
     names = [each.name for each in problem.system.states]
     worst: dict[str, float] = {}
     for row in zip(*(plan[name] for name in names), strict=True):
@@ -133,6 +133,6 @@ def outside(problem: Problem, plan: Trajectory, surrogate: Surrogate | None) -> 
     return {exchange: by for exchange, by in worst.items() if by > 0.0}
 
 
-def told(bindings: tuple[Binding, ...]) -> list[dict[str, Any]]:
+def as_records(bindings: tuple[ActiveLimit, ...]) -> list[dict[str, Any]]:
     """Bindings as JSON can hold them."""
     return [{**asdict(each), "text": str(each)} for each in bindings]

@@ -18,12 +18,12 @@ from mmopt.problem.control import LINES
 from mmopt.problem.horizon import LEGENDRE, RADAU
 from mmopt.problem.objective import DURATION
 from mmopt.problem.problem import Problem
-from mmopt.transcription.program import bound_limits, control_at, set_data, state_at, values_of
-from mmopt.reactor.simulate import answering, merged_parameters
-from mmopt.reactor.system import Asked, Cell, Quantity, no_cell
+from mmopt.reactor.simulate import checked_cell, merged_parameters
+from mmopt.reactor.system import Cell, Quantity, RecordingCell, no_cell
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.grey_box import GREY_BOX, Gathered
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.program import bound_limits, control_at, set_data, state_at, values_of
 
 _BELOW_ZERO: Final = 0.2
 """Part of its scale by which a state may fall below zero where a surrogate answers. Its rates are a little wrong where a
@@ -31,7 +31,7 @@ substrate is gone, and a polynomial swings below zero where one runs out within 
 back. Laws without a cell may have a pole below zero, and get no room."""
 
 _CALM: Final = 1.0e-2
-"""Part of the price of unrest where nothing is wanted but to break limits little."""
+"""Part of the price of move_penalty where nothing is wanted but to break limits little."""
 
 EVERYWHERE, END = "everywhere", "end"
 
@@ -69,7 +69,7 @@ def transcribe(
     -------
     ConcreteModel
         An ordinary Pyomo problem. ``time`` is the continuous set in [0, 1]; ``length`` [h], ``parameter[name]`` and the
-        state at time 0 are data, or decisions within their range; ``state[name, t]``, ``settled[name, t]`` and
+        state at time 0 are data, or decisions within their range; ``state[name, t]``, ``quasi_steady[name, t]`` and
         ``control[name, number]`` are scaled, numbers those of elements or, of lines, of edges; ``watched[name, t]`` and
         ``at_end[name]`` are the limited quantities in their own units; ``aim`` is the objective, scaled.
 
@@ -84,7 +84,7 @@ def transcribe(
     """
     program = pyo.ConcreteModel(name="dynamic optimisation")
     write(program, problem, surrogate, price=price, soft=soft, formulation=formulation)
-    wanted = -program.aim + program.unrest if aim else _CALM * program.unrest
+    wanted = -program.aim + program.move_penalty if aim else _CALM * program.move_penalty
     program.cost = pyo.Objective(expr=wanted + program.broken)
     return program
 
@@ -98,7 +98,7 @@ def write(
     soft: str = EVERYWHERE,
     formulation: str = "reduced_space",
 ) -> None:
-    """Write a problem into a block, all but its objective: ``aim`` is to be large, ``unrest`` and ``broken`` small.
+    """Write a problem into a block, all but its objective: ``aim`` is to be large, ``move_penalty`` and ``broken`` small.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def write(
         If the system can ask for more uptake than the surrogate was trained for.
     """
     if surrogate is not None:
-        answering(problem.system, surrogate, merged_parameters(problem.system, problem.numbers))
+        checked_cell(problem.system, surrogate, merged_parameters(problem.system, problem.parameter_values))
     _declare(program, problem)
     cell_at, close = _cells(program, problem, surrogate, formulation)
     pyo.TransformationFactory("dae.collocation").apply_to(
@@ -136,7 +136,7 @@ def _declare(program: Any, problem: Problem) -> None:
     program.time = ContinuousSet(initialize=problem.horizon.fractions().tolist())
     program.length = pyo.Var()
     program.parameter = pyo.Var(list(system.parameters))
-    for kind, quasi_steady in (("state", False), ("settled", True)):
+    for kind, quasi_steady in (("state", False), ("quasi_steady", True)):
         names = [each.name for each in system.states if each.quasi_steady is quasi_steady]
         variable = pyo.Var(
             names, program.time, bounds=lambda _, name, t: bounds[name], initialize=lambda _, name, t: initial[name]
@@ -144,8 +144,12 @@ def _declare(program: Any, problem: Problem) -> None:
         program.add_component(kind, variable)
     program.rate = DerivativeVar(program.state, wrt=program.time, initialize=0.0)
     program.control = pyo.Var(
-        [(name, number) for name, move in problem.moves.items() for number in range(values_of(problem, move))],
-        initialize=lambda _, name, number: problem.moves[name].low / scales[name],
+        [
+            (name, number)
+            for name, move in problem.control_settings.items()
+            for number in range(values_of(problem, move))
+        ],
+        initialize=lambda _, name, number: problem.control_settings[name].low / scales[name],
     )
     set_data(
         program,
@@ -169,12 +173,12 @@ def _point(
     states = {each.name: state_at(program, each.name, t) * each.scale for each in system.states}
     controls = {name: control_at(program, problem, name, t) * scales[name] for name in problem.controls}
     parameters = dict(program.parameter)
-    asked = Asked(cell)
+    asked = RecordingCell(cell)
     change = system.derivative(states, controls, parameters, asked)
     slow = [each.name for each in system.states if not each.quasi_steady]
     fast = [each.name for each in system.states if each.quasi_steady]
     block.slope = pyo.Expression(slow, rule=lambda _, name: program.length * change[name] / scales[name])
-    block.moves = pyo.Constraint(slow, rule=lambda b, name: program.rate[name, t] == b.slope[name])
+    block.dynamics = pyo.Constraint(slow, rule=lambda b, name: program.rate[name, t] == b.slope[name])
     block.settles = pyo.Constraint(fast, rule=lambda _, name: change[name] / scales[name] == 0.0)
     derived = system.observe(states, controls, parameters, asked.rates)
     seen[t] = {**parameters, **states, **controls, **asked.rates, **derived, DURATION: program.length}
@@ -211,7 +215,7 @@ def _limited(
     program: Any, problem: Problem, parts: Sequence[str], seen: Mapping[Any, Any], prices: Mapping[str, float]
 ) -> Any:
     """Variables equal to what is seen, or off by what costs; that cost is given back, summed over all."""
-    known = problem.watchable
+    known = problem.quantities
     name_of = {at: at[0] if isinstance(at, tuple) else at for at in seen}
     soft = [at for at in seen if name_of[at] in prices]
     limited = pyo.Var(list(seen))
@@ -250,7 +254,7 @@ def _aim(program: Any, problem: Problem, end: Mapping[str, Any], cell_at: Callab
     controls = {name: program.control[name, 0] * scales[name] for name in problem.controls}
 
     def more() -> dict[str, Any]:
-        asked = Asked(cell_at(program.begin))
+        asked = RecordingCell(cell_at(program.begin))
         system.derivative(states, controls, parameters, asked)
         return {**asked.rates, **system.observe(states, controls, parameters, asked.rates)}
 
@@ -262,20 +266,20 @@ def _aim(program: Any, problem: Problem, end: Mapping[str, Any], cell_at: Callab
 
 
 def _move(program: Any, problem: Problem) -> None:
-    """Keep controls from changing faster than they can, and price their unrest."""
+    """Keep controls from changing faster than they can, and price their move_penalty."""
     program.changes = pyo.ConstraintList()
     edges = problem.horizon.fractions()
-    unrest: Any = 0.0
-    for name, move in problem.moves.items():
+    move_penalty: Any = 0.0
+    for name, move in problem.control_settings.items():
         places = edges if move.shape == LINES else (edges[:-1] + edges[1:]) / 2.0
         for number, (before, after) in enumerate(pairwise(places.tolist())):
             step = program.control[name, number + 1] - program.control[name, number]
-            unrest += move.unrest * (step * problem.scales[name] / max(move.high - move.low, 1.0e-12)) ** 2
+            move_penalty += move.move_penalty * (step * problem.scales[name] / max(move.high - move.low, 1.0e-12)) ** 2
             if move.change is not None:
                 most = move.change * (after - before) / problem.scales[name] * program.length
                 program.changes.add(step <= most)
                 program.changes.add(step >= -most)
-    program.unrest = pyo.Expression(expr=unrest)
+    program.move_penalty = pyo.Expression(expr=move_penalty)
 
 
 def _bounds(state: Quantity, below: float) -> tuple[float | None, float | None]:

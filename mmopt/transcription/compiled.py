@@ -10,18 +10,18 @@ from typing import Any, Final
 
 import pyomo.environ as pyo
 
-from mmopt.problem.control import Control
-from mmopt.transcription.plan import read_plan
-from mmopt.problem.problem import Given, Limits, Problem
-from mmopt.transcription.program import bound_limits, set_data, start_from
-from mmopt.transcription.collocation import EVERYWHERE, transcribe
 from mmopt.errors import SolverError, StudyError
+from mmopt.problem.control import Control
+from mmopt.problem.problem import Given, Limits, Problem
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
 from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.collocation import EVERYWHERE, transcribe
+from mmopt.transcription.plan import read_plan
+from mmopt.transcription.program import bound_limits, set_data, start_from
 
 _OPTIONS: Final = {"max_iter": 1000}
 
@@ -35,7 +35,7 @@ _WITH_CELL: Final = {
 `docs/design.md` has what was measured. Other systems start from far, and end in worse optima with these."""
 
 
-class Compiled:
+class CompiledProblem:
     """A problem as a program that is solved again and again.
 
     Parameters
@@ -117,7 +117,7 @@ class Compiled:
         ------
         StudyError
             If a name is unknown, a number is not finite, something is to be limited that was not before, or a control is to
-            have another shape, fastest change or price of unrest.
+            have another shape, fastest change or price of move_penalty.
         """
         before = self.problem
         changed = replace(
@@ -138,10 +138,10 @@ class Compiled:
                 raise StudyError(
                     f"the compiled problem has no {kind} of {named}; name them, as (None, None), when it is made"
                 )
-        for name, move in changed.moves.items():
-            if replace(move, **_range_of(before.moves[name])) != before.moves[name]:
+        for name, move in changed.control_settings.items():
+            if replace(move, **_range_of(before.control_settings[name])) != before.control_settings[name]:
                 raise StudyError(
-                    f"control '{name}' was compiled with another shape, fastest change or price of unrest; compile the "
+                    f"control '{name}' was compiled with another shape, fastest change or price of move_penalty; compile the "
                     "problem anew"
                 )
         set_data(self.program, changed, initial=initial, length=length, parameters=parameters)
@@ -169,7 +169,7 @@ def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None
 
 def _ranged(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:
     """Ranges as the controls they were, with these ranges; names nobody knows are left for the problem to refuse."""
-    moves = problem.moves
+    moves = problem.control_settings
     return {
         name: replace(moves[name], low=given[0], high=given[1]) if isinstance(given, tuple) and name in moves else given
         for name, given in controls.items()

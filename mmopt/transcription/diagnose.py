@@ -6,9 +6,9 @@ from typing import Final
 import pyomo.environ as pyo
 
 from mmopt.problem.problem import Problem
-from mmopt.transcription.program import shared
-from mmopt.transcription.collocation import transcribe
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.collocation import transcribe
+from mmopt.transcription.program import shared
 
 _ELEMENTS: Final = 2
 

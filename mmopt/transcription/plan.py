@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmopt.problem.control import LINES, STEPS
-from mmopt.problem.problem import Problem, limits_broken
-from mmopt.transcription.program import read_choice, read_controls, read_states
 from mmopt.errors import StudyError
-from mmopt.reactor.profiles import LineFeed, Profile, StepFeed
-from mmopt.reactor.simulate import answering, describe, merged_parameters, simulate
+from mmopt.problem.control import LINES, STEPS
+from mmopt.problem.problem import Problem, violated_limits
+from mmopt.reactor.profiles import LinearFeed, Profile, StepFeed
+from mmopt.reactor.simulate import checked_cell, describe, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.program import read_choice, read_controls, read_states
 
 _POINTS = 20
 """Times of a replay in each element, at least."""
@@ -36,23 +36,23 @@ def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) ->
         ``stats`` holds ``replayed``, what it is worth, ``replay_gap`` to the plan, and ``broken``, how far each broken limit
         is broken relative to the limit.
     """
-    settled = problem.settled(plan.stats.get("choice", {}))
+    settled = problem.with_choices(plan.stats.get("choice", {}))
     made = simulate(
         settled.system,
         settled.start,
         controls_of(plan),
         settled.horizon.hours,
         metabolism,
-        parameters=settled.numbers,
+        parameters=settled.parameter_values,
         points=max(400, _POINTS * settled.horizon.elements),
     )
-    reached, planned = settled.reached(made), settled.reached(plan)
-    judged = {
+    reached, planned = settled.objective_value(made), settled.objective_value(plan)
+    replayed_on_reference = {
         "replayed": reached,
         "replay_gap": abs(planned - reached) / max(abs(reached), 1.0e-12),
-        "broken": limits_broken(made, settled.limits, settled.final),
+        "broken": violated_limits(made, settled.limits, settled.final),
     }
-    return Trajectory(made.data, made.status, {**made.stats, **judged})
+    return Trajectory(made.data, made.status, {**made.stats, **replayed_on_reference})
 
 
 def integrated(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> dict[str, Any]:
@@ -81,21 +81,21 @@ def controls_of(plan: Trajectory) -> dict[str, Profile]:
 
 def profile_of(shape: str, edges: Sequence[float], values: Sequence[float]) -> Profile:
     """A control of a shape as a profile: steps between edges [h], or lines through them."""
-    return LineFeed(tuple(edges), tuple(values)) if shape == LINES else StepFeed(tuple(edges), tuple(values))
+    return LinearFeed(tuple(edges), tuple(values)) if shape == LINES else StepFeed(tuple(edges), tuple(values))
 
 
 def read_plan(program: Any, problem: Problem, surrogate: Surrogate | None, status: Status) -> Trajectory:
     """Read the present answer of a program as a trajectory."""
     choice = read_choice(program, problem)
-    settled = problem.settled(choice)
+    settled = problem.with_choices(choice)
     stats = {
         "edges": settled.horizon.edges().tolist(),
         "controls": {name: values.tolist() for name, values in read_controls(program, settled).items()},
-        "shapes": {name: move.shape for name, move in settled.moves.items()},
+        "shapes": {name: move.shape for name, move in settled.control_settings.items()},
         "choice": choice,
     }
     points, states = read_states(program, settled)
-    numbers = merged_parameters(settled.system, settled.numbers)
+    numbers = merged_parameters(settled.system, settled.parameter_values)
     held = controls_of(Trajectory(None, status, stats))  # type: ignore[arg-type]
     return describe(
         settled.system,
@@ -103,7 +103,7 @@ def read_plan(program: Any, problem: Problem, surrogate: Surrogate | None, statu
         states,
         held,
         numbers,
-        answering(settled.system, surrogate, numbers),
+        checked_cell(settled.system, surrogate, numbers),
         status,
         stats,
     )

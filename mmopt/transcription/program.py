@@ -8,7 +8,7 @@ import pyomo.environ as pyo
 
 from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Given, Problem
-from mmopt.reactor.system import Asked, no_cell
+from mmopt.reactor.system import RecordingCell, no_cell
 from mmopt.results import Trajectory
 from mmopt.surrogate.embed import start_embedding
 from mmopt.surrogate.surrogate import Surrogate
@@ -43,7 +43,7 @@ def set_data(
 
 def bound_limits(program: Any, problem: Problem) -> None:
     """Bound controls and limited quantities as the problem says now."""
-    for name, move in problem.moves.items():
+    for name, move in problem.control_settings.items():
         scale = problem.scales[name]
         for number, free in enumerate(_free(problem, move)):
             program.control[name, number].setlb(move.low / scale)
@@ -75,7 +75,7 @@ def start_from(
             if t > 0.0 or variable.lb != variable.ub:
                 variable.set_value(value, skip_validation=True)
     edges = problem.horizon.fractions()
-    for name, move in problem.moves.items():
+    for name, move in problem.control_settings.items():
         scale = problem.scales[name]
         for number, held in enumerate(_held(trajectory, name, move, first + length * edges)):
             program.control[name, number].set_value(held / scale, skip_validation=True)
@@ -86,8 +86,8 @@ def complete_start(program: Any, problem: Problem, surrogate: Surrogate | None) 
     """Give rates of change and watched quantities the values that states and controls imply."""
     system, scales = problem.system, problem.scales
     parameters = {name: variable.value for name, variable in program.parameter.items()}
-    asked = Asked(no_cell if surrogate is None else surrogate.answers(system.readings))
-    known = problem.watchable
+    asked = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
+    known = problem.quantities
     seen: dict[str, Any] = {}
     for t in program.inner:
         states = {each.name: state_at(program, each.name, t).value * each.scale for each in system.states}
@@ -140,7 +140,7 @@ def read_controls(program: Any, problem: Problem) -> dict[str, np.ndarray]:
             move.low,
             move.high,
         )
-        for name, move in problem.moves.items()
+        for name, move in problem.control_settings.items()
     }
 
 
@@ -191,13 +191,13 @@ def _choices(program: Any, problem: Problem) -> Iterator[_Choice]:
 
 def state_at(program: Any, name: str, t: float) -> Any:
     """A state's variable at a point, settled or not, scaled."""
-    return program.state[name, t] if (name, t) in program.state else program.settled[name, t]
+    return program.state[name, t] if (name, t) in program.state else program.quasi_steady[name, t]
 
 
 def control_at(program: Any, problem: Problem, name: str, t: float) -> Any:
     """A control at a point, scaled."""
     element = element_of(problem, t)
-    if problem.moves[name].shape != LINES:
+    if problem.control_settings[name].shape != LINES:
         return program.control[name, element]
     low, high = problem.horizon.fractions()[element : element + 2]
     part = (t - low) / (high - low)

@@ -6,32 +6,23 @@ looked through on its own. The errors found are lower bounds of the largest ones
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.rates import GROWTH, SHORTFALL, reading_rows
 from mmopt.fba.domain import Domain
+from mmopt.fba.rates import GROWTH, SHORTFALL, rate_rows
+from mmopt.surrogate.error_report import ErrorReport
+from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.worst_case import Pieces, Reader, Worst, borders_of, regions_of, search
-from mmopt.units import GROWTH as GROWTH_UNIT
-from mmopt.units import RATE
+from mmopt.units import GROWTH_UNIT, RATE
 
 STARTS: Final = 24
 """Starts for each reading in each zone. For `ecoli_ijo1366`, 24 and 200 starts and four seeds found errors
 that are equal within 1 %, and two million random points none that was larger by more than 0.2 %."""
-
-ZONES: Final = {
-    "whole domain": "everywhere",
-    "starvation": "where the maintenance demand cannot be met",
-    "borders": "where two critical regions meet",
-    "inside": "well inside critical regions, a tenth of the way from their borders",
-}
-"""Where the worst errors are looked for."""
-
-_PARTS: Final = ("readings", "laws", "consumption", "zero", "outside", "looked")
 
 _MOVES: Final = 1.0e-2
 """Exchanges that move less than this over the whole domain are not on the certificate [mmol/gDW/h]."""
@@ -61,113 +52,14 @@ class Law(Protocol):
         """Net fluxes of all reactions, shape (points, reactions)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Certificate:
-    """What was found, as plain numbers that JSON can hold.
-
-    Attributes
-    ----------
-    readings
-        By name: ``range`` over the domain, ``mean`` error, ``unit``, and for each zone the ``worst`` error and ``at``
-        which inputs it is.
-    laws
-        ``balance``: largest imbalance of a metabolite, relative to the largest flux. ``backwards``: largest flux of an
-        irreversible reaction the wrong way [mmol/gDW/h]. Both inside the domain and up to three times its width outside.
-    consumption
-        By input: by how much more than its limit is taken up at most [mmol/gDW/h], and ``at`` which inputs.
-    zero
-        By reading: what is left of it where no uptake is allowed, where the exact answer is zero.
-    outside
-        ``above``: worst errors up to 5 % of its width beyond the upper end of the domain. ``below``: how far readings move at
-        most up to 2 % below its lower end, where there is no exact answer.
-    looked
-        How it was looked for: ``regions``, ``borders``, ``points``, ``starts``, ``seed``, ``coverage``.
-    """
-
-    readings: Mapping[str, Mapping[str, Any]]
-    laws: Mapping[str, float]
-    consumption: Mapping[str, Mapping[str, Any]]
-    zero: Mapping[str, float]
-    outside: Mapping[str, Mapping[str, Any]]
-    looked: Mapping[str, Any]
-
-    def worst(self, name: str, zone: str = "whole domain") -> float:
-        """Largest error found of a reading, in its unit.
-
-        Raises
-        ------
-        SurrogateError
-            If the certificate does not tell it.
-        """
-        told = self.readings.get(name, {}).get("zones", {})
-        if zone not in told:
-            raise SurrogateError(
-                f"the certificate does not tell '{name}' in '{zone}'; it tells {', '.join(self.readings)} in "
-                f"{', '.join(ZONES)}"
-            )
-        return float(told[zone]["worst"])
-
-    def relative(self, name: str, zone: str = "whole domain") -> float:
-        """The same in parts of the reading's range over the domain."""
-        return self.worst(name, zone) / float(self.readings[name]["range"])
-
-    def told(self) -> dict[str, Any]:
-        """All of it, as a card holds it."""
-        return {name: _plain(getattr(self, name)) for name in _PARTS}
-
-    def scaled(self, factor: float) -> "Certificate":
-        """The certificate of the surrogate whose limits and fluxes are all ``factor`` times as large."""
-        kept = ("unit", "by", "balance")
-
-        def times(told: Any) -> Any:
-            if isinstance(told, Mapping):
-                return {name: each if name in kept else times(each) for name, each in told.items()}
-            return factor * told if isinstance(told, int | float) else told
-
-        return Certificate.of({**times(self.told()), "looked": self.looked})
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "Certificate":
-        """Read the certificate of a card.
-
-        Raises
-        ------
-        SurrogateError
-            If a part is missing.
-        """
-        missing = [name for name in _PARTS if not isinstance(told.get(name), Mapping)]
-        if missing:
-            raise SurrogateError(
-                f"the card's certificate has no part {', '.join(missing)}; certify the surrogate again"
-            )
-        return cls(*(told[name] for name in _PARTS))
-
-    def __str__(self) -> str:
-        """A table: the worst errors by zone, in parts of the range."""
-        head = f"{'reading':14}{'worst':>10}  {'unit':10}" + "".join(f"{zone:>14}" for zone in ZONES)
-        rows = [
-            f"{name:14}{self.worst(name):10.4f}  {told['unit']:10}"
-            + "".join(
-                f"{self.relative(name, zone):14.2%}" if zone in told["zones"] else f"{'none':>14}" for zone in ZONES
-            )
-            for name, told in self.readings.items()
-        ]
-        more = max((float(each["worst"]) for each in self.consumption.values()), default=0.0)
-        laws = (
-            f"imbalance {self.laws['balance']:.1e} of the largest flux; backwards {self.laws['backwards']:.1e} mmol/gDW/h; "
-            f"taken up beyond a limit {more:.3f} mmol/gDW/h"
-        )
-        return "\n".join([head, *rows, laws])
-
-
-def certify(
+def worst_case_errors(
     law: Law,
     atlas: Atlas,
     *,
     starts: int = STARTS,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Certificate:
+) -> ErrorReport:
     """Look everywhere in its domain for the worst errors of a surrogate.
 
     Parameters
@@ -200,12 +92,12 @@ def certify(
     """
     _check(law, atlas, starts)
     names = _names(atlas)
-    rows = reading_rows(atlas.network, names)
+    rows = rate_rows(atlas.network, names)
     reader, regions = law.reader(names), regions_of(atlas, rows)
     starved = np.flatnonzero(_shortfalls(regions, names.index(SHORTFALL)) > _STARVED)
     zones = {
         "whole domain": regions,
-        "starvation": regions.chosen(starved),
+        "starvation": regions.subset(starved),
         "borders": borders_of(atlas, rows),
         "inside": regions.shrunk(_INSIDE),
     }
@@ -239,10 +131,15 @@ def certify(
         "coverage": atlas.coverage,
     }
     outside = {"above": _above(law, atlas, names, seed), "below": _below(law, atlas, names, seed)}
-    certificate = Certificate(readings, _laws(law, atlas, seed), consumption, _zero(law, atlas, names), outside, told)
+    error_report = ErrorReport(readings, _laws(law, atlas, seed), consumption, _zero(law, atlas, names), outside, told)
     if progress is not None:
         progress(steps, steps)
-    return certificate
+    return error_report
+
+
+def with_error_report(surrogate: Surrogate, atlas: Atlas) -> Surrogate:
+    """Return the same surrogate with its error report on the card; see `worst_case_errors`."""
+    return replace(surrogate, card={**surrogate.card, "certificate": worst_case_errors(surrogate, atlas).as_dict()})
 
 
 def _worst_in(found: Mapping[str, Worst], zone: str, k: int) -> tuple[float, np.ndarray]:
@@ -272,7 +169,7 @@ def _check(law: Law, atlas: Atlas, starts: int) -> None:
 def _names(atlas: Atlas) -> list[str]:
     """Growth, the shortfall, and the exchanges that move."""
     network = atlas.network
-    every = regions_of(atlas, reading_rows(network, network.exchanges))
+    every = regions_of(atlas, rate_rows(network, network.exchanges))
     moving = [name for name, span in zip(network.exchanges, _ranges(every), strict=True) if span > _MOVES]
     return [GROWTH, SHORTFALL, *moving]
 
@@ -359,12 +256,12 @@ def _above(law: Law, atlas: Atlas, names: Sequence[str], seed: int) -> dict[str,
     beyond = random.integers(len(width), size=_ABOVE_POINTS)
     unit[np.arange(_ABOVE_POINTS), beyond] = 1.0 + _ABOVE * random.random(_ABOVE_POINTS)
     points = atlas.domain.lower + unit * width
-    rows = reading_rows(atlas.network, names)
-    answers = atlas.program.batch(points)
-    solved = np.array([status.solved for status in answers.status])
+    rows = rate_rows(atlas.network, names)
+    source = atlas.program.batch(points)
+    solved = np.array([status.solved for status in source.status])
     if not solved.any():
         return {"by": _ABOVE, "worst": {}}
-    exact = np.column_stack([answers.net, answers.shortfall])[solved][:, rows]
+    exact = np.column_stack([source.net, source.shortfall])[solved][:, rows]
     errors = np.abs(law.reader(names)(points[solved]) - exact).max(axis=0)
     return {"by": _ABOVE, "worst": dict(zip(names, errors.tolist(), strict=True))}
 
@@ -380,9 +277,3 @@ def _below(law: Law, atlas: Atlas, names: Sequence[str], seed: int) -> dict[str,
     reader, lower = law.reader(names), atlas.domain.lower
     moved = np.abs(reader(lower + beyond * width) - reader(lower + edge * width)).max(axis=0)
     return {"by": _BELOW, "moved": dict(zip(names, moved.tolist(), strict=True))}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return value.item() if isinstance(value, np.generic) else value

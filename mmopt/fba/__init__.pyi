@@ -1,0 +1,9 @@
+from .atlas import Atlas as Atlas
+from .atlas_file import load_atlas as load_atlas
+from .deletions import essential as essential
+from .deletions import single_deletions as single_deletions
+from .domain import Domain as Domain
+from .flux_program import FluxProgram as FluxProgram
+from .flux_program import pfba as pfba
+from .fluxes import FluxBatch as FluxBatch
+from .fluxes import Fluxes as Fluxes

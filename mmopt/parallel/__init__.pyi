@@ -1,0 +1,2 @@
+from .cluster import Cluster as Cluster
+from .pool import ProcessPool as ProcessPool

@@ -1,0 +1,16 @@
+from .bioreactor import Aeration as Aeration
+from .bioreactor import Bioreactor as Bioreactor
+from .bioreactor import Species as Species
+from .bioreactor import Uptake as Uptake
+from .ecoli import ecoli_fed_batch as ecoli_fed_batch
+from .integral import Integral as Integral
+from .profiles import ConstantFeed as ConstantFeed
+from .profiles import ExponentialFeed as ExponentialFeed
+from .profiles import LinearFeed as LinearFeed
+from .profiles import Profile as Profile
+from .profiles import StepFeed as StepFeed
+from .profiles import read_feed as read_feed
+from .simulate import simulate as simulate
+from .system import Metabolism as Metabolism
+from .system import Quantity as Quantity
+from .system import System as System

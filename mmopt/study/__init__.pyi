@@ -1,0 +1,2 @@
+from .schema import Study as Study
+from .schema import read_study as read_study
