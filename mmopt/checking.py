@@ -8,14 +8,50 @@ collects all of them with their location.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, dataclass_transform
+from typing import Annotated, Any, dataclass_transform
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from mmopt.errors import MmoptError, StudyError
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=True, strict=False)
+
+
+def _number(value: Any) -> Any:
+    """Let numbers of any kind pass (NumPy's too), and nothing else: text and truth values are no numbers."""
+    if isinstance(value, bool | str | bytes) or value is None:
+        raise ValueError(f"{value!r:.60} is given; it should be a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{value!r:.60} is given; it should be a number") from error
+
+
+def _count(value: Any) -> Any:
+    number = _number(value)
+    if number != math.floor(number) or not math.isfinite(number):
+        raise ValueError(f"{value!r:.60} is given; it should be a whole number")
+    return int(number)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""Any number, NaN and infinity included."""
+
+Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+"""A finite number."""
+
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0.0, allow_inf_nan=False)]
+"""A finite number above 0."""
+
+NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0.0, allow_inf_nan=False)]
+"""A finite number, at least 0."""
+
+Count = Annotated[int, BeforeValidator(_count), Field(ge=1)]
+"""A whole number, at least 1."""
+
+Seed = Annotated[int, BeforeValidator(_count), Field(ge=0)]
+"""A whole number, at least 0."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -67,7 +103,11 @@ def _translate_errors(cls: type[Any], error: type[MmoptError]) -> None:
         try:
             validate(self, *args, **kwargs)
         except ValidationError as problems:
-            raise error(f"{cls.__name__}: {'; '.join(map(describe_problem, problems.errors()))}") from problems
+            listed = problems.errors()
+            prefix = (
+                "" if all(one["type"] == "value_error" and not one["loc"] for one in listed) else f"{cls.__name__}: "
+            )
+            raise error(prefix + "; ".join(map(describe_problem, listed))) from problems
 
     cls.__init__ = construct
 
@@ -83,7 +123,8 @@ def describe_problem(problem: Any) -> str:
     location = ".".join(map(str, problem["loc"]))
     message = str(problem["msg"])
     if problem["type"] == "value_error":  # raised by our own check: the message is complete
-        return message.removeprefix("Value error, ")
+        message = message.removeprefix("Value error, ")
+        return f"{location}: {message}" if location else message
     if problem["type"] in ("missing", "missing_argument"):
         return f"{location} is missing; give it"
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
