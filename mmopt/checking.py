@@ -5,12 +5,13 @@ objects through the same checks. From a script a wrong argument raises a `StudyE
 collects all of them with their location.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, dataclass_transform
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from mmopt.errors import MmoptError, StudyError
@@ -35,8 +36,34 @@ def _count(value: Any) -> Any:
     return int(number)
 
 
+def _number_or_range(value: Any) -> Any:
+    if not isinstance(value, tuple | list):
+        return _number(value)
+    if len(value) != 2:
+        raise ValueError(f"{value!r:.60} is given; it should be a number, or a range of two")
+    return (_number(value[0]), _number(value[1]))
+
+
+def _limit_pair(value: Any) -> Any:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{value!r:.60} is given; it should be a pair (lowest, highest), None where there is none")
+    return tuple(None if bound is None else _number(bound) for bound in value)
+
+
 Number = Annotated[float, BeforeValidator(_number)]
 """Any number, NaN and infinity included."""
+
+NumberOrRange = Annotated[
+    float | tuple[float, float],
+    PlainValidator(_number_or_range, json_schema_input_type=float | tuple[float, float]),
+]
+"""A number, or the range (lowest, highest) in which an optimisation may choose it."""
+
+LimitPair = Annotated[
+    tuple[float | None, float | None],
+    PlainValidator(_limit_pair, json_schema_input_type=tuple[float | None, float | None]),
+]
+"""Lowest and highest allowed value; None where there is none."""
 
 Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite number."""
@@ -103,13 +130,20 @@ def _translate_errors(cls: type[Any], error: type[MmoptError]) -> None:
         try:
             validate(self, *args, **kwargs)
         except ValidationError as problems:
-            listed = problems.errors()
+            names = [field.name for field in dataclasses.fields(cls) if field.init]
+            listed = [{**one, "loc": _named(one["loc"], names)} for one in problems.errors()]
             prefix = (
                 "" if all(one["type"] == "value_error" and not one["loc"] for one in listed) else f"{cls.__name__}: "
             )
             raise error(prefix + "; ".join(map(describe_problem, listed))) from problems
 
     cls.__init__ = construct
+
+
+def _named(location: tuple[int | str, ...], names: list[str]) -> tuple[int | str, ...]:
+    """Name an argument that was given by its position."""
+    first = location[0] if location else None
+    return (names[first], *location[1:]) if isinstance(first, int) and first < len(names) else location
 
 
 def describe_problem(problem: Any) -> str:
