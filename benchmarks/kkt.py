@@ -176,7 +176,7 @@ class Bilevel:
         x, z, u = casadi.SX.sym("x", len(SLOW)), casadi.SX.sym("z"), casadi.SX.sym("u")
         inside = casadi.SX.sym("cell", fluxes + duals + bounds)
         states = self._hand.named(x, z)
-        limits = system.limits(states, system.parameters)
+        limits = system.limits(states, system.defaults)
         equations, slacks = self.cell.conditions(
             inside[:fluxes],
             inside[fluxes : fluxes + duals],
@@ -188,14 +188,14 @@ class Bilevel:
             rates = {name: inside[k] for name, k in self.cell.place.items()}
             return {**rates, "growth": inside[self.cell.growth], "shortfall": inside[fluxes - 1]}
 
-        change = system.derivative(states, {"feed": u * problem.scales["feed"]}, system.parameters, answer)
+        change = system.derivative(states, {"feed": u * problem.scales["feed"]}, system.defaults, answer)
         return casadi.Function("point", [x, z, u, inside], [*self._hand.slopes(change), equations, slacks])
 
     def _start(self) -> np.ndarray:
         system, inside = self.problem.system, []
         for t in self._hand.times.ravel().tolist():
             states = {name: float(self.guess.at(name, t)) for name in (*SLOW, FAST)}
-            limits = system.limits(states, system.parameters)
+            limits = system.limits(states, system.defaults)
             inside.append(self.cell.solved(np.array([limits[name] for name in self.cell.inputs])))
         return np.concatenate([self._hand.start(self.guess), *inside])
 
@@ -270,7 +270,7 @@ def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, reference: Atlas 
 def compared(elements: int, network: Network, surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
     """All ways on a mesh."""
     case = read_study(STUDY).problem()
-    least = case.limits["oxygen_saturation"][0] / 100.0 * case.system.parameters["saturation"]
+    least = case.limits["oxygen_saturation"][0] / 100.0 * case.system.defaults["saturation"]
     limits = {**case.limits, "oxygen": (least, None)}
     limits.pop("oxygen_saturation")
     problem = replace(case, horizon=Horizon(case.horizon.hours, elements, POINTS), limits=limits)

@@ -102,7 +102,7 @@ class Case:
     def changes(self, states: Mapping[str, Any], feed: Any) -> dict[str, Any]:
         """Derivatives of all states in their units, for CasADi's symbols."""
         system = self.problem.system
-        return system.derivative(states, {"feed": feed}, system.parameters, self._cell)
+        return system.derivative(states, {"feed": feed}, system.defaults, self._cell)
 
     def _cell(self, limits: Mapping[str, Any]) -> dict[str, Any]:
         names = self.problem.system.readings

@@ -50,6 +50,15 @@ def _limit_pair(value: Any) -> Any:
     return tuple(None if bound is None else _number(bound) for bound in value)
 
 
+def _name(value: Any) -> Any:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r:.60} is given; it should be a name, in quotes and not empty")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name), Field(min_length=1)]
+"""A text that is not empty."""
+
 Number = Annotated[float, BeforeValidator(_number)]
 """Any number, NaN and infinity included."""
 

@@ -10,15 +10,15 @@ from scipy.integrate import quad
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import least_time
 from mmopt.problem.problem import Problem
-from mmopt.reactor.system import Cell, Quantity, Values
-from tests.systems import Bare
+from mmopt.reactor import Quantity, System
+from mmopt.reactor.system import Cell, Values
 
 
 def _exp(x: Any) -> Any:
     return np.exp(x) if isinstance(x, float) else pyo.exp(x)
 
 
-class Fed(Bare):
+class Fed(System):
     """A fed-batch whose product, in all of its volume, is wanted."""
 
     wanted: str
@@ -127,7 +127,7 @@ def ethanol(elements: int = 60) -> Problem:
 
 
 @dataclass(frozen=True)
-class Inhibited(Bare):
+class Inhibited(System):
     """Growth by Haldane's law in a fed-batch: slow on little and on much substrate, fastest in between."""
 
     most: float = 0.5

@@ -1,31 +1,14 @@
 """Systems without a cell whose answers are known."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmopt.reactor.system import Cell, Quantity, Values
-
-
-class Bare:
-    """What a system without a cell need not say."""
-
-    derived: tuple[Quantity, ...] = ()
-    readings: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return {}
-
-    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
-        return {}
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        return {}
+from mmopt.reactor import Parameter, Quantity, System
+from mmopt.reactor.system import Cell, Values
 
 
 @dataclass(frozen=True)
-class Pulled(Bare):
+class Pulled(System):
     """A cart that is pulled: x' = v, v' = u; from rest the farthest after time T under u <= 1 is T^2 / 2."""
 
     states = (Quantity("x", "m"), Quantity("v", "m/h"))
@@ -36,15 +19,11 @@ class Pulled(Bare):
 
 
 @dataclass(frozen=True)
-class Decay(Bare):
+class Decay(System):
     """x' = -k x: linear, so that an extended Kalman filter is the exact one."""
 
     states = (Quantity("x", "g"),)
-    controls: tuple[Quantity, ...] = ()
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return {"k": 0.5}
+    parameters = (Parameter("k", 0.5, "1/h", lower=0.0),)
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return {"x": -parameters["k"] * states["x"]}

@@ -253,7 +253,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 def test_case_study_builds_the_objects_a_script_would() -> None:
     problem = read_study(CASE).problem()
-    assert problem.system.parameters["glucose_fed"] == 500.0
+    assert problem.system.defaults["glucose_fed"] == 500.0
     assert problem.horizon.elements == 24
 
 

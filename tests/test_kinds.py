@@ -21,24 +21,21 @@ from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.problem.problem import Problem
 from mmopt.reactor.integral import Integral
-from mmopt.reactor.system import Cell, Quantity
+from mmopt.reactor.system import Cell, Parameter, Quantity, System
 from mmopt.transcription.compiled import CompiledProblem
 from tests.published import ethanol, fastest, penicillin, secreting
-from tests.systems import Bare, Pulled
+from tests.systems import Pulled
 
 REST = {"x": 0.0, "v": 0.0}
 
 
 @dataclass(frozen=True)
-class Tank(Bare):
+class Tank(System):
     """A tank that is filled: volume' = strength x feed."""
 
     states = (Quantity("volume", "L", lower=0.0),)
     controls = (Quantity("feed", "L/h", lower=0.0),)
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return {"strength": 1.0}
+    parameters = (Parameter("strength", 1.0),)
 
     def derivative(
         self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell

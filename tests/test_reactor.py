@@ -1,7 +1,7 @@
 """The reactor keeps its balances, simulations meet their closed forms, and cells starve and overflow by themselves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cobra.data
@@ -18,7 +18,7 @@ from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
 from mmopt.reactor.simulate import simulate
-from mmopt.reactor.system import Cell, Quantity, Values
+from mmopt.reactor.system import Cell, Parameter, Quantity, System, Values
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
@@ -33,21 +33,21 @@ class Dead:
 
     inputs = ("EX_glc__D_e", "EX_ac_e", "EX_o2_e")
 
-    def trusts(self, limits: Mapping[str, float]) -> None:
+    def check_limits(self, limits: Mapping[str, float]) -> None:
         """Accept everything."""
 
-    def answers(self, names: Sequence[str]) -> Cell:
+    def rate_function(self, names: Sequence[str]) -> Cell:
         return lambda limits: dict.fromkeys(names, 0.0)
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(System):
     """A system made of one function of (states, controls)."""
 
     names: tuple[str, ...]
     change: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     controlled: tuple[str, ...] = ()
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
     derived: tuple[Quantity, ...] = ()
     readings: tuple[str, ...] = ()
 
@@ -58,12 +58,6 @@ class Given:
     @property
     def controls(self) -> tuple[Quantity, ...]:
         return tuple(Quantity(name, "L/h") for name in self.controlled)
-
-    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
-        return {}
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        return {}
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return self.change(states, controls)
@@ -112,8 +106,8 @@ def test_derivative_passes_arrays_through() -> None:
     reactor = ecoli_fed_batch()
     rows = {name: np.array([value, value]) for name, value in START.items()}
     cell = Dead().rate_function(reactor.readings)
-    many = reactor.derivative(rows, {"feed": 0.02}, reactor.parameters, cell)
-    one = reactor.derivative(START, {"feed": 0.02}, reactor.parameters, cell)
+    many = reactor.derivative(rows, {"feed": 0.02}, reactor.defaults, cell)
+    one = reactor.derivative(START, {"feed": 0.02}, reactor.defaults, cell)
     assert {name: value[1] if np.ndim(value) else value for name, value in many.items()} == pytest.approx(one)
 
 
@@ -498,7 +492,7 @@ def test_aerated_gas_that_is_no_species_is_refused() -> None:
 
 def test_every_parameter_of_the_shipped_reactor_has_a_source() -> None:
     unfed = {"acetate_fed", "oxygen_fed"}
-    assert set(ecoli_fed_batch().parameters) - unfed == set(SOURCES)
+    assert set(ecoli_fed_batch().defaults) - unfed == set(SOURCES)
 
 
 def test_biomass_of_the_textbook_holds_the_carbon_used_here() -> None:

@@ -7,12 +7,11 @@ ends. The label program misses a part of the maintenance demand instead, and the
 `PUBLISHED` holds what the tutorial's equations give by the textbook's rule, to stop at the first shortfall.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from mmopt import FluxProgram, Trajectory, read_network, simulate
-from mmopt.reactor import Quantity
+from mmopt.reactor import Parameter, Quantity, System
 from mmopt.reactor.kinetics import monod
 from mmopt.reactor.system import Cell, Values
 
@@ -26,22 +25,19 @@ _FIRST_SHORTFALL: Final = 1.0e-6
 """A shortfall above this counts [mmol/gDW/h]; solvers leave about 1e-9 where there is none. It is met 1e-7 h later."""
 
 
-class Batch:
-    """Biomass [gDW/L] and glucose [mmol/L] in a closed vessel; a `System`."""
+class Batch(System):
+    """Biomass [gDW/L] and glucose [mmol/L] in a closed vessel."""
 
     states = (Quantity("biomass", "g/L", lower=0.0), Quantity("glucose", "mmol/L", lower=0.0))
-    controls: tuple[Quantity, ...] = ()
-    derived: tuple[Quantity, ...] = ()
-    parameters: Mapping[str, float] = MappingProxyType({"vmax": 10.0, "half": 5.0})  # mmol/gDW/h, mmol/L
+    parameters = (
+        Parameter("vmax", 10.0, "mmol/gDW/h", "COBRApy's tutorial", lower=0.0),
+        Parameter("half", 5.0, "mmol/L", "COBRApy's tutorial", lower=0.0),
+    )
     readings = ("growth", GLUCOSE)
 
     def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Limit the uptake of glucose by Monod's law."""
         return {GLUCOSE: monod(states["glucose"], parameters["vmax"], parameters["half"])}
-
-    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        """Nothing beside the states is of interest."""
-        return {}
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         """Time derivative of both states."""

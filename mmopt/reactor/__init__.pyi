@@ -12,5 +12,6 @@ from .profiles import StepFeed as StepFeed
 from .profiles import read_feed as read_feed
 from .simulate import simulate as simulate
 from .system import Metabolism as Metabolism
+from .system import Parameter as Parameter
 from .system import Quantity as Quantity
 from .system import System as System

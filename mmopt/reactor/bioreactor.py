@@ -8,8 +8,8 @@ from typing import Any, Final
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
-from mmopt.reactor.system import Cell, Quantity, Values
-from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, TRANSFER_RATE, VOLUME, grams
+from mmopt.reactor.system import ABOVE_ZERO, Cell, Parameter, Quantity, System, Values
+from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, RATE, TRANSFER_RATE, VOLUME, grams
 
 VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"
 
@@ -92,7 +92,7 @@ class Aeration:
 
 
 @dataclass(frozen=True)
-class Bioreactor:
+class Bioreactor(System):
     """A fed-batch bioreactor; a `System`.
 
     Attributes
@@ -105,12 +105,14 @@ class Bioreactor:
         Biomass lost for each mmol of maintenance ATP the cell misses [g/mmol]; 0 assumes none is.
     biomass_scale, volume_scale, feed_scale
         Typical sizes [g/L, L, L/h].
+    sources
+        Source of parameters by name; names of parameters that the reactor does not have are ignored.
 
     Examples
     --------
     >>> glucose = Species("glucose", "EX_glc__D_e", molar_mass=180.156, uptake=Uptake(10.0, 0.05), fed=500.0)
     >>> reactor = Bioreactor((glucose,))
-    >>> [state.name for state in reactor.states], reactor.limits({"glucose": 0.05}, reactor.parameters)
+    >>> [state.name for state in reactor.states], reactor.limits({"glucose": 0.05}, reactor.defaults)
     (['volume', 'biomass', 'glucose'], {'EX_glc__D_e': 5.0})
     """
 
@@ -120,6 +122,7 @@ class Bioreactor:
     biomass_scale: float = 10.0
     volume_scale: float = 1.0
     feed_scale: float = 0.1
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.species]
@@ -165,18 +168,24 @@ class Bioreactor:
         )
 
     @cached_property
-    def parameters(self) -> Mapping[str, float]:
-        """Every number of the reactor by name, such as ``glucose_vmax``, ``glucose_half``, ``glucose_fed``, ``kla``."""
-        found: dict[str, float] = {"death": self.death}
-        for each in self.species:
-            found[f"{each.name}_fed"] = each.fed
-            if each.uptake:
-                found[f"{each.name}_vmax"], found[f"{each.name}_half"] = each.uptake.vmax, each.uptake.half
-                for inhibitor, constant in each.uptake.inhibitors.items():
-                    found[f"{each.name}_inhibition_by_{inhibitor}"] = constant
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every number of the reactor, such as ``glucose_vmax``, ``glucose_half``, ``glucose_fed``, ``kla``."""
+        units = {species.name: species.unit for species in self.species}
+        rows = [("death", self.death, "g/mmol", 0.0)]
+        for species in self.species:
+            name, uptake = species.name, species.uptake
+            rows.append((f"{name}_fed", species.fed, species.unit, 0.0))
+            if uptake:
+                rows.append((f"{name}_vmax", uptake.vmax, RATE, 0.0))
+                rows.append((f"{name}_half", uptake.half, species.unit, ABOVE_ZERO))
+                for inhibitor, constant in uptake.inhibitors.items():
+                    rows.append((f"{name}_inhibition_by_{inhibitor}", constant, units[inhibitor], ABOVE_ZERO))
         if self.aeration:
-            found["kla"], found["saturation"] = self.aeration.kla, self.aeration.saturation
-        return found
+            rows.append(("kla", self.aeration.kla, "1/h", 0.0))
+            rows.append(("saturation", self.aeration.saturation, units[self.aeration.species], ABOVE_ZERO))
+        return tuple(
+            Parameter(name, value, unit, self.sources.get(name, ""), lower) for name, value, unit, lower in rows
+        )
 
     @cached_property
     def readings(self) -> tuple[str, ...]:

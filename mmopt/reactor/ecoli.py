@@ -33,7 +33,7 @@ def ecoli_fed_batch() -> Bioreactor:
 
     Examples
     --------
-    >>> ecoli_fed_batch().parameters["glucose_fed"]
+    >>> ecoli_fed_batch().defaults["glucose_fed"]
     500.0
     """
     return Bioreactor(
@@ -45,4 +45,5 @@ def ecoli_fed_batch() -> Bioreactor:
             Species("oxygen", "EX_o2_e", MOLAR_CONCENTRATION, uptake=Uptake(15.0, 0.001), scale=0.1),
         ),
         aeration=Aeration(kla=300.0, saturation=0.21),
+        sources=SOURCES,
     )

@@ -6,17 +6,18 @@ replay and optimisation integrate it the same way.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from mmopt.errors import StudyError
-from mmopt.reactor.system import Cell, Quantity, RecordingCell, System, Values
+from mmopt.reactor.system import Cell, Parameter, Quantity, RecordingCell, System, Values, checked_system
 
 Integrand = Callable[[Mapping[str, Any]], Any]
 """From states, controls, parameters, derived quantities and rates by name to what is added each hour."""
 
 
 @dataclass(frozen=True)
-class Integral:
+class Integral(System):
     """A system with one more state, which begins at what ``initial`` says and grows by what ``integrand`` says.
 
     Attributes
@@ -40,31 +41,32 @@ class Integral:
     integrand: Integrand = field(repr=False)
 
     def __post_init__(self) -> None:
-        known = {each.name for each in (*self.system.states, *self.system.controls, *self.system.derived)}
-        if self.total.name in known | set(self.system.parameters):
-            raise StudyError(f"the system has a '{self.total.name}' already; give what adds up another name")
+        system = checked_system(self.system)
+        known = (*system.states, *system.controls, *system.derived, *system.parameters)
+        if self.total.name in {quantity.name for quantity in known}:
+            raise StudyError(f"the system has a '{self.total.name}' already; give the integral another name")
 
-    @property
+    @cached_property
     def states(self) -> tuple[Quantity, ...]:
         """Those of the system, then the total."""
         return (*self.system.states, self.total)
 
-    @property
+    @cached_property
     def controls(self) -> tuple[Quantity, ...]:
         """Those of the system."""
         return self.system.controls
 
-    @property
+    @cached_property
     def derived(self) -> tuple[Quantity, ...]:
         """Those of the system."""
         return self.system.derived
 
-    @property
-    def parameters(self) -> Mapping[str, float]:
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
         """Those of the system."""
         return self.system.parameters
 
-    @property
+    @cached_property
     def readings(self) -> tuple[str, ...]:
         """Those of the system."""
         return self.system.readings

@@ -15,7 +15,7 @@ from scipy.integrate import solve_ivp
 from mmopt.errors import SolverError, StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.reactor.profiles import Profile
-from mmopt.reactor.system import Cell, Metabolism, System, no_cell
+from mmopt.reactor.system import Cell, Metabolism, System, checked_system, no_cell
 from mmopt.results import Trajectory, trajectory
 from mmopt.status import Status
 from mmopt.units import GROWTH_UNIT, RATE
@@ -57,7 +57,7 @@ def simulate(
     metabolism
         Who answers for the cell: a `Surrogate`, or a `FluxProgram` (the linear program in the loop).
     parameters
-        Values that differ from ``system.parameters``.
+        Values that differ from ``system.defaults``.
     start
         First time [h].
     points
@@ -88,6 +88,7 @@ def simulate(
     True
     """
     started = clock.perf_counter()
+    checked_system(system)
     numbers = merged_parameters(system, parameters)
     state = checked_values(initial, [each.name for each in system.states], "state")
     _check_names(controls, [each.name for each in system.controls], "control")
@@ -117,7 +118,7 @@ def simulate(
     times, rows, ended = _integrated(derivative, crossing if stop_when else None, edges, grid, state, tolerance, scales)
     stats = {"seconds": clock.perf_counter() - started, "derivative_calls": calls, "tolerance": tolerance}
     status = Status.ENDED_EARLY if ended else Status.SIMULATED
-    return describe(system, times, rows, controls, numbers, (cell, names), status, stats)
+    return as_trajectory(system, times, rows, controls, numbers, (cell, names), status, stats)
 
 
 def _integrated(
@@ -151,7 +152,7 @@ def _integrated(
     return np.concatenate(times), np.hstack(rows), False
 
 
-def describe(
+def as_trajectory(
     system: System,
     time: np.ndarray,
     states: np.ndarray,
@@ -184,14 +185,15 @@ def merged_parameters(system: System, changed: Mapping[str, float] | None) -> di
     Raises
     ------
     StudyError
-        If a name is unknown or a value not finite.
+        If a name is unknown, or a value not finite or outside the bounds of its parameter.
     """
+    known = {parameter.name: parameter for parameter in system.parameters}
+    values = system.defaults
     for name, value in (changed or {}).items():
-        if name not in system.parameters:
-            raise StudyError(f"there is no parameter '{name}'; {nearest(name, system.parameters)}")
-        if not np.isfinite(value):
-            raise StudyError(f"parameter '{name}' is {value}; give a finite number")
-    return {**system.parameters, **(changed or {})}
+        if name not in known:
+            raise StudyError(f"there is no parameter '{name}'; {nearest(name, known)}")
+        values[name] = known[name].checked_value(value)
+    return values
 
 
 def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> np.ndarray:

@@ -1,107 +1,380 @@
-"""What a dynamic system is: named states, controls and parameters, and a derivative in plain arithmetic.
+"""Dynamic systems: named states, controls and parameters, and a derivative in plain arithmetic.
 
 The derivative is written once. Floats, NumPy arrays and Pyomo expressions pass through it, so that a simulation, the
-collocation of an optimisation and an estimator share one set of equations. Who answers for the cell is an argument.
+collocation of an optimisation and an estimator share one set of equations. The metabolism of the cell is an argument.
 """
 
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
+
+from mmopt.checking import Name, Number, Positive, checked
+from mmopt.errors import StudyError
 
 Values = Mapping[str, Any]
 """By name: numbers, arrays, or expressions of an optimisation."""
 
 Cell = Callable[[Values], Values]
-"""Who answers for the cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
+"""A cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
+
+ABOVE_ZERO: Final = sys.float_info.min
+"""Lower bound of a parameter that must be above zero."""
 
 
-@dataclass(frozen=True)
+@checked
 class Quantity:
     """A named quantity of a system.
 
-    Attributes
+    Parameters
     ----------
     name, unit
-        As they stand in every result.
+        Name and unit in every result.
     scale
-        Its typical size, in its unit.
+        Typical size, in the unit.
     lower, upper
         Physical bounds.
     quasi_steady
-        Whether it settles so fast that an optimisation may take it as settled; a simulation always follows it.
+        Whether it follows the others so fast that an optimisation may take it as quasi-steady; a simulation always
+        integrates it.
+
+    Raises
+    ------
+    StudyError
+        If an argument is of the wrong type, the scale is not above 0, or the bounds do not ascend.
+
+    Examples
+    --------
+    >>> Quantity("biomass", "g/L", scale=10.0, lower=0.0)
+    Quantity(name='biomass', unit='g/L', scale=10.0, lower=0.0, upper=inf, quasi_steady=False)
     """
 
-    name: str
+    name: Name
     unit: str
-    scale: float = 1.0
-    lower: float = -np.inf
-    upper: float = np.inf
+    scale: Positive = 1.0
+    lower: Number = -np.inf
+    upper: Number = np.inf
     quasi_steady: bool = False
 
+    def __post_init__(self) -> None:
+        _check_bounds(self)
 
-class System(Protocol):
-    """What can be simulated, optimised and controlled."""
+
+@checked
+class Parameter:
+    """A number of a system, with its unit, its source and its physical bounds.
+
+    Parameters
+    ----------
+    name, unit
+        Name and unit in every result.
+    value
+        Default value, in the unit.
+    source
+        Origin of the value: a reference, or "assumed".
+    lower, upper
+        Physical bounds; no simulation or optimisation uses a value outside.
+
+    Raises
+    ------
+    StudyError
+        If an argument is of the wrong type, or the value is not finite or outside its bounds.
+
+    Examples
+    --------
+    >>> Parameter("kla", -5.0, "1/h", lower=0.0)
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: parameter 'kla' is -5 1/h; give a finite number, at least 0
+    """
+
+    name: Name
+    value: Number
+    unit: str = ""
+    source: str = ""
+    lower: Number = -np.inf
+    upper: Number = np.inf
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        self.checked_value(self.value)
+
+    def checked_value(self, value: Any) -> float:
+        """Return a value of this parameter after a check.
+
+        Parameters
+        ----------
+        value
+            The value, in the parameter's unit.
+
+        Returns
+        -------
+        float
+            The value.
+
+        Raises
+        ------
+        StudyError
+            If it is no finite number, or outside the bounds.
+        """
+        number = as_number(value)
+        if not np.isfinite(number) or not self.lower <= number <= self.upper:
+            shown = f"{number:g} {self.unit}".rstrip() if np.isfinite(number) else f"{value!r:.60}"
+            raise StudyError(f"parameter '{self.name}' is {shown}; give a finite number{self._bounds()}")
+        return number
+
+    def _bounds(self) -> str:
+        """Describe the bounds in a message."""
+        low = ", above 0" if self.lower == ABOVE_ZERO else f", at least {self.lower:g}"
+        return (low if self.lower > -np.inf else "") + (f", at most {self.upper:g}" if self.upper < np.inf else "")
+
+
+class System(ABC):
+    """What can be simulated, optimised and controlled: the base class of every system.
+
+    A system has ``states`` and ``controls`` (class attributes suffice) and a `derivative`. Everything else has a default:
+    without ``readings`` it has no cell.
+
+    Attributes
+    ----------
+    states
+        Quantities with a derivative.
+    controls
+        Quantities that a profile prescribes.
+    parameters
+        Numbers of the derivative, with their defaults, units, sources and bounds.
+    derived
+        Further quantities to record or limit: functions of states, controls, parameters and rates.
+    readings
+        Rates of the cell that the derivative reads: exchange ids, ``growth``, ``shortfall``.
+
+    Examples
+    --------
+    >>> class Tank(System):
+    ...     states = (Quantity("level", "m"),)
+    ...     controls = (Quantity("inflow", "m3/h", lower=0.0),)
+    ...     parameters = (Parameter("area", 2.0, "m2", lower=0.1),)
+    ...
+    ...     def derivative(self, states, controls, parameters, cell):
+    ...         return {"level": controls["inflow"] / parameters["area"]}
+    >>> Tank().defaults
+    {'area': 2.0}
+    >>> round(simulate(Tank(), {"level": 0.0}, {"inflow": ConstantFeed(1.0)}, 3.0).final("level"), 6)
+    1.5
+    """
+
+    states: tuple[Quantity, ...] = ()
+    controls: tuple[Quantity, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    derived: tuple[Quantity, ...] = ()
+    readings: tuple[str, ...] = ()
 
     @property
-    def states(self) -> tuple[Quantity, ...]:
-        """Quantities with a derivative."""
-
-    @property
-    def controls(self) -> tuple[Quantity, ...]:
-        """Quantities a profile prescribes."""
-
-    @property
-    def derived(self) -> tuple[Quantity, ...]:
-        """Further quantities worth watching or limiting, functions of the states."""
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        """Numbers by name, with their defaults."""
-
-    @property
-    def readings(self) -> tuple[str, ...]:
-        """Rates the derivative asks of the cell; empty for a system without one."""
+    def defaults(self) -> dict[str, float]:
+        """Default value of every parameter by name."""
+        return {parameter.name: parameter.value for parameter in self.parameters}
 
     def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
-        """Uptake limits the cell meets, by exchange id [mmol/gDW/h]."""
+        """Compute the uptake limits of the cell.
+
+        Parameters
+        ----------
+        states, parameters
+            Values by name, in their units.
+
+        Returns
+        -------
+        dict
+            Uptake limits by exchange id [mmol/gDW/h]; empty for a system without a cell.
+        """
+        return {}
 
     def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        """Values of the derived quantities; ``rates`` are what the cell answered, by reading."""
+        """Compute the derived quantities.
 
+        Parameters
+        ----------
+        states, controls, parameters
+            Values by name, in their units.
+        rates
+            Rates of the cell by reading [mmol/gDW/h, growth 1/h].
+
+        Returns
+        -------
+        dict
+            Value of every derived quantity by name, in its unit.
+        """
+        return {}
+
+    @abstractmethod
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
-        """Time derivative of every state [its unit/h]."""
+        """Compute the time derivative of every state.
+
+        Parameters
+        ----------
+        states, controls, parameters
+            Values by name, in their units: numbers, arrays or expressions.
+        cell
+            The cell, a function from uptake limits to rates; see `limits`.
+
+        Returns
+        -------
+        dict
+            Derivative by state [its unit/h].
+        """
+
+
+def checked_system(system: Any) -> System:
+    """Return a system after a check of its names.
+
+    Parameters
+    ----------
+    system
+        An object of a class derived from `System`.
+
+    Returns
+    -------
+    System
+        The same object.
+
+    Raises
+    ------
+    StudyError
+        If it is no `System`, has no states, or a name occurs twice.
+
+    Examples
+    --------
+    >>> checked_system(ecoli_fed_batch()).controls[0].name
+    'feed'
+    """
+    if not isinstance(system, System):
+        call = f"; {system.__name__} is a class, give an object of it" if isinstance(system, type) else ""
+        raise StudyError(
+            f"system is {_shown(system)}; give a System, such as a Bioreactor, or derive from System{call}"
+        )
+    kinds: tuple[tuple[str, type], ...] = (
+        ("states", Quantity),
+        ("controls", Quantity),
+        ("derived", Quantity),
+        ("parameters", Parameter),
+        ("readings", str),
+    )
+    for attribute, kind in kinds:
+        values = getattr(system, attribute)
+        if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+            raise StudyError(
+                f"{attribute} of {type(system).__name__} is {_shown(values)}; give a tuple of {kind.__name__}"
+            )
+    if not system.states:
+        raise StudyError(f"{type(system).__name__} has no states; give a tuple of Quantity")
+    named = (*system.states, *system.controls, *system.derived, *system.parameters)
+    twice = [name for name, count in Counter(one.name for one in named).items() if count > 1]
+    if twice:
+        raise StudyError(f"{type(system).__name__} has more than one '{twice[0]}'; give every quantity its own name")
+    return system
 
 
 @runtime_checkable
 class Metabolism(Protocol):
-    """What can answer for the cell in a simulation: a label program, or a surrogate of it."""
+    """Metabolism of the cell: a flux program, an atlas, or a surrogate."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Exchanges whose uptake limits it takes."""
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
-        """Raise a `DomainError` if it cannot answer at such uptake limits."""
+        """Raise a `DomainError` if it is not valid at such uptake limits [mmol/gDW/h]."""
 
     def rate_function(self, names: Sequence[str]) -> Cell:
-        """A cell that reads the named rates."""
+        """Return a cell that computes the named rates."""
 
 
 class RecordingCell:
-    """A cell that keeps its last answer in ``rates``, so that what is derived from rates need not ask again."""
+    """A cell that keeps its last rates, so that quantities derived from them need no second evaluation.
+
+    Attributes
+    ----------
+    rates
+        Rates of the last evaluation by name.
+
+    Parameters
+    ----------
+    cell
+        The cell to evaluate.
+
+    Examples
+    --------
+    >>> recording = RecordingCell(lambda limits: {"growth": 0.1 * limits["EX_glc__D_e"]})
+    >>> recording({"EX_glc__D_e": 5.0}), recording.rates
+    ({'growth': 0.5}, {'growth': 0.5})
+    """
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self.rates: Mapping[str, Any] = {}
 
     def __call__(self, limits: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ask the cell."""
+        """Evaluate the cell at uptake limits [mmol/gDW/h] and keep its rates."""
         self.rates = self._cell(limits)
         return self.rates
 
 
 def no_cell(limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer for systems that ask no cell."""
+    """Return no rates: the cell of a system without one.
+
+    Parameters
+    ----------
+    limits
+        Not used.
+
+    Returns
+    -------
+    dict
+        Empty.
+
+    Examples
+    --------
+    >>> no_cell({})
+    {}
+    """
     return {}
+
+
+def as_number(value: Any) -> float:
+    """Convert a number to a float; return NaN for anything that is none.
+
+    Parameters
+    ----------
+    value
+        Any object.
+
+    Returns
+    -------
+    float
+        The number, or NaN.
+
+    Examples
+    --------
+    >>> as_number(3), as_number("fast")
+    (3.0, nan)
+    """
+    try:
+        return np.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _check_bounds(quantity: Quantity | Parameter) -> None:
+    if not quantity.lower <= quantity.upper:
+        raise StudyError(
+            f"the bounds of '{quantity.name}' are {quantity.lower:g} to {quantity.upper:g}; give two that ascend"
+        )
+
+
+def _shown(value: Any) -> str:
+    """Describe an object of any kind in a message, without an address."""
+    if value is None or isinstance(value, str | int | float | tuple | list | dict):
+        return f"{value!r:.60}"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of {type(value).__name__}"

@@ -313,7 +313,7 @@ def _begin(study: Study, run: Run, problem: Problem) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     units = {name: each.unit for name, each in problem.quantities.items()}
     sources = study.sources()
-    numbers = {**problem.system.parameters, **problem.parameter_values}
+    numbers = {**problem.system.defaults, **problem.parameter_values}
     run.summary.update(
         title=study.title,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

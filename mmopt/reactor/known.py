@@ -1,0 +1,45 @@
+"""Systems that a problem can name or describe, so that a study file holds what a script builds."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag
+
+from mmopt.errors import StudyError, nearest
+from mmopt.reactor.bioreactor import Bioreactor
+from mmopt.reactor.ecoli import ecoli_fed_batch
+from mmopt.reactor.system import System, checked_system
+
+KNOWN: Final[Mapping[str, Callable[[], System]]] = {"ecoli_fed_batch": ecoli_fed_batch}
+"""Systems by the name a study file gives them."""
+
+
+def known_system(value: Any) -> Any:
+    """Return the system of a name; return anything else unchanged.
+
+    Examples
+    --------
+    >>> known_system("ecoli_fed_batch").controls[0].name
+    'feed'
+    """
+    if not isinstance(value, str):
+        return value
+    if value not in KNOWN:
+        raise StudyError(f"there is no system '{value}'; {nearest(value, KNOWN)}")
+    return KNOWN[value]()
+
+
+def _kind(value: Any) -> str:
+    return "bioreactor" if isinstance(value, Mapping) else "system"
+
+
+if TYPE_CHECKING:
+    SystemField = System
+else:
+    SystemField = Annotated[
+        Annotated[Any, PlainValidator(checked_system, json_schema_input_type=str), Tag("system")]
+        | Annotated[Bioreactor, Tag("bioreactor")],
+        Discriminator(_kind),
+        BeforeValidator(known_system),
+    ]
+"""A field for a system: an object, the name of a known one, or the fields of a `Bioreactor`."""
