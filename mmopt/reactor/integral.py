@@ -42,8 +42,13 @@ class Integral(System):
 
     def __post_init__(self) -> None:
         system = checked_system(self.system)
-        known = (*system.states, *system.controls, *system.derived, *system.parameters)
-        if self.total.name in {quantity.name for quantity in known}:
+        known: tuple[Quantity | Parameter, ...] = (
+            *system.states,
+            *system.controls,
+            *system.derived,
+            *system.parameters,
+        )
+        if self.total.name in {one.name for one in known}:
             raise StudyError(f"the system has a '{self.total.name}' already; give the integral another name")
 
     @cached_property

@@ -8,6 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -137,19 +138,6 @@ class System(ABC):
     A system has ``states`` and ``controls`` (class attributes suffice) and a `derivative`. Everything else has a default:
     without ``readings`` it has no cell.
 
-    Attributes
-    ----------
-    states
-        Quantities with a derivative.
-    controls
-        Quantities that a profile prescribes.
-    parameters
-        Numbers of the derivative, with their defaults, units, sources and bounds.
-    derived
-        Further quantities to record or limit: functions of states, controls, parameters and rates.
-    readings
-        Rates of the cell that the derivative reads: exchange ids, ``growth``, ``shortfall``.
-
     Examples
     --------
     >>> class Tank(System):
@@ -165,11 +153,30 @@ class System(ABC):
     1.5
     """
 
-    states: tuple[Quantity, ...] = ()
-    controls: tuple[Quantity, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-    derived: tuple[Quantity, ...] = ()
-    readings: tuple[str, ...] = ()
+    @cached_property
+    def states(self) -> tuple[Quantity, ...]:
+        """Quantities with a derivative."""
+        return ()
+
+    @cached_property
+    def controls(self) -> tuple[Quantity, ...]:
+        """Quantities that a profile prescribes."""
+        return ()
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Numbers of the derivative, with their defaults, units, sources and bounds."""
+        return ()
+
+    @cached_property
+    def derived(self) -> tuple[Quantity, ...]:
+        """Further quantities to record or limit: functions of states, controls, parameters and rates."""
+        return ()
+
+    @cached_property
+    def readings(self) -> tuple[str, ...]:
+        """Rates of the cell that the derivative reads: exchange ids, ``growth``, ``shortfall``."""
+        return ()
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -269,7 +276,7 @@ def checked_system(system: Any) -> System:
             )
     if not system.states:
         raise StudyError(f"{type(system).__name__} has no states; give a tuple of Quantity")
-    named = (*system.states, *system.controls, *system.derived, *system.parameters)
+    named: tuple[Quantity | Parameter, ...] = (*system.states, *system.controls, *system.derived, *system.parameters)
     twice = [name for name, count in Counter(one.name for one in named).items() if count > 1]
     if twice:
         raise StudyError(f"{type(system).__name__} has more than one '{twice[0]}'; give every quantity its own name")
