@@ -21,7 +21,8 @@ from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.problem.problem import Problem
 from mmopt.reactor.integral import Integral
-from mmopt.reactor.system import Cell, Parameter, Quantity, System
+from mmopt.reactor.quantities import Parameter, Quantity
+from mmopt.reactor.system import Cell, System
 from mmopt.transcription.compiled import CompiledProblem
 from tests.published import ethanol, fastest, penicillin, secreting
 from tests.systems import Pulled

@@ -17,8 +17,9 @@ from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
+from mmopt.reactor.quantities import Parameter, Quantity
 from mmopt.reactor.simulate import simulate
-from mmopt.reactor.system import Cell, Parameter, Quantity, System, Values
+from mmopt.reactor.system import Cell, System, Values
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate

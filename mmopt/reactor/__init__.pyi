@@ -10,8 +10,8 @@ from .profiles import LinearFeed as LinearFeed
 from .profiles import Profile as Profile
 from .profiles import StepFeed as StepFeed
 from .profiles import read_feed as read_feed
+from .quantities import Parameter as Parameter
+from .quantities import Quantity as Quantity
 from .simulate import simulate as simulate
 from .system import Metabolism as Metabolism
-from .system import Parameter as Parameter
-from .system import Quantity as Quantity
 from .system import System as System

@@ -8,7 +8,8 @@ from typing import Any, Final
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
-from mmopt.reactor.system import ABOVE_ZERO, Cell, Parameter, Quantity, System, Values
+from mmopt.reactor.quantities import ABOVE_ZERO, Parameter, Quantity
+from mmopt.reactor.system import Cell, System, Values
 from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, RATE, TRANSFER_RATE, VOLUME, grams
 
 VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"

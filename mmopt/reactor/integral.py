@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from mmopt.errors import StudyError
-from mmopt.reactor.system import Cell, Parameter, Quantity, RecordingCell, System, Values, checked_system
+from mmopt.reactor.quantities import Parameter, Quantity
+from mmopt.reactor.system import Cell, RecordingCell, System, Values, checked_system
 
 Integrand = Callable[[Mapping[str, Any]], Any]
 """From states, controls, parameters, derived quantities and rates by name to what is added each hour."""

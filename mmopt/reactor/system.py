@@ -4,132 +4,20 @@ The derivative is written once. Floats, NumPy arrays and Pyomo expressions pass 
 collocation of an optimisation and an estimator share one set of equations. The metabolism of the cell is an argument.
 """
 
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
-from mmopt.checking import Name, Number, Positive, checked
 from mmopt.errors import StudyError
+from mmopt.reactor.quantities import Parameter, Quantity
 
 Values = Mapping[str, Any]
 """By name: numbers, arrays, or expressions of an optimisation."""
 
 Cell = Callable[[Values], Values]
 """A cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
-
-ABOVE_ZERO: Final = sys.float_info.min
-"""Lower bound of a parameter that must be above zero."""
-
-
-@checked
-class Quantity:
-    """A named quantity of a system.
-
-    Parameters
-    ----------
-    name, unit
-        Name and unit in every result.
-    scale
-        Typical size, in the unit.
-    lower, upper
-        Physical bounds.
-    quasi_steady
-        Whether it follows the others so fast that an optimisation may take it as quasi-steady; a simulation always
-        integrates it.
-
-    Raises
-    ------
-    StudyError
-        If an argument is of the wrong type, the scale is not above 0, or the bounds do not ascend.
-
-    Examples
-    --------
-    >>> Quantity("biomass", "g/L", scale=10.0, lower=0.0)
-    Quantity(name='biomass', unit='g/L', scale=10.0, lower=0.0, upper=inf, quasi_steady=False)
-    """
-
-    name: Name
-    unit: str
-    scale: Positive = 1.0
-    lower: Number = -np.inf
-    upper: Number = np.inf
-    quasi_steady: bool = False
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-
-
-@checked
-class Parameter:
-    """A number of a system, with its unit, its source and its physical bounds.
-
-    Parameters
-    ----------
-    name, unit
-        Name and unit in every result.
-    value
-        Default value, in the unit.
-    source
-        Origin of the value: a reference, or "assumed".
-    lower, upper
-        Physical bounds; no simulation or optimisation uses a value outside.
-
-    Raises
-    ------
-    StudyError
-        If an argument is of the wrong type, or the value is not finite or outside its bounds.
-
-    Examples
-    --------
-    >>> Parameter("kla", -5.0, "1/h", lower=0.0)
-    Traceback (most recent call last):
-    mmopt.errors.StudyError: parameter 'kla' is -5 1/h; give a finite number, at least 0
-    """
-
-    name: Name
-    value: Number
-    unit: str = ""
-    source: str = ""
-    lower: Number = -np.inf
-    upper: Number = np.inf
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-        self.checked_value(self.value)
-
-    def checked_value(self, value: Any) -> float:
-        """Return a value of this parameter after a check.
-
-        Parameters
-        ----------
-        value
-            The value, in the parameter's unit.
-
-        Returns
-        -------
-        float
-            The value.
-
-        Raises
-        ------
-        StudyError
-            If it is no finite number, or outside the bounds.
-        """
-        number = as_number(value)
-        if not np.isfinite(number) or not self.lower <= number <= self.upper:
-            shown = f"{number:g} {self.unit}".rstrip() if np.isfinite(number) else f"{value!r:.60}"
-            raise StudyError(f"parameter '{self.name}' is {shown}; give a finite number{self._bounds()}")
-        return number
-
-    def _bounds(self) -> str:
-        """Describe the bounds in a message."""
-        low = ", above 0" if self.lower == ABOVE_ZERO else f", at least {self.lower:g}"
-        return (low if self.lower > -np.inf else "") + (f", at most {self.upper:g}" if self.upper < np.inf else "")
 
 
 class System(ABC):
@@ -347,37 +235,6 @@ def no_cell(limits: Mapping[str, Any]) -> dict[str, Any]:
     {}
     """
     return {}
-
-
-def as_number(value: Any) -> float:
-    """Convert a number to a float; return NaN for anything that is none.
-
-    Parameters
-    ----------
-    value
-        Any object.
-
-    Returns
-    -------
-    float
-        The number, or NaN.
-
-    Examples
-    --------
-    >>> as_number(3), as_number("fast")
-    (3.0, nan)
-    """
-    try:
-        return np.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return np.nan
-
-
-def _check_bounds(quantity: Quantity | Parameter) -> None:
-    if not quantity.lower <= quantity.upper:
-        raise StudyError(
-            f"the bounds of '{quantity.name}' are {quantity.lower:g} to {quantity.upper:g}; give two that ascend"
-        )
 
 
 def _shown(value: Any) -> str:
