@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError
-from mmopt.report.plots import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
+from mmopt.report import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
 from mmopt.results import Status, Trajectory, trajectory
 
 STEPS = [
@@ -94,12 +94,12 @@ def test_quantities_of_all_trajectories_are_drawn_once() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(StudyError, match="no trajectory holds 'glucos'; nearest known: glucose"):
+    with pytest.raises(StudyError, match="no trajectory contains 'glucos'; nearest known: glucose"):
         plot_trajectories({"run": fed_batch()}, ["glucos"])
 
 
 def test_nothing_to_draw_is_an_error() -> None:
-    with pytest.raises(StudyError, match="nothing to draw"):
+    with pytest.raises(StudyError, match="nothing to plot"):
         plot_trajectories({})
 
 
@@ -167,6 +167,36 @@ def test_rounding_errors_are_not_zoomed_in_on() -> None:
     assert np.ptp(axes.get_ylim()) > 0.01
 
 
+def rates(name: str, unit: str, values: list[float]) -> Trajectory:
+    """A trajectory of one rate of the cell."""
+    time = np.arange(float(len(values)))
+    return trajectory(time, {name: ("rate", unit, np.array(values))}, Status.SIMULATED)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "size", "least"),
+    [
+        ("shortfall", "mmol/gDW/h", 0.04, 3.0),
+        ("EX_ac_e", "mmol/gDW/h", 1e-9, 0.01),
+        ("growth", "1/h", 1e-9, 0.001),
+        ("oxygen_saturation", "%", 1e-9, 0.1),
+    ],
+)
+def test_noise_does_not_fill_its_axis(name: str, unit: str, size: float, least: float) -> None:
+    axes = plot_trajectories({"run": rates(name, unit, [0.0, size, -size])}, [name]).axes[0]
+    assert np.ptp(axes.get_ylim()) >= least
+
+
+def test_a_real_shortfall_is_drawn_from_its_data() -> None:
+    axes = plot_trajectories({"run": rates("shortfall", "mmol/gDW/h", [0.0, 8.0])}, ["shortfall"]).axes[0]
+    assert 8.0 < axes.get_ylim()[1] < 9.0
+
+
+def test_a_panel_can_have_a_readable_title() -> None:
+    figure = plot_trajectories({"run": fed_batch()}, ["EX_o2_e"], titles={"EX_o2_e": "oxygen (EX_o2_e)"})
+    assert titles(figure) == ["oxygen (EX_o2_e)"]
+
+
 def test_a_quantity_without_a_number_leaves_its_panel_empty(tmp_path) -> None:
     figure = plot_trajectories({"run": tank([np.nan, np.nan])})
     assert save_figure(figure, tmp_path / "empty.png").exists()
@@ -177,22 +207,28 @@ def test_a_dollar_sign_is_text_and_not_a_formula(tmp_path) -> None:
     assert save_figure(figure, tmp_path / "dollars.png").exists()
 
 
-def test_feeds_are_steps_beside_bars_of_the_final_biomass() -> None:
+def test_feeds_are_steps_beside_bars_of_the_objective() -> None:
     runs = {"optimum": fed_batch(), "best constant": fed_batch(0.18)}
-    figure = plot_feeds(runs)
+    figure = plot_feeds(runs, values={"optimum": 12.0, "best constant": 9.5}, objective="worth", unit="EUR")
     feeds, bars = figure.axes
     assert [line.get_drawstyle() for line in feeds.lines] == ["steps-post"] * 2
-    masses = [run.final("biomass") * run.final("volume") for run in runs.values()]
-    assert [bar.get_height() for bar in bars.patches] == pytest.approx(masses)
+    assert [bar.get_height() for bar in bars.patches] == [12.0, 9.5]
     assert [to_hex(bar.get_facecolor()) for bar in bars.patches] == [to_hex(line.get_color()) for line in feeds.lines]
+    assert (bars.get_title("left"), bars.get_ylabel()) == ("worth", "EUR")
 
 
-def test_feeds_without_biomass_have_no_bars() -> None:
+def test_a_bar_has_the_colour_of_its_feed_where_another_has_no_value() -> None:
+    figure = plot_feeds({"a": fed_batch(), "b": fed_batch(0.18)}, values={"b": 9.5})
+    feeds, bars = figure.axes
+    assert to_hex(bars.patches[0].get_facecolor()) == to_hex(feeds.lines[1].get_color())
+
+
+def test_feeds_without_values_have_no_bars() -> None:
     assert titles(plot_feeds({"tank": tank([1.0, 2.0], pump=[1.0, 2.0])}, control="pump")) == ["pump"]
 
 
 def test_a_feed_that_no_trajectory_holds_is_an_error() -> None:
-    with pytest.raises(StudyError, match="no trajectory holds 'feed'"):
+    with pytest.raises(StudyError, match="no trajectory contains 'feed'"):
         plot_feeds({"tank": tank([1.0, 2.0])})
 
 
@@ -278,5 +314,5 @@ def test_drawing_changes_no_setting() -> None:
 
 
 def test_drawing_needs_no_current_figure() -> None:
-    code = "import sys, mmopt.report.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, mmopt.report.trajectory_plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,7 +14,7 @@ from mmopt.errors import SolverError, StudyError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
-from mmopt.report.plots import plot_architecture_search, save_figure
+from mmopt.report import plot_architecture_search, save_figure
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.architecture_search import ArchitectureSearch, Trial, search_architectures
 from mmopt.training.worst_case_errors import worst_case_errors

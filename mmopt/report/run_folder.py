@@ -1,0 +1,120 @@
+"""What a run folder contains: its summary, its trajectories, and predictions at fresh points."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import StudyError
+from mmopt.report.records import Limit
+from mmopt.report.summary import RunSummary, read_summary
+from mmopt.results import Trajectory, load_trajectory
+
+TRAJECTORIES: Final = (
+    *("optimum", "resimulation", "replay", "constant", "exponential"),
+    *("closed_loop", "reference", "starvation_lp", "starvation_surrogate"),
+)
+"""Names of the trajectories that a run saves, as ``<name>.nc``."""
+
+PARITY_FILE: Final = "parity.npz"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The saved results of a run, as far as they exist.
+
+    Attributes
+    ----------
+    folder
+        The folder.
+    summary
+        Its ``summary.json``.
+    trajectories
+        Trajectories by name, see `TRAJECTORIES`.
+    parity
+        Arrays ``true_<output>`` and ``predicted_<output>`` at fresh points.
+
+    Examples
+    --------
+    >>> RunFolder(Path("runs/a"), RunSummary(title="A"), {}, {}).renamed(optimum="plan")
+    {}
+    """
+
+    folder: Path
+    summary: RunSummary
+    trajectories: Mapping[str, Trajectory]
+    parity: Mapping[str, np.ndarray]
+
+    def renamed(self, **names: str) -> dict[str, Trajectory]:
+        """Select trajectories that were saved.
+
+        Parameters
+        ----------
+        names
+            Name for the legend by saved name.
+
+        Returns
+        -------
+        dict
+            Trajectories by their name in the legend.
+        """
+        return {title: self.trajectories[name] for name, title in names.items() if name in self.trajectories}
+
+    @property
+    def limits(self) -> dict[str, tuple[float | None, float | None]]:
+        """Lowest and highest allowed value by quantity."""
+        known: Mapping[str, Limit] = self.summary.problem.limits if self.summary.problem else {}
+        return {name: (limit.lowest, limit.highest) for name, limit in known.items()}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of panels: the readable name beside the identifier."""
+        return {identifier: f"{name} ({identifier})" for identifier, name in self.summary.names.items()}
+
+
+def read_run(folder: str | Path) -> RunFolder:
+    """Read the results that a run saved.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+
+    Returns
+    -------
+    RunFolder
+        What it contains.
+
+    Raises
+    ------
+    StudyError
+        If ``summary.json`` is missing or malformed, or a saved file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = RunSummary(title="A first run").write(folder)
+    ...     read_run(folder).summary.title
+    'A first run'
+    """
+    folder = Path(folder)
+    summary = read_summary(folder)
+    files = {name: folder / f"{name}.nc" for name in TRAJECTORIES}
+    trajectories = {name: load_trajectory(file) for name, file in files.items() if file.exists()}
+    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE))
+
+
+def _read_parity(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise StudyError(
+            f"{path} is not a table of predictions at fresh points ({error}); run the study again"
+        ) from error
