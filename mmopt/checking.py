@@ -13,46 +13,116 @@ from typing import Annotated, Any, dataclass_transform
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticCustomError
 
 from mmopt.errors import MmoptError, StudyError
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=True, strict=False)
 
+_SHOWN = 60
+"""Characters of a value in a message."""
 
-def _number(value: Any) -> Any:
-    """Let numbers of any kind pass (NumPy's too), and nothing else: text and truth values are no numbers."""
-    if isinstance(value, bool | str | bytes) or value is None:
-        raise ValueError(f"{value!r:.60} is given; it should be a number")
+_PAIR = 2
+
+_LARGEST_COUNT = 2**53
+"""Whole numbers up to here are exact as floats, so that none changes on its way through a file."""
+
+
+def shown(value: Any) -> str:
+    """Describe a value of any kind in a message: at most 60 characters, no address.
+
+    Parameters
+    ----------
+    value
+        Any object.
+
+    Returns
+    -------
+    str
+        Its ``repr`` where that is short, or else its beginning, or its kind.
+
+    Examples
+    --------
+    >>> shown("fast"), shown(object()), shown(list(range(100)))
+    ("'fast'", 'an object of object', '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16...')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer too long to print, or an object that cannot
+        return f"an object of {type(value).__name__}"
+    if " object at 0x" in text or " at 0x" in text:
+        return f"an object of {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def as_float(value: Any) -> float:
+    """Return a number of any kind (NumPy's too) as a float, and NaN for anything else: text, truth values, arrays.
+
+    Parameters
+    ----------
+    value
+        Any object.
+
+    Returns
+    -------
+    float
+        The number, or NaN.
+
+    Examples
+    --------
+    >>> as_float(3), as_float("fast")
+    (3.0, nan)
+    """
+    number = _float_or_none(value)
+    return math.nan if number is None else number
+
+
+def _float_or_none(value: Any) -> float | None:
+    if isinstance(value, bool | str | bytes) or getattr(value, "ndim", False):
+        return None
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{value!r:.60} is given; it should be a number") from error
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
-def _count(value: Any) -> Any:
-    number = _number(value)
-    if number != math.floor(number) or not math.isfinite(number):
-        raise ValueError(f"{value!r:.60} is given; it should be a whole number")
-    return int(number)
+def _should_be(what: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong_kind", f"Input should be {what}")
 
 
-def _number_or_range(value: Any) -> Any:
-    if not isinstance(value, tuple | list):
-        return _number(value)
-    if len(value) != 2:
-        raise ValueError(f"{value!r:.60} is given; it should be a number, or a range of two")
-    return (_number(value[0]), _number(value[1]))
+def _number(value: Any) -> float:
+    if (number := _float_or_none(value)) is None:
+        raise _should_be("a number")
+    return number
 
 
-def _limit_pair(value: Any) -> Any:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise ValueError(f"{value!r:.60} is given; it should be a pair (lowest, highest), None where there is none")
-    return tuple(None if bound is None else _number(bound) for bound in value)
+def _count(value: Any) -> int:
+    number = as_float(value)
+    if not abs(number) <= _LARGEST_COUNT or number != math.floor(number):
+        raise _should_be(f"a whole number, at most {_LARGEST_COUNT}")
+    return int(value)
 
 
-def _name(value: Any) -> Any:
+def _number_or_range(value: Any) -> float | tuple[float, ...]:
+    values = value if isinstance(value, tuple | list) and len(value) == _PAIR else (value,)
+    numbers = tuple(map(_float_or_none, values))
+    if None in numbers:
+        raise _should_be("a number, or a range of two")
+    return _number(value) if len(values) == 1 else tuple(map(_number, values))
+
+
+def _limit_pair(value: Any) -> tuple[float | None, ...]:
+    pair = value if isinstance(value, tuple | list) else ()
+    if len(pair) != _PAIR or any(_float_or_none(bound) is None for bound in pair if bound is not None):
+        raise _should_be("a pair (lowest, highest), None where there is none")
+    return tuple(None if bound is None else _number(bound) for bound in pair)
+
+
+def _name(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{value!r:.60} is given; it should be a name, in quotes and not empty")
+        raise _should_be("a name: a text that is not empty")
     return value
 
 
@@ -164,17 +234,39 @@ def describe_problem(problem: Any) -> str:
     'kla is -5; it should be greater than 0'
     """
     location = ".".join(map(str, problem["loc"]))
-    message = str(problem["msg"])
-    if problem["type"] == "value_error":  # raised by our own check: the message is complete
+    kind, message = problem["type"], str(problem["msg"])
+    if kind == "value_error":  # raised by a check of mmopt: the message is complete
         message = message.removeprefix("Value error, ")
         return f"{location}: {message}" if location else message
-    if problem["type"] in ("missing", "missing_argument"):
+    if kind in ("missing", "missing_argument"):
         return f"{location} is missing; give it"
-    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"there is no argument '{location}'"
-    value = f"{problem['input']!r}"
-    value = value if len(value) <= 60 else value[:57] + "..."
-    return f"{location} is {value}; {message.replace('Input should', 'it should', 1)}"
+    if kind == "unexpected_positional_argument":
+        return f"{shown(problem['input'])} is given as an argument too many; name the arguments"
+    if kind == "multiple_argument_values":
+        return f"{location} is given twice; give it once"
+    return f"{location} is {shown(problem['input'])}; {_instruction(message)}"
+
+
+_PLAIN = {
+    "a valid string": "a text",
+    "a valid tuple": "a list",
+    "a valid list": "a list",
+    "a valid dictionary": "a mapping of names to values",
+    "a dictionary or an instance of": "a mapping, or an object of",
+    "an instance of": "an object of",
+    "a valid boolean": "true or false",
+}
+"""Kinds of values, in the words of pydantic and in plain ones."""
+
+
+def _instruction(message: str) -> str:
+    """Rewrite a message of pydantic as what the value should be."""
+    message = message.replace("Input should", "it should", 1)
+    for kind, plain in _PLAIN.items():
+        message = message.replace(kind, plain)
+    return message
 
 
 def finite(
@@ -219,13 +311,10 @@ def finite(
     Traceback (most recent call last):
     mmopt.errors.StudyError: kla is 'fast'; give a finite number
     """
+    number = as_float(value)
     want = "a finite number"
     want += f" above {above:g}" if above is not None else f", at least {least:g}" if least is not None else ""
     want += f" [{unit}]" if unit else ""
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
     if not math.isfinite(number) or (above is not None and number <= above) or (least is not None and number < least):
-        raise error(f"{name} is {value!r:.60}; give {want}")
+        raise error(f"{name} is {shown(value)}; give {want}")
     return number
