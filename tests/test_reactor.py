@@ -12,14 +12,24 @@ from cobra.io import read_sbml_model
 from mmopt.errors import DomainError, SolverError, StudyError
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
+from mmopt.reactor import (
+    Aeration,
+    Bioreactor,
+    ConstantFeed,
+    ExponentialFeed,
+    Parameter,
+    Quantity,
+    Species,
+    StepFeed,
+    System,
+    Uptake,
+    ecoli_fed_batch,
+    simulate,
+)
 from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
-from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
-from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
+from mmopt.reactor.ecoli import SOURCES
 from mmopt.reactor.kinetics import inhibited, monod
-from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, StepFeed
-from mmopt.reactor.quantities import Parameter, Quantity
-from mmopt.reactor.simulate import simulate
-from mmopt.reactor.system import Cell, System, Values
+from mmopt.reactor.system import Cell, Values
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate

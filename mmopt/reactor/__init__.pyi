@@ -1,7 +1,4 @@
-from .bioreactor import Aeration as Aeration
 from .bioreactor import Bioreactor as Bioreactor
-from .bioreactor import Species as Species
-from .bioreactor import Uptake as Uptake
 from .ecoli import ecoli_fed_batch as ecoli_fed_batch
 from .integral import Integral as Integral
 from .profiles import ConstantFeed as ConstantFeed
@@ -13,5 +10,8 @@ from .profiles import read_feed as read_feed
 from .quantities import Parameter as Parameter
 from .quantities import Quantity as Quantity
 from .simulate import simulate as simulate
+from .species import Aeration as Aeration
+from .species import Species as Species
+from .species import Uptake as Uptake
 from .system import Metabolism as Metabolism
 from .system import System as System

@@ -1,16 +1,19 @@
-"""A well-mixed fed-batch bioreactor: species, uptake laws, a feed and aeration around a metabolism."""
+"""A well-mixed fed-batch bioreactor: species with uptake laws, a feed and aeration around a metabolism."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import field
 from functools import cached_property
+from html import escape
 from typing import Any, Final
 
+from mmopt.checking import NotNegative, Positive, checked
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.reactor import balances, kinetics
 from mmopt.reactor.quantities import ABOVE_ZERO, Parameter, Quantity
-from mmopt.reactor.system import Cell, System, Values
-from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, RATE, TRANSFER_RATE, VOLUME, grams
+from mmopt.reactor.species import Aeration, Species
+from mmopt.reactor.system import Cell, System, Values, checked_system
+from mmopt.units import FEED, HEAT, MASS_CONCENTRATION, MOLAR_CONCENTRATION, RATE, TRANSFER, TRANSFER_RATE, VOLUME
 
 VOLUME_STATE, BIOMASS_STATE, FEED_CONTROL = "volume", "biomass", "feed"
 
@@ -19,125 +22,70 @@ HEAT_OF_OXYGEN: Final = 0.4435
 doi:10.1002/jctb.5020260179."""
 
 
-@dataclass(frozen=True)
-class Uptake:
-    """Monod uptake with non-competitive inhibitors.
-
-    Attributes
-    ----------
-    vmax
-        Largest uptake rate [mmol/gDW/h].
-    half
-        Concentration at half of it, in the unit of the species.
-    inhibitors
-        Inhibition constant by species name, in the unit of that species.
-    """
-
-    vmax: float
-    half: float
-    inhibitors: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Species:
-    """Something dissolved that the cell exchanges.
-
-    Attributes
-    ----------
-    name
-        Name of the state.
-    exchange
-        Exchange reaction in the network.
-    unit
-        ``g/L`` (then ``molar_mass`` is needed) or ``mmol/L``.
-    molar_mass
-        g/mol.
-    uptake
-        What limits its uptake; None if it is only produced.
-    fed
-        Concentration in the feed, in its unit.
-    scale
-        Its typical concentration.
-    """
-
-    name: str
-    exchange: str
-    unit: str = MASS_CONCENTRATION
-    molar_mass: float | None = None
-    uptake: Uptake | None = None
-    fed: float = 0.0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.unit not in (MASS_CONCENTRATION, MOLAR_CONCENTRATION):
-            raise StudyError(f"unit '{self.unit}' of {self.name} is unknown; use g/L or mmol/L")
-        if self.unit == MASS_CONCENTRATION and self.molar_mass is None:
-            raise StudyError(f"{self.name} is in g/L and needs its molar mass")
-
-    def amount(self, millimoles: Any) -> Any:
-        """Turn mmol into the unit of this species."""
-        return (
-            millimoles
-            if self.molar_mass is None or self.unit != MASS_CONCENTRATION
-            else grams(millimoles, self.molar_mass)
-        )
-
-
-@dataclass(frozen=True)
-class Aeration:
-    """Oxygen transfer from gas; ``kla`` [1/h], ``saturation`` C* [mmol/L]."""
-
-    kla: float
-    saturation: float
-    species: str = "oxygen"
-
-
-@dataclass(frozen=True)
+@checked(repr=False)
 class Bioreactor(System):
-    """A fed-batch bioreactor; a `System`.
+    """A well-mixed fed-batch bioreactor.
 
-    Attributes
+    Parameters
     ----------
     species
-        What is dissolved.
+        Dissolved species.
     aeration
         Oxygen transfer, or None.
     death
-        Biomass lost for each mmol of maintenance ATP the cell misses [g/mmol]; 0 assumes none is.
+        Biomass lost per mmol of missing maintenance ATP [g/mmol]; 0 assumes no loss.
     biomass_scale, volume_scale, feed_scale
         Typical sizes [g/L, L, L/h].
     sources
         Source of parameters by name; names of parameters that the reactor does not have are ignored.
 
+    Raises
+    ------
+    StudyError
+        If an argument is of the wrong type or out of range, a name occurs twice, or an inhibitor or the aerated species is
+        not among the species.
+
     Examples
     --------
     >>> glucose = Species("glucose", "EX_glc__D_e", molar_mass=180.156, uptake=Uptake(10.0, 0.05), fed=500.0)
     >>> reactor = Bioreactor((glucose,))
+    >>> reactor
+    Bioreactor: glucose; 4 parameters
     >>> [state.name for state in reactor.states], reactor.limits({"glucose": 0.05}, reactor.defaults)
     (['volume', 'biomass', 'glucose'], {'EX_glc__D_e': 5.0})
     """
 
     species: tuple[Species, ...]
     aeration: Aeration | None = None
-    death: float = 0.0
-    biomass_scale: float = 10.0
-    volume_scale: float = 1.0
-    feed_scale: float = 0.1
-    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
+    death: NotNegative = 0.0
+    biomass_scale: Positive = 10.0
+    volume_scale: Positive = 1.0
+    feed_scale: Positive = 0.1
+    sources: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [each.name for each in self.species]
-        for name in {name for each in self.species if each.uptake for name in each.uptake.inhibitors} - set(names):
-            raise StudyError(f"inhibitor '{name}' is no species of the reactor; {nearest(name, names)}")
+        names = [species.name for species in self.species]
+        if not names:
+            raise StudyError("species is empty; give at least one Species")
+        for kind, values in (("species", names), ("exchange", [species.exchange for species in self.species])):
+            if twice := [value for value, count in Counter(values).items() if count > 1]:
+                raise StudyError(f"{kind} '{twice[0]}' is given {values.count(twice[0])} times; give it once")
+        inhibitors = [name for species in self.species if species.uptake for name in species.uptake.inhibitors]
+        for name in inhibitors:
+            if name not in names:
+                raise StudyError(f"inhibitor '{name}' is no species of the reactor; {nearest(name, names)}")
         if self.aeration and self.aeration.species not in names:
             raise StudyError(
                 f"aerated '{self.aeration.species}' is no species of the reactor; {nearest(self.aeration.species, names)}"
             )
+        if self._gas and self._gas.unit != MOLAR_CONCENTRATION:
+            raise StudyError(f"aerated '{self._gas.name}' is in {self._gas.unit}; give it in {MOLAR_CONCENTRATION}")
+        checked_system(self)
 
     @cached_property
     def _gas(self) -> Species | None:
         """The aerated species."""
-        return next((each for each in self.species if self.aeration and each.name == self.aeration.species), None)
+        return next((one for one in self.species if self.aeration and one.name == self.aeration.species), None)
 
     @cached_property
     def states(self) -> tuple[Quantity, ...]:
@@ -146,7 +94,7 @@ class Bioreactor(System):
         return (
             Quantity(VOLUME_STATE, VOLUME, self.volume_scale, 0.0),
             Quantity(BIOMASS_STATE, MASS_CONCENTRATION, self.biomass_scale, 0.0),
-            *(Quantity(each.name, each.unit, each.scale, 0.0, quasi_steady=each.name == gas) for each in self.species),
+            *(Quantity(one.name, one.unit, one.scale, 0.0, quasi_steady=one.name == gas) for one in self.species),
         )
 
     @cached_property
@@ -182,8 +130,8 @@ class Bioreactor(System):
                 for inhibitor, constant in uptake.inhibitors.items():
                     rows.append((f"{name}_inhibition_by_{inhibitor}", constant, units[inhibitor], ABOVE_ZERO))
         if self.aeration:
-            rows.append(("kla", self.aeration.kla, "1/h", 0.0))
-            rows.append(("saturation", self.aeration.saturation, units[self.aeration.species], ABOVE_ZERO))
+            rows.append(("kla", self.aeration.kla, TRANSFER, 0.0))
+            rows.append(("saturation", self.aeration.saturation, MOLAR_CONCENTRATION, ABOVE_ZERO))
         return tuple(
             Parameter(name, value, unit, self.sources.get(name, ""), lower) for name, value, unit, lower in rows
         )
@@ -191,52 +139,68 @@ class Bioreactor(System):
     @cached_property
     def readings(self) -> tuple[str, ...]:
         """Growth, the exchange of each species, and the shortfall."""
-        return (GROWTH, *(each.exchange for each in self.species), SHORTFALL)
+        return (GROWTH, *(species.exchange for species in self.species), SHORTFALL)
 
     def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
-        """Uptake limit of every species that can be taken up [mmol/gDW/h]."""
-        found = {}
-        for each in self.species:
-            if each.uptake is None:
+        """Compute the uptake limit of every species with an uptake law [mmol/gDW/h]."""
+        values = {}
+        for species in self.species:
+            if species.uptake is None:
                 continue
-            rate = kinetics.monod(states[each.name], parameters[f"{each.name}_vmax"], parameters[f"{each.name}_half"])
-            for inhibitor in each.uptake.inhibitors:
-                constant = parameters[f"{each.name}_inhibition_by_{inhibitor}"]
+            rate = kinetics.monod(
+                states[species.name], parameters[f"{species.name}_vmax"], parameters[f"{species.name}_half"]
+            )
+            for inhibitor in species.uptake.inhibitors:
+                constant = parameters[f"{species.name}_inhibition_by_{inhibitor}"]
                 rate = kinetics.inhibited(rate, states[inhibitor], constant)
-            found[each.exchange] = rate
-        return found
+            values[species.exchange] = rate
+        return values
 
     def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        """Values of the derived quantities."""
-        found = {"biomass_amount": states[BIOMASS_STATE] * states[VOLUME_STATE]}
+        """Compute the derived quantities."""
+        values = {"biomass_amount": states[BIOMASS_STATE] * states[VOLUME_STATE]}
         if self._gas:
             oxygen = states[self._gas.name]
             uptake = -rates[self._gas.exchange] * states[BIOMASS_STATE]
-            found["oxygen_saturation"] = 100.0 * oxygen / parameters["saturation"]
-            found["oxygen_transfer"] = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], oxygen)
-            found["oxygen_uptake"] = uptake
-            found["heat"] = HEAT_OF_OXYGEN * uptake
-        return found
+            values["oxygen_saturation"] = 100.0 * oxygen / parameters["saturation"]
+            values["oxygen_transfer"] = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], oxygen)
+            values["oxygen_uptake"] = uptake
+            values["heat"] = HEAT_OF_OXYGEN * uptake
+        return values
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
-        """Time derivative of every state [its unit/h]."""
+        """Compute the time derivative of every state [its unit/h]."""
         rates = cell(self.limits(states, parameters))
         biomass, feed = states[BIOMASS_STATE], controls[FEED_CONTROL]
         dilution = feed / states[VOLUME_STATE]
         decay = parameters["death"] * rates[SHORTFALL]
-        found = {
+        values = {
             VOLUME_STATE: balances.volume_balance(feed),
             BIOMASS_STATE: balances.biomass_balance(biomass, rates[GROWTH], decay, dilution),
         }
-        for each in self.species:
+        for species in self.species:
             transfer = 0.0
-            if self.aeration and each.name == self.aeration.species:
-                transfer = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], states[each.name])
-            found[each.name] = balances.species_balance(
-                states[each.name],
-                parameters[f"{each.name}_fed"],
+            if self.aeration and species.name == self.aeration.species:
+                transfer = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], states[species.name])
+            values[species.name] = balances.species_balance(
+                states[species.name],
+                parameters[f"{species.name}_fed"],
                 dilution,
-                each.amount(rates[each.exchange] * biomass),
+                species.amount(rates[species.exchange] * biomass),
                 transfer,
             )
-        return found
+        return values
+
+    def __repr__(self) -> str:
+        names = ", ".join(species.name for species in self.species)
+        aerated = f"; {self.aeration.species} is aerated" if self.aeration else ""
+        return f"{type(self).__name__}: {names}{aerated}; {len(self.parameters)} parameters"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the parameters with unit and source."""
+        rows = "".join(
+            f"<tr><td>{escape(one.name)}</td><td>{one.value:g}</td><td>{escape(one.unit)}</td><td>{escape(one.source)}</td></tr>"
+            for one in self.parameters
+        )
+        head = "".join(f"<th>{title}</th>" for title in ("parameter", "value", "unit", "source"))
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"

@@ -1,13 +1,14 @@
 """Parameters of a bench-scale fed-batch of *E. coli* on glucose, each with its source.
 
-Overflow is not programmed in: acetate appears where the label program meets more glucose than the oxygen it can take up
-is able to burn.
+Overflow is not programmed in: acetate appears where the flux program takes up more glucose than the oxygen that it can take
+up is able to burn.
 """
 
 from types import MappingProxyType
 from typing import Final
 
-from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
+from mmopt.reactor.bioreactor import Bioreactor
+from mmopt.reactor.species import Aeration, Species, Uptake
 from mmopt.units import MOLAR_CONCENTRATION
 
 SOURCES: Final = MappingProxyType(
@@ -25,11 +26,16 @@ SOURCES: Final = MappingProxyType(
         "death": "none assumed",
     }
 )
-"""Where each parameter of `ecoli_fed_batch` comes from."""
+"""Source of every parameter of `ecoli_fed_batch`."""
 
 
 def ecoli_fed_batch() -> Bioreactor:
-    """Make a stirred bench fermenter with *E. coli*: volume, biomass, glucose, acetate and dissolved oxygen.
+    """Return a stirred bench fermenter with *E. coli*: volume, biomass, glucose, acetate and dissolved oxygen.
+
+    Returns
+    -------
+    Bioreactor
+        The reactor; its parameters have the sources of `SOURCES`.
 
     Examples
     --------
@@ -45,5 +51,5 @@ def ecoli_fed_batch() -> Bioreactor:
             Species("oxygen", "EX_o2_e", MOLAR_CONCENTRATION, uptake=Uptake(15.0, 0.001), scale=0.1),
         ),
         aeration=Aeration(kla=300.0, saturation=0.21),
-        sources=SOURCES,
+        sources=dict(SOURCES),
     )

@@ -18,7 +18,7 @@ from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, productivity, worth
 from mmopt.problem.problem import Problem
-from mmopt.reactor.bioreactor import Aeration, Bioreactor, Species, Uptake
+from mmopt.reactor import Aeration, Bioreactor, Species, Uptake
 from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
 from mmopt.training.train import HIDDEN, ITERATIONS, STARTS, Basis
 from mmopt.training.train_to_error import WANTED
