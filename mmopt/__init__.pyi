@@ -18,7 +18,7 @@ from .fba import FluxProgram as FluxProgram
 from .fba import pfba as pfba
 from .network import Network as Network
 from .network import read_network as read_network
-from .optimisation import optimise as optimise
+from .optimisation import OptimiseOptions as OptimiseOptions, optimise as optimise
 from .problem import Control as Control
 from .problem import Horizon as Horizon
 from .problem import Objective as Objective
@@ -42,6 +42,6 @@ from .surrogate import Surrogate as Surrogate
 from .surrogate import load_surrogate as load_surrogate
 from .training import train as train
 from .training import train_to_error as train_to_error
-from .transcription import replay as replay
+from .transcription import Plan as Plan, load_plan as load_plan
 
 __version__: str

@@ -1,92 +1,141 @@
 """A controller on a plant it does not know exactly: measure, estimate, decide, advance."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from mmopt.control.controller import Controller, Move
 from mmopt.control.estimator import Estimator
+from mmopt.control.plant import Plant
 from mmopt.errors import StudyError
-from mmopt.problem.problem import violated_limits
-from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
-from mmopt.reactor.system import Metabolism, System
-from mmopt.results import Trajectory
+from mmopt.problem.limits import violated_limits
+from mmopt.problem.problem import Problem
+from mmopt.results import Trajectory, load_trajectory
 from mmopt.status import Status
 
 Progress = Callable[[int, int], None]
+"""Called with (done, total) after every interval."""
 
-_POINTS = 16
-"""Times kept in each interval."""
+_SAME_TIME: Final = 1.0e-9
 
 
-class Plant:
-    """A simulated plant with its own parameters and noisy sensors; usually with the linear program as its cell.
+@dataclass(frozen=True)
+class Step:
+    """One step of a closed loop.
+
+    Attributes
+    ----------
+    time
+        When its interval begins [h].
+    move
+        What the controller decided.
+    """
+
+    time: float
+    move: Move
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoop:
+    """A batch under control.
+
+    Attributes
+    ----------
+    trajectory
+        What the plant did; ``measured_<state>`` where a measurement was taken, NaN elsewhere.
+    steps
+        Every step of the controller.
+    objective
+        Objective of the controller's problem, in its unit.
+    violations
+        Largest violation of each violated limit of the controller's problem, relative to the limit.
+
+    Examples
+    --------
+    >>> ClosedLoop(None, (Step(0.0, Move({"feed": 0.1}, Status.OPTIMAL, 5, 0.02)),), 12.0, {}).fallbacks
+    0
+    """
+
+    trajectory: Trajectory
+    steps: tuple[Step, ...]
+    objective: float
+    violations: Mapping[str, float]
+
+    @property
+    def fallbacks(self) -> int:
+        """Number of steps that took a fallback."""
+        return sum(bool(step.move.fallback) for step in self.steps)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """Seconds that each step took, shape (steps,)."""
+        return np.array([step.move.seconds for step in self.steps])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the closed loop as netCDF; the file appears whole or not at all. Read it with `load_closed_loop`.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        record = {
+            "steps": [{"time": step.time, **asdict(step.move), "status": step.move.status.name} for step in self.steps],
+            "objective": self.objective,
+            "violations": dict(self.violations),
+        }
+        return Trajectory(self.trajectory.data, self.trajectory.status, {"closed_loop": record}).save(path)
+
+    def __repr__(self) -> str:
+        violated = ", ".join(f"{name} by {amount:.1%}" for name, amount in self.violations.items()) or "none"
+        return (
+            f"ClosedLoop: objective {self.objective:.5g} after {len(self.steps)} steps, {self.fallbacks} fallbacks, median "
+            f"{1000.0 * float(np.median(self.seconds)):.0f} ms; limits violated: {violated}"
+        )
+
+
+def load_closed_loop(path: str | Path) -> ClosedLoop:
+    """Read a closed loop that `ClosedLoop.save` wrote.
 
     Parameters
     ----------
-    system
-        The system.
-    metabolism
-        Who answers for the cell.
-    initial
-        Value of every state.
-    parameters
-        The true values that differ from the system's.
-    noise
-        Standard deviation of the sensor by measured state, in its unit.
-    seed
-        Of the noise.
+    path
+        The file.
+
+    Returns
+    -------
+    ClosedLoop
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or no closed loop.
+
+    Examples
+    --------
+    >>> load_closed_loop("missing.nc")
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: missing.nc is not a trajectory ...
     """
-
-    def __init__(
-        self,
-        system: System,
-        metabolism: Metabolism | None,
-        initial: Mapping[str, float],
-        *,
-        parameters: Mapping[str, float] | None = None,
-        noise: Mapping[str, float] | None = None,
-        seed: int = 0,
-    ) -> None:
-        checked_values(initial, [each.name for each in system.states], "state")
-        merged_parameters(system, parameters)
-        for name in noise or {}:
-            if name not in initial:
-                raise StudyError(f"the noise of '{name}' was given, but there is no such state")
-        self.system = system
-        self.time = 0.0
-        self._metabolism = metabolism
-        self._states = dict(initial)
-        self._parameters = dict(parameters or {})
-        self._noise = dict(noise or {})
-        self._random = np.random.default_rng(seed)
-
-    def measure(self) -> dict[str, float]:
-        """What the sensors show now."""
-        return {
-            name: self._states[name] + deviation * self._random.standard_normal()
-            for name, deviation in self._noise.items()
-        }
-
-    def advance(self, controls: Mapping[str, float], duration: float) -> Trajectory:
-        """Run on for ``duration`` [h] with held controls."""
-        made = simulate(
-            self.system,
-            self._states,
-            {name: ConstantFeed(value) for name, value in controls.items()},
-            duration,
-            self._metabolism,
-            parameters=self._parameters,
-            start=self.time,
-            points=_POINTS,
-        )
-        self.time += duration
-        self._states = {each.name: made.final(each.name) for each in self.system.states}
-        return made
+    saved = load_trajectory(path)
+    record = saved.stats.get("closed_loop")
+    if not isinstance(record, Mapping):
+        raise StudyError(f"{path} is no closed loop; give a file that ClosedLoop.save wrote")
+    try:
+        steps = tuple(_step(entry) for entry in record["steps"])
+        objective, violations = float(record["objective"]), dict(record["violations"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(f"{path} is no closed loop ({error}); run the study again") from error
+    return ClosedLoop(Trajectory(saved.data, saved.status), steps, objective, violations)
 
 
 def run_closed_loop(
@@ -94,7 +143,7 @@ def run_closed_loop(
     controller: Controller,
     estimator: Estimator | None = None,
     progress: Progress | None = None,
-) -> Trajectory:
+) -> ClosedLoop:
     """Run a batch under control to its end.
 
     Parameters
@@ -111,49 +160,62 @@ def run_closed_loop(
 
     Returns
     -------
-    Trajectory
-        What the plant did; ``measured_<state>`` where a sample was taken, NaN elsewhere; ``stats["steps"]`` with time,
-        controls, status, iterations, seconds, fallback and reason of every step; ``stats["broken"]`` as in `replay`.
+    ClosedLoop
+
+    Raises
+    ------
+    SolverError
+        If the integration of the plant fails.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
+    >>> cell = load_surrogate("ecoli_ijo1366")
+    >>> plant = Plant(problem.system, cell, start, noise={"biomass": 0.01})
+    >>> run_closed_loop(plant, Controller(problem, cell, interval=1.0)).fallbacks
+    0
     """
-    length, interval = controller.problem.horizon.hours, controller.interval
-    count = int(np.ceil(length / interval - 1.0e-9))
-    pieces, steps, samples = [], [], []
-    known: dict[str, float] = dict(controller.problem.start)
+    problem = controller.problem
+    length, interval = problem.horizon.hours, controller.interval
+    count = int(np.ceil(length / interval - _SAME_TIME))
+    spans, steps, measurements = [], [], []
+    known: dict[str, float] = dict(problem.start_values)
     for number in range(count):
-        sample = plant.measure()
-        samples.append(sample)
+        measured = plant.measure()
+        measurements.append(measured)
         if estimator is not None:
-            estimator.update(sample)
+            estimator.update(measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
-            known.update(sample)
+            known.update(measured)
             move = controller.step(plant.time, known)
-        steps.append(_record(plant.time, move))
+        steps.append(Step(plant.time, move))
         duration = min(interval, length - plant.time)
-        pieces.append(plant.advance(move.controls, duration))
+        spans.append(plant.advance(move.controls, duration))
         if estimator is not None:
             estimator.predict(move.controls, duration)
         if progress is not None:
             progress(number + 1, count)
-    data = xr.concat([piece.data for piece in pieces], dim="time")
-    for name in samples[0]:
-        shown = np.full(data.sizes["time"], np.nan)
-        shown[np.cumsum([0, *(piece.data.sizes["time"] for piece in pieces[:-1])])] = [
-            sample[name] for sample in samples
-        ]
-        data[f"measured_{name}"] = ("time", shown, {"kind": "measured", "units": data[name].attrs["units"]})
-    loop = Trajectory(data, Status.CLOSED_LOOP, {"steps": steps})
-    seconds = [step["seconds"] for step in steps]
-    stats = {
-        "steps": steps,
-        "fallbacks": sum(bool(step["fallback"]) for step in steps),
-        "median_seconds": float(np.median(seconds)),
-        "worst_seconds": float(np.max(seconds)),
-        "broken": violated_limits(loop, controller.problem.limits),
-        "reached": controller.problem.objective_value(loop),
-    }
-    return Trajectory(data, Status.CLOSED_LOOP, stats)
+    return _closed_loop(problem, spans, steps, measurements)
 
 
-def _record(time: float, move: Move) -> dict[str, Any]:
-    return {"time": time, **asdict(move), "status": move.status.name, "controls": dict(move.controls)}
+def _closed_loop(
+    problem: Problem, spans: list[Trajectory], steps: list[Step], measurements: list[dict[str, float]]
+) -> ClosedLoop:
+    """Put the spans together, and the measurements at their beginnings."""
+    data = xr.concat([span.data for span in spans], dim="time")
+    begins = np.cumsum([0, *(span.data.sizes["time"] for span in spans[:-1])])
+    for name in measurements[0]:
+        values = np.full(data.sizes["time"], np.nan)
+        values[begins] = [measured[name] for measured in measurements]
+        attributes = {"kind": "measured", "units": data[name].attrs["units"]}
+        data[f"measured_{name}"] = ("time", values, attributes)
+    whole = Trajectory(data, Status.CLOSED_LOOP)
+    violations = violated_limits(whole, problem.limits)
+    return ClosedLoop(whole, tuple(steps), problem.objective_value(whole), violations)
+
+
+def _step(entry: Mapping[str, Any]) -> Step:
+    fields = {name: value for name, value in entry.items() if name not in ("time", "status")}
+    return Step(float(entry["time"]), Move(status=Status[entry["status"]], **fields))

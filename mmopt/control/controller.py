@@ -5,13 +5,14 @@ starts from the last accepted plan. Limits are soft, so that a disturbed plant a
 and never returns an unexplained move: where no solve is accepted, it says which fallback it took, and why.
 """
 
-import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
+from mmopt.checking import finite
 from mmopt.errors import MmoptError, StudyError
 from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.problem.problem import Problem
@@ -21,11 +22,11 @@ from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.equations import Relaxation
 from mmopt.transcription.plan import profile_of
-from mmopt.transcription.program import read_controls, read_states
 
 PRICE: Final = 100.0
-"""Price of a broken limit; about ten times what breaking the oxygen limit of the E. coli case would gain."""
+"""Price of a violated limit; about ten times the gain from violating the oxygen limit of the E. coli case."""
 
 STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0}
 """A step must end before the next sample is due."""
@@ -33,10 +34,13 @@ STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0}
 LAST_PLAN, LOWEST = "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
 
+_MEAN_OF: Final = (np.arange(200) + 0.5) / 200
+"""Fractions of an interval at which a plan is read for its mean."""
+
 
 @dataclass(frozen=True)
 class Move:
-    """What a controller decided for the next interval.
+    """Decision of a controller for the next interval.
 
     Attributes
     ----------
@@ -45,9 +49,9 @@ class Move:
     status
         How the solve behind it ended.
     iterations, seconds
-        What it took, all attempts together.
+        Sums over all solves of the step.
     fallback
-        Empty if the move is the optimum's; else which fallback it comes from.
+        Empty if the move is the optimum's; else the fallback it comes from.
     reason
         Why there was a fallback.
     """
@@ -66,16 +70,21 @@ class Controller:
     Parameters
     ----------
     problem
-        What to reach at the end of the batch; its horizon is the whole batch.
+        What is maximised at the end of the batch; its horizon is the whole batch.
     surrogate
-        Answers for the cell.
+        Surrogate of the cell; None for a system without one.
     interval
         Time between moves [h].
     price
-        Price of a broken limit, see `transcribe`. A limit is kept only where breaking it gains less: if a plan breaks one that
-        could be kept, raise the price.
-    options
+        Price of a violated limit, see `mmopt.transcription.Relaxation`. A limit is kept only where violating it gains less:
+        if a plan violates one that could be kept, raise the price.
+    ipopt
         Options of Ipopt that differ from mmopt's.
+
+    Raises
+    ------
+    StudyError
+        If the interval is outside the horizon, or the price not above 0.
 
     Examples
     --------
@@ -94,14 +103,18 @@ class Controller:
         interval: float,
         *,
         price: float = PRICE,
-        options: Mapping[str, Any] | None = None,
+        ipopt: Mapping[str, Any] | None = None,
     ) -> None:
-        if not 0.0 < interval <= problem.horizon.hours:
-            raise StudyError(f"the interval is {interval:g} h; give one above 0 and within {problem.horizon.hours:g} h")
+        hours = problem.horizon.hours
+        self.interval = finite("interval", interval, above=0.0, unit="h")
+        if self.interval > hours:
+            raise StudyError(f"interval is {interval:g} h; give one above 0 and within {hours:g} h")
         self.problem = problem
-        self.interval = interval
         self._compiled = CompiledProblem(
-            problem, surrogate, price=price, options={**STEP_OPTIONS, **(options or {})}, bundled=True
+            problem,
+            surrogate,
+            relaxation=Relaxation(finite("price", price, above=0.0)),
+            options={**STEP_OPTIONS, **(ipopt or {})},
         )
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
@@ -112,29 +125,29 @@ class Controller:
         Parameters
         ----------
         time
-            Since the start of the batch [h].
+            Time since the start of the batch [h].
         states
-            Estimate of every state.
+            Estimate of every state, in its unit.
         parameters
-            Estimates that differ from the problem's.
+            Estimates of parameters that differ from the problem's.
 
         Returns
         -------
         Move
-            Always; a failure is told in ``status``, ``fallback`` and ``reason``.
+            In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
-        started = clock.perf_counter()
+        started = perf_counter()
         solves: list[Solve] = []
         reason = ""
         try:
             self._set(time, states, parameters or {})
-            self._solve(time, states, solves)
+            self._solve(time, solves)
         except (MmoptError, RuntimeError, ValueError, ArithmeticError) as error:
             reason = f"{type(error).__name__}: {error}"
         status = solves[-1].status if solves else Status.NUMERICAL_TROUBLE
         accepted = status.solved and not reason
         if accepted:
-            self._keep(time)
+            self._accept(time)
         elif not reason:
             reason = f"{status.value} ({solves[-1].ending})"
         fallback = "" if accepted else LAST_PLAN if self._profiles else LOWEST
@@ -142,7 +155,7 @@ class Controller:
             controls=self._next(time),
             status=status,
             iterations=sum(solve.iterations for solve in solves),
-            seconds=clock.perf_counter() - started,
+            seconds=perf_counter() - started,
             fallback=fallback,
             reason="" if accepted else reason,
         )
@@ -160,34 +173,34 @@ class Controller:
             raise ValueError(f"the batch ended at {self.problem.horizon.hours:g} h")
         self._compiled.change(initial=states, length=left, parameters=parameters)
 
-    def _solve(self, time: float, states: Mapping[str, float], solves: list[Solve]) -> None:
+    def _solve(self, time: float, solves: list[Solve]) -> None:
         """Warm from the last plan if there is one; cold from a simulated feed if there is none, or if that failed."""
         if self._plan is not None:
             self._compiled.start(self._plan, begin=time)
             solves.append(self._compiled.solve(warm=True))
         if not solves or not solves[-1].status.solved:
-            guess, _ = feasible_guess(self._compiled.problem, self._compiled.surrogate)
-            self._compiled.start(guess)
+            self._compiled.start(feasible_guess(self._compiled.simulator).trajectory)
             solves.append(self._compiled.solve())
 
-    def _keep(self, time: float) -> None:
+    def _accept(self, time: float) -> None:
         problem, program = self._compiled.problem, self._compiled.program
         edges = tuple(problem.horizon.edges(time).tolist())
         self._profiles = {
-            name: profile_of(problem.control_settings[name].shape, edges, values.tolist())
-            for name, values in read_controls(program, problem).items()
+            name: profile_of(problem.controls[name].shape, edges, tuple(values.tolist()))
+            for name, values in program.read_controls().items()
         }
-        points, states = read_states(program, problem)
-        times = time + points * problem.horizon.hours
-        found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(problem.system.states)}
-        for each in problem.system.controls:
-            found[each.name] = ("control", each.unit, np.array([self._profiles[each.name](float(t)) for t in times]))
-        self._plan = trajectory(times, found, Status.OPTIMAL)
+        fractions, states = program.read_states()
+        times = time + fractions * problem.horizon.hours
+        values = {state.name: ("state", state.unit, states[k]) for k, state in enumerate(problem.system.states)}
+        for control in problem.system.controls:
+            held = np.array([self._profiles[control.name](float(t)) for t in times])
+            values[control.name] = ("control", control.unit, held)
+        self._plan = trajectory(times, values, Status.OPTIMAL)
 
     def _next(self, time: float) -> dict[str, float]:
         """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
         if not self._profiles:
-            return {name: float(move.low) for name, move in self.problem.control_settings.items()}
+            return {name: float(control.low) for name, control in self.problem.controls.items()}
         end = min(time + self.interval, self.problem.horizon.hours)
-        within = time + (end - time) * (np.arange(200) + 0.5) / 200
+        within = time + (end - time) * _MEAN_OF
         return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}

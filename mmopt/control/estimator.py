@@ -1,7 +1,7 @@
 """State and parameter estimation: an extended Kalman filter around the same equations that are optimised.
 
 The prediction integrates the system; its sensitivities are finite differences of that integration. Parameters that are
-estimated along drift as random walks, so that a controller learns, say, that the aeration is worse than it believed.
+estimated drift as random walks, so that a controller adapts, say, to a worse aeration than it assumed.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.checking import finite
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
@@ -28,7 +29,7 @@ class Estimator:
     system
         The system.
     metabolism
-        Who answers for the cell.
+        Metabolism of the cell; None for a system without one.
     initial
         First estimate of every state.
     noise
@@ -38,13 +39,26 @@ class Estimator:
     drifting
         Standard deviation by which an estimated parameter may change in the square root of an hour, relative to its value.
     drift
-        The same for every state, relative to its scale: how far the equations are trusted.
+        The same for every state, relative to its scale: how far the equations may be wrong.
     uncertainty
         Standard deviation of the first estimate, relative to the scale or the parameter's value.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown, or a number is missing, not finite or out of range.
 
     References
     ----------
     Gelb (1974), Applied Optimal Estimation, MIT Press.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> estimator = Estimator(ecoli_fed_batch(), load_surrogate("ecoli_ijo1366"), start, {"biomass": 0.02})
+    >>> estimator.update({"biomass": 1.1})
+    >>> 1.0 < estimator.states["biomass"] < 1.1
+    True
     """
 
     def __init__(
@@ -61,21 +75,24 @@ class Estimator:
     ) -> None:
         self._system = system
         self._metabolism = metabolism
-        self._names = [each.name for each in system.states]
-        for name in noise:
+        self._names = [state.name for state in system.states]
+        for name, deviation in noise.items():
             if name not in self._names:
                 raise StudyError(f"measured '{name}' is no state; {nearest(name, self._names)}")
+            finite(f"noise of {name}", deviation, above=0.0)
         self._fixed = merged_parameters(system, parameters)
-        for name in drifting or {}:
+        for name, amount in (drifting or {}).items():
             if name not in self._fixed:
                 raise StudyError(f"there is no parameter '{name}'; {nearest(name, self._fixed)}")
+            finite(f"drift of {name}", amount, least=0.0)
+        drift, uncertainty = finite("drift", drift, least=0.0), finite("uncertainty", uncertainty, above=0.0)
         self._noise = dict(noise)
         self._drifting = list(drifting or {})
         own = np.array([self._fixed[name] for name in self._drifting])
-        self._scale = np.concatenate([[each.scale for each in system.states], own])
+        self._scale = np.concatenate([[state.scale for state in system.states], own])
         self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
         self._covariance = np.eye(len(self._mean)) * uncertainty**2
-        self._drift = np.array([drift**2] * len(self._names) + [part**2 for part in (drifting or {}).values()])
+        self._drift = np.array([drift**2] * len(self._names) + [amount**2 for amount in (drifting or {}).values()])
 
     @property
     def states(self) -> dict[str, float]:
@@ -88,7 +105,20 @@ class Estimator:
         return {name: self._named(self._mean)[1][name] for name in self._drifting}
 
     def predict(self, controls: Mapping[str, float], duration: float) -> None:
-        """Move the estimate on by ``duration`` [h] with held controls."""
+        """Predict the estimate after an interval.
+
+        Parameters
+        ----------
+        controls
+            Value of every control, held over the interval.
+        duration
+            Length of the interval [h].
+
+        Raises
+        ------
+        StudyError, SolverError
+            As `mmopt.reactor.simulate`.
+        """
         before = self._mean
         self._mean = self._moved(before, controls, duration)
         columns = [
@@ -99,20 +129,26 @@ class Estimator:
         self._covariance = change @ self._covariance @ change.T + np.diag(self._drift * duration)
 
     def update(self, measured: Mapping[str, float]) -> None:
-        """Correct the estimate by a measurement; values that are missing or not finite are left out."""
-        seen = [name for name, value in measured.items() if name in self._noise and np.isfinite(value)]
-        if not seen:
+        """Correct the estimate by a measurement.
+
+        Parameters
+        ----------
+        measured
+            Measured values by state, in its unit; those that are missing or not finite are left out.
+        """
+        present = [name for name, value in measured.items() if name in self._noise and np.isfinite(value)]
+        if not present:
             return
-        rows = np.array([self._names.index(name) for name in seen])
+        rows = np.array([self._names.index(name) for name in present])
         size = self._scale[rows]
         picks = np.eye(len(self._mean))[rows]
-        noise = np.diag((np.array([self._noise[name] for name in seen]) / size) ** 2)
-        surprise = np.array([measured[name] for name in seen]) / size - self._mean[rows]
+        noise = np.diag((np.array([self._noise[name] for name in present]) / size) ** 2)
+        innovation = np.array([measured[name] for name in present]) / size - self._mean[rows]
         gain = np.linalg.solve(picks @ self._covariance @ picks.T + noise, picks @ self._covariance).T
-        kept = np.eye(len(self._mean)) - gain @ picks
+        correction = np.eye(len(self._mean)) - gain @ picks
         # Joseph's form stays symmetric and positive where the short one does not
-        self._covariance = kept @ self._covariance @ kept.T + gain @ noise @ gain.T
-        self._mean = np.maximum(self._mean + gain @ surprise, 0.0)
+        self._covariance = correction @ self._covariance @ correction.T + gain @ noise @ gain.T
+        self._mean = np.maximum(self._mean + gain @ innovation, 0.0)
 
     def _named(self, mean: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
         values = (mean * self._scale).tolist()

@@ -1,11 +1,12 @@
-"""Margins by which limits are drawn in until a plan keeps them on its judge.
+"""Constraint back-off: limits are tightened until a plan keeps them on its reference.
 
-A collocation sees a limit at its points, and with the surrogate's eyes; the judge sees it all the time, and exactly. What
-lies between the two views, element by element, is added to the limit (or given back, where the surrogate is the stricter
-one), and the problem solved again. The best plan that the judge lets pass is kept.
+A collocation reads a limit at its points, and with the surrogate's rates; the reference is integrated, and exact. The
+difference between the two, element by element, is added to the limit (or given back, where the surrogate is stricter), and
+the problem solved again. Of the plans that keep the limits the best is returned.
 
-Chachuat, Srinivasan and Bonvin (2009), Comput. Chem. Eng. 33:1557-1567, review how constraints are so modified by what a
-plant shows.
+References
+----------
+Chachuat, Srinivasan and Bonvin (2009), Comput. Chem. Eng. 33:1557-1567 (constraint adaptation).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,113 +18,119 @@ import numpy as np
 
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
-from mmopt.results import Trajectory
-from mmopt.transcription.plan import replay
+from mmopt.transcription.plan import Plan, Replay
 
 KEPT: Final = 2.0e-3
-"""Part of a limit by which the judge may see it broken and still let it pass: the integrator's own error is near it."""
+"""Relative violation on the reference that still counts as kept: the integrator's own error is near it."""
 
-_ROUNDS: Final = 12
-_PATIENT: Final = 5
-"""Rounds after which margins only grow: where the plan changes its shape from round to round, and its dips their places, the
-margins of all shapes together let it pass."""
+MOST_ROUNDS: Final = 12
+_GROW_AFTER: Final = 5
+"""Rounds after which a back-off only grows: where the plan changes its shape from round to round, and its minima their times,
+the back-off of all shapes together keeps the limits."""
 
 _ROOM: Final = 0.1
-"""Part of a gap by which a margin is wider than measured, or a relief narrower."""
+"""Fraction by which a back-off is wider than measured, or a relief narrower."""
 
 _MEMORY: Final = 0.5
-"""Part of an element's margin that is kept where the judge sees no need for it any more: without it, a dip that a margin
-has removed would come back in every second round."""
+"""Fraction of an element's back-off that stays where the reference needs none any more: without it, a minimum that a back-off
+has removed would return in every second round."""
 
 _WORTHWHILE: Final = 1.0e-3
 
-Margins = Mapping[str, np.ndarray]
-"""By limited quantity: margin of each element, in its unit."""
-
-Again = Callable[[Margins, Trajectory], Trajectory | None]
-"""Solve with limits drawn in, starting from the last plan; None if there is no answer."""
+BackOff = Mapping[str, np.ndarray]
+"""By limited quantity: back-off of each element, in its unit."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A plan, what the judge saw of it, and the margins it was made with."""
+@dataclass(frozen=True, eq=False)
+class BackedOff:
+    """A plan with its replay on the reference, and the back-off it was computed with."""
 
-    plan: Trajectory
-    replayed_on_reference: Trajectory
-    margins: Margins
+    plan: Plan
+    replay: Replay
+    back_off: BackOff
 
     @property
-    def broken(self) -> float:
-        """How far limits are broken at worst on the judge, relative to the limit."""
-        return max(self.replayed_on_reference.stats["broken"].values(), default=0.0)
+    def largest(self) -> dict[str, float]:
+        """Largest back-off by quantity, in its unit; without those that are not above zero."""
+        return {name: float(amount.max()) for name, amount in self.back_off.items() if amount.max() > 0.0}
 
 
-def back_off(problem: Problem, plan: Trajectory, reference: Metabolism, again: Again) -> Kept:
-    """Move limits until the judge lets the plan pass; of those that pass, the best is given.
+def backed_off(plan: Plan, reference: Metabolism, solve_again: Callable[[BackOff, Plan], Plan | None]) -> BackedOff:
+    """Tighten limits until a plan keeps them on the reference.
 
     Parameters
     ----------
-    problem
-        The problem, with the limits that are to be kept on the judge.
     plan
-        Its optimum without margins.
-    judge
-        Who answers for the cell in the replay.
-    again
-        Solves the problem with margins.
+        The optimum without back-off.
+    reference
+        Metabolism of the cell in the replay.
+    solve_again
+        Solves with a back-off, from the last plan; None if there is no answer.
 
     Returns
     -------
-    Kept
-        If no plan passes, the one that breaks the limits least.
+    BackedOff
+        The best plan that keeps the limits; if none does, the one with the least violation.
     """
-    margins: Margins = {name: np.zeros(problem.horizon.elements) for name in problem.limits}
-    best: Kept | None = None
-    for number in range(_ROUNDS):
-        now = Kept(plan, replay(problem, plan, reference), margins)
-        if best is not None and best.broken <= KEPT and not _better(problem, now, best):
+    problem = plan.problem
+    back_off: BackOff = {name: np.zeros(problem.horizon.elements) for name in problem.limits}
+    best: BackedOff | None = None
+    for number in range(MOST_ROUNDS):
+        now = BackedOff(plan, plan.replay(reference), back_off)
+        if best is not None and best.replay.worst_violation <= KEPT and not _better(now, best):
             break
-        if best is None or _better(problem, now, best):
+        if best is None or _better(now, best):
             best = now
-        margins = {name: _next_margin(problem, name, now, grow=number >= _PATIENT) for name in problem.limits}
-        solved = again(margins, plan)
+        back_off = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in problem.limits}
+        solved = solve_again(back_off, plan)
         if solved is None:
             break
         plan = solved
     return now if best is None else best
 
 
-def tightened(problem: Problem, margins: Margins) -> Problem:
-    """Draw each limit in by its largest margin."""
-    drawn = {}
+def tightened(problem: Problem, back_off: BackOff) -> Problem:
+    """Tighten each limit by its largest back-off.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    back_off
+        Back-off by quantity, shape (elements,).
+
+    Returns
+    -------
+    Problem
+    """
+    limits = {}
     for name, (low, high) in problem.limits.items():
-        margin = max(0.0, float(margins[name].max()))
-        drawn[name] = (None if low is None else low + margin, None if high is None else high - margin)
-    return replace(problem, limits=drawn)
+        amount = max(0.0, float(back_off[name].max()))
+        limits[name] = (None if low is None else low + amount, None if high is None else high - amount)
+    return replace(problem, limits=limits)
 
 
-def _better(problem: Problem, now: Kept, best: Kept) -> bool:
-    """Whether a plan passes where the best did not, breaks less, or reaches worthwhile more."""
-    if best.broken > KEPT:
-        return now.broken < best.broken
-    reached, before = (kept.replayed_on_reference.stats["replayed"] for kept in (now, best))
-    return now.broken <= KEPT and reached - before > _WORTHWHILE * abs(before)
+def _better(now: BackedOff, best: BackedOff) -> bool:
+    """Whether a plan keeps limits where the best does not, violates less, or has a worthwhile higher objective."""
+    if best.replay.worst_violation > KEPT:
+        return now.replay.worst_violation < best.replay.worst_violation
+    gain = now.replay.objective - best.replay.objective
+    return now.replay.worst_violation <= KEPT and gain > _WORTHWHILE * abs(best.replay.objective)
 
 
-def _next_margin(problem: Problem, name: str, now: Kept, grow: bool) -> np.ndarray:
-    """What lies between the plan's view and the judge's in each element, and some of what was held before, or all."""
-    low, high = problem.limits[name]
+def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:
+    """Difference of the plan and its replay in each element, and some of the present back-off, or all."""
+    low, high = now.plan.problem.limits[name]
+    planned, replayed = now.plan.trajectory, now.replay.trajectory
     gaps = []
-    for begin, end in pairwise(now.plan.stats["edges"]):
-        seen = now.plan[name][(now.plan.time > begin + 1.0e-9) & (now.plan.time <= end + 1.0e-9)]
-        replayed_on_reference = now.replayed_on_reference[name][
-            (now.replayed_on_reference.time >= begin) & (now.replayed_on_reference.time <= end)
-        ]
-        below = -np.inf if low is None else seen.min() - replayed_on_reference.min()
-        above = -np.inf if high is None else replayed_on_reference.max() - seen.max()
+    for begin, end in pairwise(now.plan.edges):
+        ours = planned[name][(planned.time > begin + 1.0e-9) & (planned.time <= end + 1.0e-9)]
+        theirs = replayed[name][(replayed.time >= begin) & (replayed.time <= end)]
+        below = -np.inf if low is None else ours.min() - theirs.min()
+        above = -np.inf if high is None else theirs.max() - ours.max()
         gaps.append(max(below, above))
     wanted = np.array(gaps)
     wanted *= np.where(wanted > 0.0, 1.0 + _ROOM, 1.0 - _ROOM)
-    held = now.margins[name]
-    margin: np.ndarray = np.where(held > 0.0, np.maximum(wanted, held * (1.0 if grow else _MEMORY)), wanted)
-    return margin
+    before = now.back_off[name]
+    amount: np.ndarray = np.where(before > 0.0, np.maximum(wanted, before * (1.0 if grow else _MEMORY)), wanted)
+    return amount

@@ -1,38 +1,42 @@
-"""Why no controls keep the limits: the least by which limits must be broken, and what stands in their way.
+"""The elastic problem: the least violation of limits, and what stands against it, where no controls keep them all.
 
-Limits are made soft and nothing is wanted but to break them as little as possible, in parts of each quantity's scale (the
-elastic problem): first those at the end alone, if a simulation keeps the others, then all. What is broken even then
-cannot be kept, together with the limits that push back. If nothing is, the point found keeps all limits, and is a start.
+Limits are made soft and violations alone are minimised, in scales of each quantity: first of limits at the end alone, if a
+simulation keeps the others, then of all. What is violated even then cannot be kept, together with the limits whose
+multipliers push back. If nothing is violated, the point keeps all limits, and is an initial guess.
 
 References
 ----------
 Chinneck (2008), Feasibility and Infeasibility in Optimization, Springer (elastic programs).
 """
 
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from mmopt.optimisation.initial_guess import keeps
-from mmopt.problem.problem import Limits, Problem
+from mmopt.optimisation.initial_guess import keeps_limits
+from mmopt.optimisation.options import Deadline
+from mmopt.problem.limits import Limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.collocation import END, EVERYWHERE
+from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.equations import END, EVERYWHERE, Relaxation
 
 _AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
-_BROKEN: Final = 1.0e-4
-"""Part of a scale from which on a limit counts as broken."""
+_VIOLATED: Final = 1.0e-4
+"""Fraction of a scale from which on a limit counts as violated."""
 
 _PUSHES: Final = 1.0e-3
 """Multiplier, in the scale of the limited quantity, from which on a limit counts as one that pushes back."""
+
+_LOWEST, _HIGHEST = "lowest", "highest"
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,17 @@ class Violation:
     Attributes
     ----------
     name
-        Of the limited quantity.
+        The limited quantity.
     side
         ``lowest`` or ``highest``.
     limit, by, unit
-        The limit, and by what it is broken at least at worst.
+        The limit, and its least violation at the worst time.
     time
-        When that is [h].
+        That time [h].
     at_end
         Whether it is a limit at the end.
     begins
-        Where the quantity begins, if that breaks the limit already.
+        Initial value of the quantity, if that violates the limit already.
     """
 
     name: str
@@ -65,144 +69,138 @@ class Violation:
     begins: float | None = None
 
     def __str__(self) -> str:
-        """Say it in words."""
-        where = "at the end" if self.at_end else f"at {self.time:.3g} h"
-        way = "below" if self.side == "lowest" else "above"
+        when = "at the end" if self.at_end else f"at {self.time:.3g} h"
+        way = "below" if self.side == _LOWEST else "above"
         begun = "" if self.begins is None else f" (it begins at {self.begins:g} {self.unit})"
         allowed = f"the {self.side} allowed, {self.limit:g} {self.unit}"
-        return f"{self.name} {where} is {self.by:.3g} {self.unit} {way} {allowed}{begun}"
+        return f"{self.name} {when} is {self.by:.3g} {self.unit} {way} {allowed}{begun}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ElasticResult:
-    """What the elastic problem shows.
+    """The answer of the elastic problem.
 
     Attributes
     ----------
-    plan
-        The point that breaks limits least; a start, if it breaks none.
-    broken
-        Limits that cannot be kept, the worst in parts of its scale first.
+    trajectory
+        The point with the least violation; an initial guess, if it violates nothing.
+    violations
+        Limits that cannot be kept, the worst for the scale of its quantity first.
     against
-        Limits and ranges that push back, by what stands for each in words.
+        Limits and ranges whose multipliers push back, in words.
     """
 
-    plan: Trajectory
-    broken: tuple[Violation, ...]
+    trajectory: Trajectory
+    violations: tuple[Violation, ...]
     against: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say which limits conflict, and by how much."""
-        told = "; ".join(str(each) for each in self.broken)
-        broken = {one.name + (_AT_END if one.at_end else "") for one in self.broken}
-        others = [each for each in self.against if each not in broken]
+        violated = {limit.name + (_AT_END if limit.at_end else "") for limit in self.violations}
+        others = [limit for limit in self.against if limit not in violated]
         because = f", held there by {', '.join(others)}" if others else ""
-        return f"at the least, {told}{because}"
+        return f"at the least, {'; '.join(map(str, self.violations))}{because}"
 
 
-def elastic(
-    problem: Problem,
-    surrogate: Surrogate | None,
+def least_violation(
+    simulator: Simulator,
     guess: Trajectory,
     options: Mapping[str, Any] | None = None,
-    deadline: float = math.inf,
+    deadline: Deadline = Deadline(),  # noqa: B008 - immutable
 ) -> ElasticResult | None:
-    """Break the limits of a problem as little as possible.
+    """Violate the limits of a problem as little as possible.
 
     Parameters
     ----------
-    problem, surrogate
-        The problem, and who answers for the cell.
+    simulator
+        The problem with the surrogate of its cell.
     guess
-        Where to begin: a simulation, with controls as careful as can be if it breaks limits.
+        Where to begin: a simulation, with the lowest controls if it violates limits.
     options
         Options of Ipopt that differ from mmopt's.
     deadline
-        When to stop, by `time.monotonic`.
+        When to stop.
 
     Returns
     -------
-    Elastic
-        If Ipopt finds no answer to that either, what the simulation breaks; None if it breaks nothing.
+    ElasticResult or None
+        If Ipopt has no answer either, what the simulation violates; None if it violates nothing.
     """
-    if not problem.has_choices and all(move.low == move.high for move in problem.control_settings.values()):
-        broken = _broken_in(problem, guess, problem.final)  # nothing can be chosen: the simulation is all there is
-        return ElasticResult(guess, broken, ("controls that leave no choice",)) if broken else None
-    ends_first = [END] if problem.final and keeps(problem, guess) else []
-    for soft in (*ends_first, EVERYWHERE):
-        compiled = CompiledProblem(problem, surrogate, price=_PRICE, soft=soft, options=options, aim=False)
+    problem = simulator.problem
+    surrogate = simulator.metabolism if isinstance(simulator.metabolism, Surrogate) else None
+    if not problem.has_choices and all(control.low == control.high for control in problem.controls.values()):
+        violations = _violations_of(problem, guess, problem.final)  # nothing is free: the simulation is all there is
+        return ElasticResult(guess, violations, ("controls that leave no choice",)) if violations else None
+    ends_first = [END] if problem.final and keeps_limits(problem, guess) else []
+    for where in (*ends_first, EVERYWHERE):
+        relaxation = Relaxation(_PRICE, where, objective=False)
+        compiled = CompiledProblem(problem, surrogate, relaxation=relaxation, options=options)
         compiled.start(guess)
-        solve = compiled.solve(seconds=deadline - time.monotonic())
+        solve = compiled.solve(seconds=deadline.left)
         if solve.status.solved:
-            return ElasticResult(compiled.plan(solve.status), tuple(_broken(compiled)), tuple(_against(compiled)))
-    broken = _broken_in(problem, guess, {})
-    return ElasticResult(guess, broken, ("the most careful controls that a simulation found",)) if broken else None
+            return ElasticResult(compiled.trajectory(solve.status), _violations(compiled), _against(compiled))
+    violations = _violations_of(problem, guess, {})
+    return ElasticResult(guess, violations, ("the lowest controls that a simulation tried",)) if violations else None
 
 
-def _broken_in(problem: Problem, made: Trajectory, final: Limits) -> tuple[Violation, ...]:
-    """Limits that a simulation breaks, the worst in parts of its scale first."""
-    found: list[tuple[float, Violation]] = []
-    limits = [(name, pair, made[name][1:], False) for name, pair in problem.limits.items()]
-    limits += [(name, pair, made[name][-1:], True) for name, pair in final.items()]
+def _violations_of(problem: Problem, trajectory: Trajectory, final: Limits) -> tuple[Violation, ...]:
+    """Limits that a simulation violates, the worst for its scale first."""
+    weighted: list[tuple[float, Violation]] = []
+    limits = [(name, pair, trajectory[name][1:], False) for name, pair in problem.limits.items()]
+    limits += [(name, pair, trajectory[name][-1:], True) for name, pair in final.items()]
     for name, (low, high), values, at_end in limits:
         known = problem.quantities[name]
-        for side, limit, sign in (("lowest", low, -1.0), ("highest", high, 1.0)):
+        for side, limit, sign in ((_LOWEST, low, -1.0), (_HIGHEST, high, 1.0)):
             if limit is None:
                 continue
             excess = sign * (values - limit)
-            place = int(np.argmax(excess))
-            if (part := float(excess[place]) / known.scale) > _BROKEN:
-                by, time = float(excess[place]), float(made.time[-len(values) :][place])
+            worst = int(np.argmax(excess))
+            by, time = float(excess[worst]), float(trajectory.time[-len(values) :][worst])
+            if by / known.scale > _VIOLATED:
                 begins = _begins(problem, name, limit, sign)
-                found.append((part, Violation(name, side, limit, by, known.unit, time, at_end, begins)))
-    return tuple(broken for _, broken in sorted(found, key=lambda pair: -pair[0]))
+                weighted.append((by / known.scale, Violation(name, side, limit, by, known.unit, time, at_end, begins)))
+    return _sorted(weighted)
+
+
+def _violations(compiled: CompiledProblem) -> tuple[Violation, ...]:
+    """Limits that the present answer violates, the worst for its scale first."""
+    weighted: list[tuple[float, Violation]] = []
+    for quantity in compiled.program.bounded_quantities():
+        if quantity.kind == CONTROL or not quantity.slacks:
+            continue
+        sides = ((_LOWEST, quantity.lower, -1.0), (_HIGHEST, quantity.upper, 1.0))
+        for (side, limit, sign), amounts in zip(sides, quantity.violations, strict=True):
+            worst = int(np.argmax(amounts))
+            if limit is None or amounts[worst] <= _VIOLATED:
+                continue
+            at_end = quantity.kind == FINAL
+            begins = None if at_end else _begins(compiled.problem, quantity.name, limit, sign)
+            by, time = float(amounts[worst]) * quantity.scale, float(quantity.edges[worst + 1])
+            violation = Violation(quantity.name, side, limit, by, quantity.unit, time, at_end, begins)
+            weighted.append((float(amounts[worst]), violation))
+    return _sorted(weighted)
+
+
+def _sorted(weighted: list[tuple[float, Violation]]) -> tuple[Violation, ...]:
+    return tuple(violation for _, violation in sorted(weighted, key=lambda entry: -entry[0]))
 
 
 def _begins(problem: Problem, name: str, limit: float, sign: float) -> float | None:
-    """Where a state begins, if that is beyond its limit on one side."""
-    start = problem.start.get(name)
+    """Initial value of a state, if that is beyond its limit on one side."""
+    start = problem.start_values.get(name)
     return start if start is not None and sign * (start - limit) > 0.0 else None
 
 
-def _broken(compiled: CompiledProblem) -> list[Violation]:
-    program, problem = compiled.program, compiled.problem
-    known, hours = problem.quantities, program.length.value
-    found: list[tuple[float, Violation]] = []
-    for name, (low, high) in problem.limits.items():
-        if (name, program.inner.last()) not in program.below:
+def _against(compiled: CompiledProblem) -> tuple[str, ...]:
+    """Names of limits, and controls at the end of their range, whose multipliers push against the violated limits."""
+    limits: list[str] = []
+    ranges: list[str] = []
+    for quantity in compiled.program.bounded_quantities():
+        pushes = np.array([compiled.multiplier(variable) for variable in quantity.variables])
+        if quantity.kind != CONTROL:
+            if np.abs(pushes).sum() * quantity.scale > _PUSHES:
+                limits.append(quantity.name + (_AT_END if quantity.kind == FINAL else ""))
             continue
-        sides = (("lowest", low, program.below, -1.0), ("highest", high, program.above, 1.0))
-        for side, limit, slack, sign in sides:
-            parts = {t: slack[name, t].value for t in program.inner}
-            t = max(parts, key=lambda each: parts[each])
-            if limit is not None and parts[t] > _BROKEN:
-                by = parts[t] * known[name].scale
-                begins = _begins(problem, name, limit, sign)
-                found.append((parts[t], Violation(name, side, limit, by, known[name].unit, t * hours, False, begins)))
-    for name, (low, high) in problem.final.items():
-        for side, limit, slack in (("lowest", low, program.end_below), ("highest", high, program.end_above)):
-            part = slack[name].value
-            if limit is not None and part > _BROKEN:
-                broken = Violation(name, side, limit, part * known[name].scale, known[name].unit, hours, at_end=True)
-                found.append((part, broken))
-    return [broken for _, broken in sorted(found, key=lambda pair: -pair[0])]
-
-
-def _against(compiled: CompiledProblem) -> list[str]:
-    """Names of limits, and controls at the end of their range, whose multipliers push against the broken limits."""
-    program, problem, multiplier = compiled.program, compiled.problem, compiled.ipopt.multiplier
-    known = problem.quantities
-    found = [
-        name
-        for name in problem.limits
-        if sum(abs(multiplier(program.watched[name, t])) for t in program.inner) * known[name].scale > _PUSHES
-    ]
-    found += [
-        name + _AT_END for name in problem.final if abs(multiplier(program.at_end[name])) * known[name].scale > _PUSHES
-    ]
-    for name, move in problem.control_settings.items():
-        pushes = np.array([multiplier(program.control[name, at]) for n, at in program.control if n == name])
-        for side, limit, push in (("highest", move.high, pushes.max()), ("lowest", move.low, -pushes.min())):
+        for side, limit, push in ((_HIGHEST, quantity.upper, pushes.max()), (_LOWEST, quantity.lower, -pushes.min())):
             if push > _PUSHES:
-                found.append(f"the {side} {name}, {limit:g}")
-    return found
+                ranges.append(f"the {side} {quantity.name}, {limit:g}")
+    return (*limits, *ranges)

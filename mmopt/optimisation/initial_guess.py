@@ -1,119 +1,196 @@
-"""Where an optimisation begins: simulated controls that keep the limits.
+"""Initial guesses: simulated controls that keep the limits.
 
-The start decides convergence more than any option of a solver: from a feed that overloads the aeration most solves fail,
-from one that keeps the limits they take some twenty iterations.
+The initial guess decides convergence more than any option of a solver: from a feed that overloads the aeration most solves
+fail, from one that keeps the limits they take some twenty iterations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from mmopt.problem.problem import Limits, Problem, violated_limits
+from mmopt.problem.limits import Limits, violated_limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import ConstantFeed, Profile, StepFeed
-from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
-from mmopt.surrogate.surrogate import Surrogate
+
+SHAPES: Final = (
+    lambda fraction: np.full_like(fraction, 0.5),
+    lambda fraction: fraction,
+    lambda fraction: 1.0 - fraction,
+    lambda fraction: np.full_like(fraction, 0.1),
+    lambda fraction: np.where(fraction < 0.5, 0.6, 0.05),
+    lambda fraction: np.where(fraction < 0.5, 0.05, 0.6),
+    lambda fraction: np.exp(4.0 * (fraction - 1.0)),
+)
+"""From the fraction of the horizon to that of a control's range: middle, rising, falling, low, early, late, exponential."""
 
 _CUT: Final = 0.5
 
 _MOST_CUTS: Final = 8
 
 _REGROWTH: Final = 1.4
-"""How much more than its forerunner kept an element tries at first."""
+"""An element tries at first this much more than the element before kept."""
 
 _LOOK_AHEAD: Final = 4
 
-_SLIGHTLY: Final = 1.0e-4
-"""Part of a limit by which it may be broken: a plan that lies on its limits is a start, too."""
+_NEGLIGIBLE: Final = 1.0e-4
+"""Fraction of a limit by which an initial guess may violate it: a plan that lies on its limits is a guess, too."""
 
-_START_POINTS: Final = 15
+_POINTS: Final = 15
 
-_START_TOLERANCE: Final = 1.0e-4
-"""Tolerance of the simulation that only gives a start."""
+_TOLERANCE: Final = 1.0e-4
+"""Tolerance of a simulation that only gives a guess."""
 
 
-def feasible_guess(
-    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None = None
-) -> tuple[Trajectory, float]:
-    """Simulate starting controls, cut element by element until the limits are kept.
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """A simulation to start from.
 
-    An element's controls are lowered towards their lowest values until, with the lowest ones after it, no limit is
-    broken for some elements on: what is fed too early is paid for later. If the whole still breaks one, the same is done
-    once more, looking to the end each time.
+    Attributes
+    ----------
+    trajectory
+        The simulation.
+    kept
+        Fraction of the wanted controls that is left on average after lowering them.
+    """
+
+    trajectory: Trajectory
+    kept: float
+
+
+def guessed_controls(problem: Problem, count: int, seed: int = 0) -> Iterator[Mapping[str, Profile]]:
+    """Yield profiles of all controls to guess from: some shapes first, then random steps.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    count
+        How many.
+    seed
+        Of the random steps.
+    """
+    edges = problem.horizon.edges()
+    fraction = (edges[:-1] + edges[1:]) / 2.0 / edges[-1]
+    random = np.random.default_rng(seed)
+    for k in range(count):
+        heights = {
+            name: SHAPES[k](fraction) if k < len(SHAPES) else random.random(len(fraction)) for name in problem.controls
+        }
+        yield {
+            name: StepFeed(
+                tuple(edges.tolist()), tuple((control.low + heights[name] * (control.high - control.low)).tolist())
+            )
+            for name, control in problem.controls.items()
+        }
+
+
+def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = None) -> Guess:
+    """Simulate wanted controls, lowered element by element until the limits are kept.
+
+    An element's controls are lowered towards their lowest values until, with the lowest ones after it, no limit is violated
+    for some elements: what is fed too early shows later. If the whole still violates one, the same is done once more with the
+    whole rest of the horizon.
+
+    Parameters
+    ----------
+    simulator
+        The problem with the metabolism of its cell.
+    wanted
+        Profiles of the controls; by default the middle of each range.
 
     Returns
     -------
-    trajectory, left
-        The simulation, and the part of the wanted controls that is left on average.
+    Guess
+        The simulation, which violates limits where even the lowest controls do.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> from mmopt.optimisation.initial_guess import feasible_guess
+    >>> from mmopt.problem.simulator import Simulator
+    >>> guess = feasible_guess(Simulator(problem, load_surrogate("ecoli_ijo1366")))
+    >>> guess.trajectory.final("volume") <= 2.1
+    True
     """
-    given = start or {
-        name: ConstantFeed((move.low + move.high) / 2.0) for name, move in problem.control_settings.items()
+    problem = simulator.problem
+    given = wanted or {
+        name: ConstantFeed((control.low + control.high) / 2.0) for name, control in problem.controls.items()
     }
-    wanted = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
+    heights = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
-        kept, left = _cut(problem, surrogate, wanted, ahead)
-        whole = _simulated(problem, surrogate, problem.start, kept, 0, problem.horizon.elements)
-        if keeps(problem, whole):
+        controls, kept = _lowered(simulator, heights, ahead)
+        whole = _simulated(simulator, problem.start_values, controls, 0, problem.horizon.elements)
+        if keeps_limits(problem, whole):
             break
-    return whole, left
+    return Guess(whole, kept)
 
 
-def _cut(
-    problem: Problem, surrogate: Surrogate | None, wanted: Mapping[str, np.ndarray], ahead: int
-) -> tuple[dict[str, np.ndarray], float]:
+def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None = None) -> bool:
+    """Return whether a trajectory keeps a problem's limits, but for a negligible amount.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    trajectory
+        A trajectory of its system.
+    final
+        Limits at the end that count, too.
+
+    Returns
+    -------
+    bool
+    """
+    return max(violated_limits(trajectory, problem.limits, final).values(), default=0.0) <= _NEGLIGIBLE
+
+
+def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int) -> tuple[dict[str, np.ndarray], float]:
     """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
+    problem = simulator.problem
     elements = problem.horizon.elements
-    low = {name: float(move.low) for name, move in problem.control_settings.items()}
-    kept = {name: np.full(elements, lowest) for name, lowest in low.items()}
-    left = np.zeros(elements)
-    state, trying = dict(problem.start), 1.0
-    for number in range(elements):
-        for cut in (*(_CUT**k for k in range(_MOST_CUTS)), 0.0):
-            left[number] = cut * trying
+    low = {name: float(control.low) for name, control in problem.controls.items()}
+    controls = {name: np.full(elements, lowest) for name, lowest in low.items()}
+    kept = np.zeros(elements)
+    state, first_try = dict(problem.start_values), 1.0
+    for k in range(elements):
+        for cut in (*(_CUT**power for power in range(_MOST_CUTS)), 0.0):
+            kept[k] = cut * first_try
             for name, values in wanted.items():
-                kept[name][number] = low[name] + left[number] * (values[number] - low[name])
-            tried = _simulated(problem, surrogate, state, kept, number, min(number + 1 + ahead, elements))
-            if keeps(problem, tried):
+                controls[name][k] = low[name] + kept[k] * (values[k] - low[name])
+            trial = _simulated(simulator, state, controls, k, min(k + 1 + ahead, elements))
+            if keeps_limits(problem, trial):
                 break
-        trying = min(1.0, max(_REGROWTH * left[number], _CUT**_MOST_CUTS))
-        end = problem.horizon.edges()[number + 1]
-        state = {each.name: float(tried.at(each.name, end)) for each in problem.system.states}
-    return kept, float(left.mean())
-
-
-def keeps(problem: Problem, made: Trajectory, final: Limits | None = None) -> bool:
-    """Whether a trajectory keeps a problem's limits, and those at the end if they are given, but for a trifle."""
-    return max(violated_limits(made, problem.limits, final).values(), default=0.0) <= _SLIGHTLY
+        first_try = min(1.0, max(_REGROWTH * kept[k], _CUT**_MOST_CUTS))
+        end = problem.horizon.edges()[k + 1]
+        state = {known.name: float(trial.at(known.name, end)) for known in problem.system.states}
+    return controls, float(kept.mean())
 
 
 def _simulated(
-    problem: Problem,
-    surrogate: Surrogate | None,
-    state: Mapping[str, float],
-    controls: Mapping[str, np.ndarray],
-    first: int,
-    last: int,
+    simulator: Simulator, state: Mapping[str, float], controls: Mapping[str, np.ndarray], first: int, last: int
 ) -> Trajectory:
-    """Simulate from the begin of element ``first`` to the begin of element ``last``."""
-    edges = problem.horizon.edges()
-    return simulate(
-        problem.system,
-        state,
-        {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()},
-        edges[last] - edges[first],
-        surrogate,
-        parameters=problem.parameter_values,
-        start=edges[first],
-        points=1 + _START_POINTS * (last - first),
-        tolerance=_START_TOLERANCE,
+    """Simulate from the beginning of element ``first`` to the beginning of element ``last``."""
+    edges = simulator.problem.horizon.edges()
+    profiles = {name: StepFeed(tuple(edges.tolist()), tuple(values.tolist())) for name, values in controls.items()}
+    return simulator.run(
+        profiles,
+        initial=state,
+        begin=edges[first],
+        end=edges[last],
+        points=1 + _POINTS * (last - first),
+        tolerance=_TOLERANCE,
     )
 
 
 def _on_elements(problem: Problem, name: str, profile: Profile) -> np.ndarray:
     """A profile's values in the middle of each element, inside the control's range."""
     edges = problem.horizon.edges()
-    move = problem.control_settings[name]
-    wanted = np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], move.low, move.high)
-    held: np.ndarray = np.where(move.free(edges), wanted, move.low)
+    control = problem.controls[name]
+    wanted = np.clip([profile(float(t)) for t in (edges[:-1] + edges[1:]) / 2.0], control.low, control.high)
+    held: np.ndarray = np.where(control.is_free(edges), wanted, control.low)
     return held

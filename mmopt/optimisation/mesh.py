@@ -1,4 +1,4 @@
-"""A finer mesh where a collocation errs: elements whose end an integrator places elsewhere are cut."""
+"""Mesh refinement: elements are divided whose end an integrator reaches elsewhere than the collocation."""
 
 from itertools import pairwise
 from typing import Final
@@ -6,52 +6,65 @@ from typing import Final
 import numpy as np
 
 from mmopt.problem.horizon import Horizon
-from mmopt.problem.problem import Problem
-from mmopt.reactor.simulate import simulate
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.system import Metabolism
-from mmopt.results import Trajectory
-from mmopt.transcription.plan import controls_of
+from mmopt.transcription.plan import Plan
 
 _SHARE: Final = 0.3
-"""An element is cut whose error is above this part of the largest."""
+"""An element is divided whose error is above this fraction of the largest."""
 
 _MOST_PIECES: Final = 4
 
 
-def local_errors(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> np.ndarray:
-    """How far an integrator, begun at the plan's states, ends from them after each element, in scales; shape (elements,)."""
-    settled = problem.with_choices(plan.stats.get("choice", {}))
-    profiles = controls_of(plan)
-    slow = [each for each in settled.system.states if not each.quasi_steady]
-    found = []
-    for begin, end in pairwise(settled.horizon.edges().tolist()):
-        made = simulate(
-            settled.system,
-            {each.name: float(plan.at(each.name, begin)) for each in settled.system.states},
-            profiles,
-            end - begin,
-            metabolism,
-            parameters=settled.parameter_values,
-            start=begin,
-            points=2,
-        )
-        found.append(max(abs(made.final(each.name) - float(plan.at(each.name, end))) / each.scale for each in slow))
-    return np.array(found)
-
-
-def finer(problem: Problem, plan: Trajectory, metabolism: Metabolism | None, wanted: float) -> Horizon:
-    """Cut the elements of a horizon in which a plan errs most.
+def local_errors(plan: Plan, metabolism: Metabolism | None) -> np.ndarray:
+    """Integrate each element from the plan's state at its beginning, and compare the states at its end.
 
     Parameters
     ----------
-    problem, plan, metabolism
-        The problem, its optimum, and who answers for the cell.
-    wanted
-        Largest error wanted of the whole; an element that errs by more than its share is cut.
+    plan
+        The plan.
+    metabolism
+        Metabolism of its cell.
+
+    Returns
+    -------
+    ndarray
+        Largest difference of a state, in its scale, shape (elements,).
     """
-    errors = local_errors(problem, plan, metabolism)
-    order = 2 * problem.horizon.points - 1
-    share = max(wanted / len(errors), 1.0e-14)
-    pieces = np.clip(np.ceil((errors / share) ** (1.0 / order)), 1, _MOST_PIECES).astype(int)
-    pieces = np.where(errors >= _SHARE * errors.max(), np.maximum(pieces, 2), 1)
-    return problem.horizon.cut(pieces.tolist())
+    simulator = Simulator(plan.fixed_problem, metabolism)
+    states = plan.problem.system.states
+    slow = [state for state in states if not state.quasi_steady]
+    controls, before = plan.controls, plan.trajectory
+    errors = []
+    for begin, end in pairwise(plan.edges):
+        initial = {state.name: float(before.at(state.name, begin)) for state in states}
+        after = simulator.run(controls, initial=initial, begin=begin, end=end, points=2)
+        errors.append(
+            max(abs(after.final(state.name) - float(before.at(state.name, end))) / state.scale for state in slow)
+        )
+    return np.array(errors)
+
+
+def refined(plan: Plan, metabolism: Metabolism | None, tolerance: float) -> Horizon:
+    """Divide the elements of a plan's horizon in which it errs most.
+
+    Parameters
+    ----------
+    plan
+        The optimum.
+    metabolism
+        Metabolism of its cell.
+    tolerance
+        Largest error wanted of the whole; an element that errs by more than its share is divided.
+
+    Returns
+    -------
+    Horizon
+        The finer mesh.
+    """
+    errors = local_errors(plan, metabolism)
+    order = 2 * plan.problem.horizon.points - 1
+    share = max(tolerance / len(errors), 1.0e-14)
+    counts = np.clip(np.ceil((errors / share) ** (1.0 / order)), 1, _MOST_PIECES).astype(int)
+    counts = np.where(errors >= _SHARE * errors.max(), np.maximum(counts, 2), 1)
+    return plan.problem.horizon.divided(counts.tolist())

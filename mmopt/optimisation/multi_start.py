@@ -1,235 +1,246 @@
-"""Attempts at an optimum: from one start, or from several, here or in processes, and the best that is found.
+"""Multi-start: the optimum from one initial guess, or the best from several, here or in processes.
 
-Optima of feeds can be local. So a plan in which the cell starves is tried once more with feed in the gap, and what was found
-from other starts is told with the best.
+Optima of feeds can be local. So a plan with a feed gap is solved again with feed in the gap, and the record holds what every
+other guess led to.
 """
 
-import math
 import pickle
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
-from mmopt.optimisation.elastic import elastic
+from mmopt.optimisation.elastic import least_violation
 from mmopt.optimisation.feed_gap import without_feed_gap
-from mmopt.optimisation.guess_shapes import initial_guesses
-from mmopt.optimisation.initial_guess import feasible_guess, keeps
+from mmopt.optimisation.initial_guess import Guess, feasible_guess, guessed_controls, keeps_limits
+from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.parallel.pool import ProcessPool
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
-from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.active_limits import planned
 from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.plan import GuessRecord, Plan
 
-_FED_AGAIN: Final = 2
-"""Most times a plan in which the cell starves is tried again; what it takes more than one for gains little."""
+_GAP_ROUNDS: Final = 2
+"""Most times a plan with a feed gap is solved again; more rounds gain little."""
 
 _BETTER: Final = 1.0e-6
-"""Part of an optimum by which another is better."""
+"""Fraction of an optimum by which another is better."""
 
 _UNSENDABLE: Final = (pickle.PicklingError, AttributeError, TypeError)
 """What pickle raises."""
 
+Controls = Mapping[str, Profile]
+
 
 class CoarseMeshError(SolverError):
-    """A simulation keeps the limits, and the collocation sees them broken whatever is done."""
+    """A simulation keeps the limits, and the collocation violates them whatever the controls."""
 
 
 @dataclass(frozen=True)
-class OptimiseOptions:
-    """How an optimum is looked for, see `optimise`; ``deadline`` is one of `time.monotonic`, the same in all processes."""
+class Search:
+    """How optima are searched: the options, and when to stop."""
 
-    starts: int
-    seed: int
-    workers: int
-    deadline: float
-    tolerance: float | None
-    reference: Metabolism | None
-    options: Mapping[str, Any] | None
-    bundled: bool
-    formulation: str | None
+    options: OptimiseOptions
+    deadline: Deadline
 
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.deadline - time.monotonic()
+    def optimum(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
+        """Solve from one guess; where Ipopt fails, from the point of least violation, if it violates nothing.
 
-    def compiled(self, problem: Problem, surrogate: Surrogate | None) -> CompiledProblem:
-        """The problem, compiled."""
-        return CompiledProblem(
-            problem, surrogate, options=self.options, bundled=self.bundled, formulation=self.formulation
-        )
+        Parameters
+        ----------
+        compiled
+            The problem.
+        guess
+            A trajectory to start from.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        InfeasibleError, SolverError
+            If there is no optimum, or not before the deadline.
+        """
+        compiled.start(guess)
+        solve = compiled.solve(seconds=self.deadline.left)
+        if solve.status.solved:
+            return compiled.plan(solve.status)
+        if solve.status is Status.TIME_LIMIT:
+            raise SolverError(_ended(solve))
+        least = least_violation(compiled.simulator, guess, self.options.ipopt, self.deadline)
+        if self.deadline.has_passed():  # a solve that had no time shows nothing
+            raise SolverError(_ended(replace(solve, status=Status.TIME_LIMIT)))
+        if least is None:
+            raise SolverError(_ended(solve))
+        problem = compiled.problem
+        if least.violations and keeps_limits(problem, guess, problem.final):
+            raise CoarseMeshError(
+                f"a simulation keeps all limits, but with {problem.horizon.elements} elements no controls do: {least}; use "
+                "more elements"
+            )
+        if least.violations:
+            raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
+        compiled.start(least.trajectory)
+        solve = compiled.solve(seconds=self.deadline.left)
+        if not solve.status.solved:
+            raise SolverError(_ended(solve))
+        return compiled.plan(solve.status)
+
+    def optimum_without_gap(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
+        """Solve from one guess, and again with feed in the gaps of the plan; the better plan is returned.
+
+        The compiled problem need not hold the plan that is returned.
+
+        Parameters
+        ----------
+        compiled, guess
+            As for `optimum`.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        InfeasibleError, SolverError
+            As `optimum`.
+        """
+        plan = self.optimum(compiled, guess)
+        for _ in range(_GAP_ROUNDS):
+            wanted = without_feed_gap(plan)
+            if wanted is None or self.deadline.has_passed():
+                break
+            compiled.start(feasible_guess(compiled.simulator.with_choices(plan.choices), wanted).trajectory)
+            solve = compiled.solve(seconds=self.deadline.left)
+            if not solve.status.solved:
+                break
+            other = compiled.plan(solve.status)
+            if other.objective - plan.objective <= _BETTER * abs(plan.objective):
+                break
+            plan = other
+        return plan
+
+    def best(self, compiled: CompiledProblem, wanted: Controls | None) -> Plan:
+        """Solve from several guesses, and return the best plan; after the deadline no more are begun.
+
+        Parameters
+        ----------
+        compiled
+            The problem.
+        wanted
+            Controls of the first guess; None for the middle of their ranges.
+
+        Returns
+        -------
+        Plan
+            Its record holds what every guess led to.
+
+        Raises
+        ------
+        InfeasibleError, SolverError
+            If no guess leads to an optimum; the message is about the first.
+        StudyError
+            If the problem cannot be sent to processes.
+        """
+        controls = list(guessed_controls(compiled.problem, self.options.guesses, self.options.seed))
+        if wanted:
+            controls[0] = wanted
+        trials = []
+        for number, trial in self._trials(compiled, controls):
+            trials.append((number, trial))
+            self.options.report("initial guesses", len(trials), len(controls))
+        ordered = [trial for _, trial in sorted(trials, key=lambda entry: entry[0])]
+        plans = [trial.plan for trial in ordered if trial.plan is not None]
+        if not plans:
+            raise next(trial.error for trial in ordered if trial.error is not None)
+        best = max(plans, key=lambda plan: plan.objective)
+        return replace(best, record=replace(best.record, guesses=tuple(trial.record for trial in ordered)))
+
+    def _trials(self, compiled: CompiledProblem, controls: list[Controls]) -> Iterator[tuple[int, "_Trial"]]:
+        """Yield trials with the numbers of their guesses, as they end."""
+        workers = min(self.options.workers, len(controls))
+        if workers == 1:
+            for number, wanted in enumerate(controls):
+                if number == 0 or not self.deadline.has_passed():
+                    yield number, _trial(compiled, wanted, self)
+            return
+        search = replace(self, options=replace(self.options, progress=None))
+        try:
+            pool = ProcessPool(_RemoteSearch(compiled.problem, compiled.surrogate, search), workers)
+        except _UNSENDABLE as error:
+            raise StudyError(
+                f"the problem cannot be sent to other processes ({first_line(error)}); define its system and objective at the "
+                "top of a module, or use workers=1"
+            ) from error
+        with closing(pool):
+            running = {pool.submit(wanted): number for number, wanted in enumerate(controls)}
+            for future in as_completed(running):
+                number = running[future]
+                if isinstance(future.exception(), pool.deaths):
+                    yield number, _trial(compiled, controls[number], self)
+                    continue
+                trial = future.result()
+                compiled.solves.extend(trial.solves)
+                yield number, trial
 
 
 @dataclass(frozen=True, eq=False)
-class _Attempt:
-    """What became of one start."""
+class _Trial:
+    """What one guess led to."""
 
-    left: float
+    guess: Guess
     solves: list[Solve]
-    plan: Trajectory | None = None
+    plan: Plan | None = None
     error: InfeasibleError | SolverError | None = None
 
     @property
-    def as_dict(self) -> dict[str, Any]:
-        """For the statistics of a plan."""
+    def record(self) -> GuessRecord:
         if self.plan is None:
-            return {"start_left": self.left, "status": type(self.error).__name__, "reached": None}
-        return {"start_left": self.left, "status": self.plan.status.name, "reached": self.plan.stats["optimum"]}
+            return GuessRecord(self.guess.kept, type(self.error).__name__, None)
+        return GuessRecord(self.guess.kept, self.plan.status.name, self.plan.objective)
 
 
 @dataclass(frozen=True, eq=False)
-class _Elsewhere:
-    """What a process needs to try starts; it compiles the problem at the first."""
+class _RemoteSearch:
+    """What a process needs to try guesses; it compiles the problem at the first."""
 
     problem: Problem
     surrogate: Surrogate | None
-    how: OptimiseOptions
+    search: Search
 
     @cached_property
     def _compiled(self) -> CompiledProblem:
-        return self.how.compiled(self.problem, self.surrogate)
+        return self.search.options.compile(self.problem, self.surrogate)
 
-    def solve(self, wish: Mapping[str, Profile]) -> _Attempt:
-        """Try from one start."""
-        return _tried(self._compiled, wish, self.how)
+    def solve(self, wanted: Controls) -> _Trial:
+        """Try one guess."""
+        return _trial(self._compiled, wanted, self.search)
 
 
-def _tried(compiled: CompiledProblem, wish: Mapping[str, Profile], how: OptimiseOptions) -> _Attempt:
-    """Try from one start."""
+def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> _Trial:
+    """Try one guess."""
     before = len(compiled.solves)
-    guess, left = feasible_guess(compiled.problem, compiled.surrogate, wish)
-    plan, failed = None, None
+    guess = feasible_guess(Simulator(compiled.problem, compiled.surrogate), wanted)
+    plan, failure = None, None
     try:
-        plan = fed_from(compiled, guess, how.options, how.deadline)
+        plan = search.optimum_without_gap(compiled, guess.trajectory)
     except (InfeasibleError, SolverError) as error:
-        failed = error
-    return _Attempt(left, compiled.solves[before:], plan, failed)
-
-
-def best_of(
-    compiled: CompiledProblem, start: Mapping[str, Profile] | None, how: OptimiseOptions
-) -> tuple[Trajectory, list[dict[str, Any]]]:
-    """The best optimum of some starts, and what became of each; once time is over no more are begun.
-
-    Raises
-    ------
-    InfeasibleError, SolverError
-        If none has one; what is said is about the first.
-    StudyError
-        If the problem cannot be sent to processes.
-    """
-    wanted = list(initial_guesses(compiled.problem, how.starts, how.seed))
-    if start:
-        wanted[0] = start
-    made = [attempt for _, attempt in sorted(_made(compiled, wanted, how), key=lambda pair: pair[0])]
-    plans = [each.plan for each in made if each.plan is not None]
-    if not plans:
-        raise next(each.error for each in made if each.error is not None)
-    return max(plans, key=lambda plan: plan.stats["optimum"]), [each.as_dict for each in made]
-
-
-def _made(
-    compiled: CompiledProblem, wanted: list[Mapping[str, Profile]], how: OptimiseOptions
-) -> Iterator[tuple[int, _Attempt]]:
-    """Attempts with the numbers of their starts, as they are done."""
-    workers = min(how.workers, len(wanted))
-    if workers == 1:
-        for number, wish in enumerate(wanted):
-            if number == 0 or how.left > 0.0:
-                yield number, _tried(compiled, wish, how)
-        return
-    try:
-        pool = ProcessPool(_Elsewhere(compiled.problem, compiled.surrogate, replace(how, reference=None)), workers)
-    except _UNSENDABLE as error:
-        raise StudyError(
-            f"the problem cannot be sent to other processes ({first_line(error)}); define its system and objective at the top "
-            "of a module, or use workers=1"
-        ) from error
-    with closing(pool):
-        flying = {pool.submit(wish): number for number, wish in enumerate(wanted)}
-        for future in as_completed(flying):
-            number = flying[future]
-            if isinstance(future.exception(), pool.deaths):
-                yield number, _tried(compiled, wanted[number], how)
-                continue
-            attempt = future.result()
-            compiled.solves.extend(attempt.solves)
-            yield number, attempt
-
-
-def fed_from(
-    compiled: CompiledProblem, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
-) -> Trajectory:
-    """The optimum from a start as `solved_from` finds it, tried again with feed where the cell starves.
-
-    The better one is told, which need not be what the compiled problem holds then.
-    """
-    plan = solved_from(compiled, guess, options, deadline)
-    for _ in range(_FED_AGAIN):
-        wish = without_feed_gap(plan)
-        if wish is None or time.monotonic() >= deadline:
-            break
-        again, _ = feasible_guess(compiled.problem.with_choices(plan.stats["choice"]), compiled.surrogate, wish)
-        compiled.start(again)
-        solve = compiled.solve(seconds=deadline - time.monotonic())
-        if not solve.status.solved:
-            break
-        other = planned(compiled, solve.status)
-        gain = other.stats["optimum"] - plan.stats["optimum"]
-        if gain <= _BETTER * abs(plan.stats["optimum"]):
-            break
-        plan = other
-    return plan
-
-
-def solved_from(
-    compiled: CompiledProblem, guess: Trajectory, options: Mapping[str, Any] | None, deadline: float = math.inf
-) -> Trajectory:
-    """The optimum from a start; where Ipopt fails, from the point that breaks limits least, if it breaks none.
-
-    Raises
-    ------
-    InfeasibleError, SolverError
-        If there is none, or not before the deadline of `time.monotonic`.
-    """
-    compiled.start(guess)
-    solve = compiled.solve(seconds=deadline - time.monotonic())
-    if solve.status.solved:
-        return planned(compiled, solve.status)
-    if solve.status is Status.TIME_LIMIT:
-        raise SolverError(_ended(solve))
-    least = elastic(compiled.problem, compiled.surrogate, guess, options, deadline)
-    if time.monotonic() >= deadline:  # nothing is shown by what had no time
-        raise SolverError(_ended(replace(solve, status=Status.TIME_LIMIT)))
-    if least is None:
-        raise SolverError(_ended(solve))
-    if least.broken and keeps(problem := compiled.problem, guess, problem.final):
-        raise CoarseMeshError(
-            f"a simulation keeps all limits, but with {problem.horizon.elements} elements no controls do: {least}; use more "
-            "elements"
-        )
-    if least.broken:
-        raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
-    compiled.start(least.plan)
-    solve = compiled.solve(seconds=deadline - time.monotonic())
-    if not solve.status.solved:
-        raise SolverError(_ended(solve))
-    return planned(compiled, solve.status)
+        failure = error
+    return _Trial(guess, compiled.solves[before:], plan, failure)
 
 
 def _ended(solve: Solve) -> str:
     more = "more time, " if solve.status is Status.TIME_LIMIT else ""
     return (
         f"the optimisation ended without an optimum: {solve.status.value} ({solve.ending}, {solve.iterations} iterations); "
-        f"try {more}another start, more elements, or looser limits"
+        f"try {more}another initial guess, more elements, or looser limits"
     )

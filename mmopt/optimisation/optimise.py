@@ -1,218 +1,213 @@
-"""Optimal control of a system: simulate, transcribe, start, solve, simulate again, and let the linear program judge.
+"""Optimal control of a system: guess, transcribe, solve, integrate again, and check on the exact metabolism.
 
-The objective of a collocation can lie, and a surrogate can. So every optimum carries the gap to an integration of its
-controls, and with a judge its limits are drawn in until they are kept there.
+The objective of a collocation can be wrong, and a surrogate can. So every optimum carries the gap to an integration of its
+controls, and with a reference its limits are tightened until they are kept there.
 """
 
-import math
-import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, Final
-
-import pyomo.environ as pyo
 
 from mmopt.errors import SolverError, StudyError
 from mmopt.fba.atlas import Atlas
-from mmopt.optimisation.adaptation import adapt_surrogate, uptake_limits
-from mmopt.optimisation.back_off import Margins, back_off, tightened
+from mmopt.optimisation.adaptation import adapted, outside_domain, uptake_limits_along
+from mmopt.optimisation.back_off import MOST_ROUNDS, BackOff, backed_off, tightened
 from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.optimisation.mesh import finer
-from mmopt.optimisation.multi_start import CoarseMeshError, OptimiseOptions, best_of, solved_from
+from mmopt.optimisation.mesh import refined
+from mmopt.optimisation.multi_start import CoarseMeshError, Search
+from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
-from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.active_limits import outside, planned
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.plan import controls_of, integrated, replay
-from mmopt.transcription.program import tighten
+from mmopt.transcription.plan import Plan, Replay
 
-AGREEMENT: Final = 1.0e-3
+_ADAPTATIONS: Final = 4
+"""Most times a surrogate is adapted to a plan."""
 
-_ROUNDS: Final = 4
-"""Most times a surrogate learns along a plan."""
+_REFINEMENTS: Final = 6
+"""Most times a mesh is refined."""
 
-_FINER: Final = 6
-"""Most times a mesh is made finer."""
+_DEFAULT: Final = OptimiseOptions()
+
+Controls = Mapping[str, Profile]
 
 
 def optimise(
     problem: Problem,
     surrogate: Surrogate | None = None,
     *,
-    start: Mapping[str, Profile] | None = None,
-    starts: int = 1,
-    seed: int = 0,
-    workers: int = 1,
-    time_limit: float | None = None,
-    tolerance: float | None = None,
+    guess: Controls | None = None,
     reference: Metabolism | None = None,
-    refine: bool = False,
-    agreement: float = AGREEMENT,
-    options: Mapping[str, Any] | None = None,
-    bundled: bool = True,
-    formulation: str | None = None,
-) -> Trajectory:
-    """Find the controls that give the most of the wanted quantity at the end, within the limits.
+    adapt: bool = False,
+    options: OptimiseOptions = _DEFAULT,
+) -> Plan:
+    """Compute the controls that maximise the objective of a problem within its limits.
 
     Parameters
     ----------
     problem
         The problem.
     surrogate
-        Answers for the cell; None for a system without one.
-    start
-        Profiles to start from, by control; they are cut until their simulation keeps the limits. By default the middle of
-        each control's range.
-    starts
-        How many starts are tried, the first as ``start`` says, the others of other shapes; the best optimum is kept.
-    seed
-        Of the starts at random.
-    workers
-        In how many processes starts are tried. A process takes seconds to begin, so more than one pays where a start takes
-        long; each imports the script that called, which therefore needs its ``if __name__ == "__main__":``.
-    time_limit
-        After how many seconds on the wall no more is tried: starts, meshes, margins, rounds of learning. The best plan by
-        then is kept, and ``stats["out_of_time"]`` says so. Ipopt is stopped between iterations, simulations run to their end.
-    tolerance
-        If given, the mesh is made finer until the optimum and an integration of its controls agree to this part, six times at
-        most; ``resimulation_gap`` tells how far it came.
-    judge
-        If given, the plan is replayed on it, and limits are moved, element by element, by what lies between its view and
-        the plan's, until they are kept on the judge; see `mmopt.optimisation.back_off`.
-    refine
-        Whether the surrogate is to learn along the plan, and the problem to be solved again, until the judge, an `Atlas`,
-        agrees; see `mmopt.optimisation.adaptation`. The plan on which they agree best is kept; ``stats["refined"]`` tells the gap of
-        every round, and whether they agreed.
-    agreement
-        Largest part of the objective by which plan and judge may then differ.
+        Surrogate of the cell; None for a system without one.
+    guess
+        Profiles to start from, by control; they are lowered until their simulation keeps the limits. By default the middle
+        of each control's range.
+    reference
+        If given, the plan is replayed on this metabolism, and limits are tightened, element by element, by the difference
+        between the two, until they are kept there; see `mmopt.optimisation.back_off`.
+    adapt
+        Whether the surrogate is trained further along the plan, and the problem solved again, until the reference, an
+        `Atlas`, agrees; see `mmopt.optimisation.adaptation`. The plan with the smallest gap is returned.
     options
-        Options of Ipopt that differ from mmopt's.
-    bundled, formulation
-        Which Ipopt, and how the surrogate is written, see `CompiledProblem`.
+        Initial guesses, time limit, mesh refinement and the like.
 
     Returns
     -------
-    Trajectory
-        The optimum at the collocation points. ``stats`` holds the controls, what else was chosen, the solver's record, the
-        margins by which limits were drawn in, the limits that bind and what they are worth (``active_limits``), where the
-        surrogate's domain was left (``outside``), and ``resimulated``, what an ODE integrator reaches with the same
-        controls, with ``resimulation_gap`` and ``resimulation_broken``; with a judge the same of it.
+    Plan
+        The optimum, with an integration of its controls and, with a reference, their replay on it.
 
     Raises
     ------
     InfeasibleError
-        If no controls keep the limits; those that conflict are named, and by how much.
+        If no controls were found that keep the limits; those that conflict are named, and by how much.
     SolverError
         If Ipopt ends otherwise without an optimum, at the time limit or before.
     StudyError
-        If there is nothing to try, or what is to be sent to processes cannot be.
+        If an argument is of the wrong kind, or the problem cannot be sent to processes.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)})
+    >>> plan = optimise(problem, load_surrogate("ecoli_ijo1366"))
+    >>> 5.0 < plan.objective < 15.0
+    True
     """
-    if starts < 1 or workers < 1:
-        raise StudyError(f"{starts} starts in {workers} processes cannot be tried; use at least 1 of each")
-    if time_limit is not None and not 0.0 < time_limit < math.inf:
-        raise StudyError(f"a time limit of {time_limit:g} s is none; give a finite number above 0, or None")
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    how = OptimiseOptions(starts, seed, workers, deadline, tolerance, reference, options, bundled, formulation)
-    if not refine:
-        return _optimised(problem, surrogate, start, how)
-    if not isinstance(reference, Atlas) or surrogate is None:
-        raise StudyError("to refine, give a surrogate, and judge= an Atlas, which has the exact labels")
-    best = plan = _optimised(problem, surrogate, start, how)
-    gaps = [plan.stats["judged_gap"]]
-    while best.stats["judged_gap"] > agreement and len(gaps) <= _ROUNDS and how.left > 0.0:
-        surrogate = adapt_surrogate(
-            surrogate, reference, uptake_limits(problem, replay(problem, plan, reference), reference.domain)
+    _check_arguments(problem, surrogate, reference, adapt, options)
+    search = Search(options, Deadline.after(options.time_limit))
+    if adapt and surrogate is not None and isinstance(reference, Atlas):
+        return _adapted(problem, surrogate, search, reference, guess)
+    return _Optimisation(problem, surrogate, search, reference).run(guess)
+
+
+def _adapted(problem: Problem, surrogate: Surrogate, search: Search, atlas: Atlas, guess: Controls | None) -> Plan:
+    """Optimise and train the surrogate further along the plan in turn; the plan with the smallest gap is returned."""
+    best = plan = _Optimisation(problem, surrogate, search, atlas).run(guess)
+    gaps = [_gap(plan)]
+    single = replace(search, options=replace(search.options, guesses=1))
+    while _gap(best) > search.options.agreement and len(gaps) <= _ADAPTATIONS and not search.deadline.has_passed():
+        simulator = Simulator(plan.fixed_problem, atlas)
+        surrogate = adapted(surrogate, atlas, uptake_limits_along(simulator, plan.replay(atlas).trajectory))
+        try:
+            plan = _Optimisation(problem, surrogate, single, atlas).run(plan.controls)
+        except SolverError:
+            if not search.deadline.has_passed():
+                raise
+            break
+        gaps.append(_gap(plan))
+        best = min(best, plan, key=_gap)
+    return replace(best, record=replace(best.record, adaptation_gaps=tuple(gaps)))
+
+
+def _gap(plan: Plan) -> float:
+    """Gap of a plan to its reference."""
+    return float("inf") if plan.on_reference is None else plan.on_reference.gap
+
+
+@dataclass(frozen=True)
+class _Optimisation:
+    """One problem with one surrogate."""
+
+    problem: Problem
+    surrogate: Surrogate | None
+    search: Search
+    reference: Metabolism | None
+
+    def run(self, guess: Controls | None) -> Plan:
+        """Compute the optimum, refine its mesh, back off from limits, and integrate the controls."""
+        started = perf_counter()
+        compiled = self._compiled(self.problem.horizon)
+        refinements = 0
+        try:
+            plan = self.search.best(compiled, guess)
+        except CoarseMeshError:
+            compiled = self._compiled(self.problem.horizon.divided([2] * self.problem.horizon.elements), compiled)
+            refinements = 1
+            plan = self.search.best(compiled, guess)
+        guesses = plan.record.guesses
+        compiled, plan, refinements = self._refined(compiled, plan, refinements)
+        plan, on_reference, back_off = self._backed_off(compiled, plan)
+        simulator = Simulator(plan.fixed_problem, self.surrogate)
+        record = replace(
+            compiled.record(plan.status),
+            seconds=perf_counter() - started,
+            refinements=refinements,
+            guesses=guesses,
+            out_of_time=self.search.deadline.has_passed(),
+            back_off=back_off,
+            outside_domain=outside_domain(simulator, plan.trajectory),
         )
-        try:
-            plan = _optimised(problem, surrogate, controls_of(plan), replace(how, starts=1))
-        except SolverError:
-            if how.left > 0.0:
-                raise
-            break
-        gaps.append(plan.stats["judged_gap"])
-        best = min(best, plan, key=lambda each: each.stats["judged_gap"])
-    told = {"gaps": gaps, "agreed": best.stats["judged_gap"] <= agreement}
-    return Trajectory(best.data, best.status, {**best.stats, "refined": told})
+        integration = plan.replay(self.surrogate)
+        return replace(plan, record=record, integration=integration, on_reference=on_reference)
+
+    def _compiled(self, horizon: Horizon, before: CompiledProblem | None = None) -> CompiledProblem:
+        """Compile the problem on a mesh; the solves on the mesh before count, too."""
+        compiled = self.search.options.compile(replace(self.problem, horizon=horizon), self.surrogate)
+        if before is not None:
+            compiled.solves = before.solves
+        return compiled
+
+    def _refined(self, compiled: CompiledProblem, plan: Plan, refinements: int) -> tuple[CompiledProblem, Plan, int]:
+        """Refine the mesh until the optimum and an integration of its controls agree."""
+        tolerance, deadline = self.search.options.mesh_tolerance, self.search.deadline
+        while tolerance is not None and refinements < _REFINEMENTS and not deadline.has_passed():
+            if plan.replay(self.surrogate).gap <= tolerance:
+                break
+            finer = self._compiled(refined(plan, self.surrogate, tolerance), compiled)
+            try:
+                plan = self.search.optimum(finer, plan.trajectory)
+            except SolverError:
+                if not deadline.has_passed():
+                    raise
+                break
+            compiled, refinements = finer, refinements + 1
+            self.search.options.report("mesh refinement", refinements, _REFINEMENTS)
+        return compiled, plan, refinements
+
+    def _backed_off(self, compiled: CompiledProblem, plan: Plan) -> tuple[Plan, Replay | None, dict[str, float]]:
+        """Return the plan whose limits are kept on the reference, its replay there, and the back-off it took."""
+        if self.reference is None:
+            return plan, None, {}
+        rounds = 0
+
+        def solve_again(back_off: BackOff, last: Plan) -> Plan | None:
+            nonlocal rounds
+            rounds += 1
+            self.search.options.report("constraint back-off", rounds, MOST_ROUNDS)
+            if self.search.deadline.has_passed():
+                return None
+            compiled.program.tighten(back_off)
+            tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
+            compiled.start(feasible_guess(tight, last.controls).trajectory)
+            solve = compiled.solve(seconds=self.search.deadline.left)
+            return compiled.plan(solve.status) if solve.status.solved else None
+
+        kept = backed_off(plan, self.reference, solve_again)
+        return kept.plan, kept.replay, kept.largest
 
 
-def _optimised(
-    problem: Problem, surrogate: Surrogate | None, start: Mapping[str, Profile] | None, how: OptimiseOptions
-) -> Trajectory:
-    """The optimum with one surrogate."""
-    begun = time.perf_counter()
-    compiled = how.compiled(problem, surrogate)
-    built = time.perf_counter()
-    solves, rounds = compiled.solves, 0
-    try:
-        plan, tried = best_of(compiled, start, how)
-    except CoarseMeshError:
-        compiled, rounds = _finer(compiled, how, problem.horizon.cut([2] * problem.horizon.elements)), 1
-        plan, tried = best_of(compiled, start, how)
-    while how.tolerance is not None and rounds < _FINER and how.left > 0.0:
-        if replay(compiled.problem, plan, surrogate).stats["replay_gap"] <= how.tolerance:
-            break
-        again = _finer(compiled, how, finer(compiled.problem, plan, surrogate, how.tolerance))
-        try:
-            plan = solved_from(again, plan, how.options, how.deadline)
-        except SolverError:
-            if how.left > 0.0:
-                raise
-            break
-        compiled, rounds = again, rounds + 1
-    plan, margins, replayed_on_reference = _kept(compiled, plan, how)
-    problem, program = compiled.problem, compiled.program
-    stats = {
-        "solver": compiled.ipopt.name,
-        "iterations": sum(each.iterations for each in solves),
-        "solves": len(solves),
-        "solve_seconds": sum(each.seconds for each in solves),
-        "build_seconds": built - begun,
-        "seconds": time.perf_counter() - begun,
-        "variables": sum(1 for _ in program.component_data_objects(pyo.Var)),
-        "constraints": sum(1 for _ in program.component_data_objects(pyo.Constraint, active=True)),
-        "starts": tried,
-        "out_of_time": how.left <= 0.0,
-        "elements": problem.horizon.elements,
-        "finer": rounds,
-        "margins": {name: float(margin.max()) for name, margin in margins.items() if margin.max() > 0.0},
-        "objective": {"name": problem.objective.name, "unit": problem.objective.unit},
-        "outside": outside(problem, plan, surrogate),
-        **integrated(problem, plan, surrogate),
-        **replayed_on_reference,
-    }
-    return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
-
-
-def _finer(compiled: CompiledProblem, how: OptimiseOptions, horizon: Horizon) -> CompiledProblem:
-    """The same problem on another mesh; its solves are counted on."""
-    again = how.compiled(replace(compiled.problem, horizon=horizon), compiled.surrogate)
-    again.solves = compiled.solves
-    return again
-
-
-def _kept(
-    compiled: CompiledProblem, plan: Trajectory, how: OptimiseOptions
-) -> tuple[Trajectory, Margins, dict[str, Any]]:
-    """The plan whose limits are kept on the judge, the margins it took, and what the judge says."""
-    if how.reference is None:
-        return plan, {}, {}
-    problem = compiled.problem
-
-    def again(drawn: Margins, last: Trajectory) -> Trajectory | None:
-        if how.left <= 0.0:
-            return None
-        tighten(compiled.program, problem, drawn)
-        settled = problem.with_choices(last.stats["choice"])
-        careful, _ = feasible_guess(tightened(settled, drawn), compiled.surrogate, controls_of(last))
-        compiled.start(careful)
-        solve = compiled.solve(seconds=how.left)
-        return planned(compiled, solve.status) if solve.status.solved else None
-
-    kept = back_off(problem, plan, how.reference, again)
-    seen = kept.replayed_on_reference.stats
-    says = {"judged": seen["replayed"], "judged_gap": seen["replay_gap"], "judged_broken": seen["broken"]}
-    return kept.plan, kept.margins, says
+def _check_arguments(problem: Any, surrogate: Any, reference: Any, adapt: bool, options: Any) -> None:
+    for name, value, kind in (("problem", problem, Problem), ("options", options, OptimiseOptions)):
+        if not isinstance(value, kind):
+            raise StudyError(f"{name} is {value!r:.60}; give an object of the class {kind.__name__}")
+    if surrogate is not None and not isinstance(surrogate, Surrogate):
+        raise StudyError(f"surrogate is {surrogate!r:.60}; give a Surrogate, such as load_surrogate returns, or None")
+    if reference is not None and not isinstance(reference, Metabolism):
+        raise StudyError(f"reference is {reference!r:.60}; give an Atlas, a FluxProgram or a Surrogate, or None")
+    if adapt and (not isinstance(reference, Atlas) or surrogate is None):
+        raise StudyError("to adapt, give a surrogate, and reference= an Atlas, which has the exact fluxes")

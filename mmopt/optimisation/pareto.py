@@ -1,4 +1,4 @@
-"""What a second wish costs: the front between the objective and a quantity at the end, by continuation.
+"""The Pareto front between the objective and a second quantity at the end, by continuation.
 
 The problem is compiled once. From point to point only the bound of the second quantity moves (the epsilon-constraint
 method), and each solve starts from the answer before.
@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.errors import InfeasibleError, SolverError, StudyError, nearest
 from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.optimisation.multi_start import fed_from, solved_from
+from mmopt.optimisation.multi_start import Search
+from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.problem.objective import final
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.active_limits import planned
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.plan import integrated
+from mmopt.transcription.plan import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ParetoFront:
     """Optima in the order of the second quantity.
 
@@ -35,19 +36,19 @@ class ParetoFront:
     over
         The second quantity.
     plans
-        One for each point; ``stats`` holds ``optimum``, ``resimulated`` and ``over``, the second quantity at the end.
+        One plan for each point, with an integration of its controls.
     missed
-        Values of the second quantity for which there was no optimum, and why.
+        Values of the second quantity for which there is no optimum, and why.
     """
 
     over: str
-    plans: tuple[Trajectory, ...]
+    plans: tuple[Plan, ...]
     missed: Mapping[float, str]
 
     @property
     def points(self) -> np.ndarray:
         """The second quantity and the objective of each plan, shape (plans, 2)."""
-        return np.array([(plan.stats["over"], plan.stats["optimum"]) for plan in self.plans]).reshape(-1, 2)
+        return np.array([(plan.trajectory.final(self.over), plan.objective) for plan in self.plans]).reshape(-1, 2)
 
 
 def pareto(
@@ -57,9 +58,9 @@ def pareto(
     *,
     points: int = 8,
     values: Sequence[float] | None = None,
-    options: Mapping[str, Any] | None = None,
+    ipopt: Mapping[str, Any] | None = None,
 ) -> ParetoFront:
-    """Find the front between a problem's objective and a quantity at the end, both to be large.
+    """Compute the Pareto front between a problem's objective and a quantity at the end, both to be large.
 
     Parameters
     ----------
@@ -68,55 +69,74 @@ def pareto(
     over
         The second quantity: a state, derived quantity or rate of the cell.
     surrogate
-        Answers for the cell; None for a system without one.
+        Surrogate of the cell; None for a system without one.
     points
-        How many points, evenly from what the best objective leaves of the second quantity to the most of it.
+        Number of points, evenly from the second quantity at the best objective to its own maximum.
     values
         Least values of the second quantity, in place of these.
-    options
+    ipopt
         Options of Ipopt that differ from mmopt's.
+
+    Returns
+    -------
+    ParetoFront
 
     Raises
     ------
     StudyError
-        If the quantity is unknown, or the fewest points are not two.
+        If the quantity is unknown, or there are fewer than two points.
     InfeasibleError, SolverError
         If not even one end of the front has an optimum.
     """
     if over not in problem.quantities:
         raise StudyError(
-            f"there is no quantity '{over}' to trade the objective for; name a state, derived quantity or rate"
+            f"there is no quantity '{over}' to trade the objective for: name a state, derived quantity or rate; "
+            f"{nearest(over, problem.quantities)}"
         )
     if values is None and points < 2:
-        raise StudyError(f"a front of {points} points is none; ask for 2 or more")
+        raise StudyError(f"points is {points}; a Pareto front needs 2 or more")
+    search = Search(OptimiseOptions(ipopt=dict(ipopt or {})), Deadline())
     low, high = problem.final.get(over, (None, None))
-    compiled = CompiledProblem(replace(problem, final={**problem.final, over: (low, high)}), surrogate, options=options)
-    guess, _ = feasible_guess(problem, surrogate)
-    plans, missed = [], {}
+    limited = replace(problem, final={**problem.final, over: (low, high)})
+    compiled = search.options.compile(limited, surrogate)
+    guess = feasible_guess(Simulator(problem, surrogate)).trajectory
+    plans: list[Plan] = []
+    missed: dict[float, str] = {}
     if values is None:
-        # each end in a program of its own: fed_from may leave it at another answer than it tells
-        first = fed_from(CompiledProblem(compiled.problem, surrogate, options=options), guess, options)
-        known = problem.quantities[over]
-        wish = replace(problem, maximise=final(over, known.unit, known.scale))
-        most = fed_from(CompiledProblem(wish, surrogate, options=options), first, options).final(over)
-        plans.append(_told(problem, first, surrogate, over))
-        values = np.linspace(first.final(over), most, points)[1:].tolist()
+        first, most = _ends(limited, over, surrogate, search, guess)
+        plans.append(_integrated(first, surrogate))
+        values = np.linspace(first.trajectory.final(over), most, points)[1:].tolist()
     for value in values:
         compiled.change(final={over: (float(value), high)})
-        warm = bool(compiled.solves) and compiled.solve(warm=True).status.solved
+        before = plans[-1].trajectory if plans else guess
         try:
-            found = planned(compiled) if warm else solved_from(compiled, plans[-1] if plans else guess, options)
+            plans.append(_integrated(_next(compiled, search, before), surrogate))
         except (InfeasibleError, SolverError) as error:
             missed[float(value)] = str(error)
-            continue
-        plans.append(_told(problem, found, surrogate, over))
     if not plans:
         raise InfeasibleError(
-            f"no point of the front has an optimum: {next(iter(missed.values()), 'no value was asked for')}"
+            f"no point of the front has an optimum: {next(iter(missed.values()), 'no value was requested')}"
         )
     return ParetoFront(over, tuple(plans), missed)
 
 
-def _told(problem: Problem, plan: Trajectory, surrogate: Surrogate | None, over: str) -> Trajectory:
-    stats = {"over": plan.final(over), **integrated(problem, plan, surrogate)}
-    return Trajectory(plan.data, plan.status, {**plan.stats, **stats})
+def _ends(
+    problem: Problem, over: str, surrogate: Surrogate | None, search: Search, guess: Trajectory
+) -> tuple[Plan, float]:
+    """The optimum of the objective alone, and the largest value of the second quantity; each in a program of its own."""
+    first = search.optimum_without_gap(search.options.compile(problem, surrogate), guess)
+    known = problem.quantities[over]
+    alone = replace(problem, maximise=final(over, known.unit, known.scale))
+    most = search.optimum_without_gap(search.options.compile(alone, surrogate), first.trajectory)
+    return first, most.trajectory.final(over)
+
+
+def _next(compiled: CompiledProblem, search: Search, before: Trajectory) -> Plan:
+    """The optimum from the present answer or, if that fails, from the plan before."""
+    if compiled.solves and (solve := compiled.solve(warm=True)).status.solved:
+        return compiled.plan(solve.status)
+    return search.optimum(compiled, before)
+
+
+def _integrated(plan: Plan, surrogate: Surrogate | None) -> Plan:
+    return replace(plan, integration=plan.replay(surrogate))

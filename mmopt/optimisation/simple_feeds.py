@@ -1,20 +1,22 @@
-"""The feeds an optimum is measured against: the best constant and the best exponential one.
+"""Simple feeds that an optimum is compared with: the best constant and the best exponential one.
 
 Within a family of feeds of one shape, more feed gives more biomass until a limit is met, so each shape is scaled to the
-largest size that keeps the limits, and the shape is chosen by what it then reaches.
+largest size that keeps the limits, and the shape is chosen by its objective.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy.optimize import minimize
 
 from mmopt.errors import InfeasibleError, StudyError
-from mmopt.problem.problem import Problem, violated_limits
+from mmopt.problem.limits import violated_limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import ConstantFeed, ExponentialFeed, Profile
-from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 
@@ -22,136 +24,162 @@ _REFINEMENTS: Final = 12
 """Shapes tried around the best one of the grid, for each number of the shape."""
 
 _STARTS: Final = (0.05, 0.1, 0.13, 0.155, 0.18, 0.22, 0.3)
-"""Parts of the batch after which a feed may start."""
+"""Fractions of the batch after which a feed may start."""
 
 _GROWTHS: Final = (0.0, 0.01, 0.02, 0.03, 0.045, 0.07, 0.11, 0.2)
-"""Growth rates of an exponential feed [1/h]. Where limits bind, what is reached has ridges over start and growth, on which
-a simplex alone gets stuck: 40.6 g instead of 43.7 g in the E. coli case."""
+"""Growth rates of an exponential feed [1/h]. Where limits are active, the objective has ridges over start and growth, on
+which a simplex alone stops early: 40.6 g instead of 43.7 g in the E. coli case."""
 
-_COARSE: Final[dict[str, Any]] = {"halvings": 8, "tolerance": 1.0e-4, "points": 120}
-_FINE: Final[dict[str, Any]] = {"halvings": 14, "tolerance": 1.0e-6, "points": 400}
-"""How exactly a size is found while shapes are compared, and for the one that is kept."""
+
+@dataclass(frozen=True)
+class _Accuracy:
+    """How exactly the largest size is computed."""
+
+    halvings: int
+    tolerance: float
+    points: int
+
+
+_COARSE: Final = _Accuracy(8, 1.0e-4, 120)
+_FINE: Final = _Accuracy(14, 1.0e-6, 400)
+"""While shapes are compared, and for the one that is returned."""
 
 Family = Callable[[float, Sequence[float]], Profile]
 """From a size in (0, 1] of the highest feed, and the shape's numbers, to a feed."""
 
 
 def best_constant(problem: Problem, metabolism: Metabolism | None) -> tuple[ConstantFeed, Trajectory]:
-    """Find the constant feed, and the time it starts, that reaches most within the limits.
+    """Compute the constant feed, and the time it starts, with the highest objective within the limits.
+
+    Parameters
+    ----------
+    problem
+        A problem with one control.
+    metabolism
+        Metabolism of the cell; None for a system without one.
 
     Returns
     -------
     feed, trajectory
-        The feed and its simulation with the given cell.
+        The feed and its simulation.
 
     Raises
     ------
     InfeasibleError
-        If not even an empty feed keeps the limits.
+        If not even a feed of zero keeps the limits.
+    StudyError
+        If the problem has several controls.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> feed, trajectory = best_constant(problem, load_surrogate("ecoli_ijo1366"))
+    >>> trajectory.final("volume") <= 2.1
+    True
     """
-    name, highest, hours = _only_control(problem)
+    search = _SizeSearch(problem, metabolism)
+    highest, hours = search.highest, problem.horizon.hours
 
     def family(size: float, shape: Sequence[float]) -> ConstantFeed:
         return ConstantFeed(size * highest, start=float(np.clip(shape[0], 0.0, hours)))
 
-    shape = _best_shape(problem, metabolism, name, family, [[part * hours for part in _STARTS]])
-    size, made = _largest_kept(problem, metabolism, name, family, shape, **_FINE)
-    return family(size, shape), made
+    shape = search.best_shape(family, [[fraction * hours for fraction in _STARTS]])
+    size, trajectory = search.largest(family, shape, _FINE)
+    return family(size, shape), trajectory
 
 
 def best_exponential(problem: Problem, metabolism: Metabolism | None) -> tuple[ExponentialFeed, Trajectory]:
-    """Find the exponential feed, its growth rate and the time it starts, that reaches most within the limits.
+    """Compute the exponential feed, its growth rate and start, with the highest objective within the limits.
+
+    Parameters
+    ----------
+    problem
+        A problem with one control.
+    metabolism
+        Metabolism of the cell; None for a system without one.
 
     Returns
     -------
     feed, trajectory
-        The feed and its simulation with the given cell.
+        The feed and its simulation.
 
     Raises
     ------
     InfeasibleError
-        If not even an empty feed keeps the limits.
+        If not even a feed of zero keeps the limits.
+    StudyError
+        If the problem has several controls.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(1.0), {"feed": (0.0, 0.1)}, {"volume": (None, 2.05)})
+    >>> feed, trajectory = best_exponential(problem, load_surrogate("ecoli_ijo1366"))
+    >>> feed.highest
+    0.1
     """
-    name, highest, hours = _only_control(problem)
+    search = _SizeSearch(problem, metabolism)
+    highest, hours = search.highest, problem.horizon.hours
 
     def family(size: float, shape: Sequence[float]) -> ExponentialFeed:
         start, growth = float(np.clip(shape[0], 0.0, hours)), float(np.clip(shape[1], 0.0, 1.0))
         # the size is that of the last rate: it is the end of an exponential feed that meets the limits
         return ExponentialFeed(size * highest * float(np.exp(-growth * (hours - start))), growth, start, highest)
 
-    shape = _best_shape(problem, metabolism, name, family, [[part * hours for part in _STARTS], list(_GROWTHS)])
-    size, made = _largest_kept(problem, metabolism, name, family, shape, **_FINE)
-    return family(size, shape), made
+    shape = search.best_shape(family, [[fraction * hours for fraction in _STARTS], list(_GROWTHS)])
+    size, trajectory = search.largest(family, shape, _FINE)
+    return family(size, shape), trajectory
 
 
-def _only_control(problem: Problem) -> tuple[str, float, float]:
-    if len(problem.controls) != 1:
-        raise StudyError(f"the problem has {len(problem.controls)} controls; simple feeds are defined for one")
-    name, move = next(iter(problem.control_settings.items()))
-    return name, move.high, problem.horizon.hours
+class _SizeSearch:
+    """Feeds of one control, scaled to the largest size that keeps the limits."""
 
+    def __init__(self, problem: Problem, metabolism: Metabolism | None) -> None:
+        if len(problem.controls) != 1:
+            raise StudyError(f"the problem has {len(problem.controls)} controls; simple feeds are defined for one")
+        self._simulator = Simulator(problem, metabolism)
+        self._problem = problem
+        self._name = next(iter(problem.controls))
+        self.highest = problem.controls[self._name].high
 
-def _best_shape(
-    problem: Problem, metabolism: Metabolism | None, name: str, family: Family, grid: Sequence[Sequence[float]]
-) -> list[float]:
-    """Shape whose largest kept size reaches most: the best of a grid, refined by Nelder and Mead's simplex."""
+    def best_shape(self, family: Family, grid: Sequence[Sequence[float]]) -> list[float]:
+        """Shape whose largest size has the highest objective: the best of a grid, refined by Nelder and Mead's simplex."""
 
-    def lost(shape: Sequence[float] | np.ndarray) -> float:
-        values = [float(number) for number in shape]
-        return -problem.objective_value(_largest_kept(problem, metabolism, name, family, values, **_COARSE)[1])
+        def loss(shape: Sequence[float] | np.ndarray) -> float:
+            values = [float(number) for number in shape]
+            return -self._problem.objective_value(self.largest(family, values, _COARSE)[1])
 
-    first = np.array(min(product(*grid), key=lost))
-    spacing = [float(np.min(np.diff(values))) / 2.0 for values in grid]
-    found = minimize(
-        lost,
-        first,
-        method="Nelder-Mead",
-        options={
-            "initial_simplex": np.vstack([first, first + np.diag(spacing)]),
-            "maxfev": _REFINEMENTS * len(first),
-            "xatol": 1.0e-3,
-            "fatol": 1.0e-3,
-        },
-    )
-    shape: list[float] = found.x.tolist()
-    return shape
-
-
-def _largest_kept(
-    problem: Problem,
-    metabolism: Metabolism | None,
-    name: str,
-    family: Family,
-    shape: Sequence[float],
-    *,
-    halvings: int,
-    tolerance: float,
-    points: int,
-) -> tuple[float, Trajectory]:
-    """Largest size of a shape that keeps the limits, by bisection, and its simulation."""
-
-    def simulated(size: float) -> Trajectory:
-        return simulate(
-            problem.system,
-            problem.start,
-            {name: family(size, shape)},
-            problem.horizon.hours,
-            metabolism,
-            parameters=problem.parameter_values,
-            tolerance=tolerance,
-            points=points,
+        first = np.array(min(product(*grid), key=loss))
+        spacing = [float(np.min(np.diff(values))) / 2.0 for values in grid]
+        result = minimize(
+            loss,
+            first,
+            method="Nelder-Mead",
+            options={
+                "initial_simplex": np.vstack([first, first + np.diag(spacing)]),
+                "maxfev": _REFINEMENTS * len(first),
+                "xatol": 1.0e-3,
+                "fatol": 1.0e-3,
+            },
         )
+        shape: list[float] = result.x.tolist()
+        return shape
 
-    low, high, kept = 0.0, 1.0, simulated(0.0)
-    if violated_limits(kept, problem.limits):
-        raise InfeasibleError(
-            f"even an empty feed breaks {', '.join(violated_limits(kept, problem.limits))}; loosen the limits"
-        )
-    for _ in range(halvings):
-        size = (low + high) / 2.0
-        tried = simulated(size)
-        if violated_limits(tried, problem.limits):
-            high = size
-        else:
-            low, kept = size, tried
-    return low, kept
+    def largest(self, family: Family, shape: Sequence[float], accuracy: _Accuracy) -> tuple[float, Trajectory]:
+        """Largest size of a shape that keeps the limits, by bisection, and its simulation."""
+        low, high, kept = 0.0, 1.0, self._simulated(family(0.0, shape), accuracy)
+        violated = violated_limits(kept, self._problem.limits)
+        if violated:
+            raise InfeasibleError(f"even a feed of zero violates {', '.join(violated)}; loosen the limits")
+        for _ in range(accuracy.halvings):
+            size = (low + high) / 2.0
+            trial = self._simulated(family(size, shape), accuracy)
+            if violated_limits(trial, self._problem.limits):
+                high = size
+            else:
+                low, kept = size, trial
+        return low, kept
+
+    def _simulated(self, profile: Profile, accuracy: _Accuracy) -> Trajectory:
+        return self._simulator.run({self._name: profile}, points=accuracy.points, tolerance=accuracy.tolerance)

@@ -1,5 +1,7 @@
+from .choices import Choices as Choices
 from .control import Control as Control
 from .horizon import Horizon as Horizon
+from .limits import violated_limits as violated_limits
 from .objective import Objective as Objective
 from .objective import final as final
 from .objective import least_time as least_time
@@ -7,4 +9,3 @@ from .objective import productivity as productivity
 from .objective import worth as worth
 from .objective import yield_on as yield_on
 from .problem import Problem as Problem
-from .problem import violated_limits as violated_limits

@@ -1,72 +1,100 @@
-"""What a control may do: its range, its shape between the edges of elements, how fast it may change, and when."""
+"""The freedom of a control: its range, its shape between the edges of elements, how fast it may change, and when."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from mmopt.checking import Number, checked
 from mmopt.errors import StudyError
 
 STEPS, LINES = "steps", "lines"
 SHAPES: Final = (STEPS, LINES)
 
+_SAME_TIME: Final = 1.0e-9
+"""Times closer than this [h] are equal."""
 
-@dataclass(frozen=True)
+
+@checked
 class Control:
-    """What a control may do.
+    """The freedom that an optimisation has with one control.
 
     Parameters
     ----------
     low, high
-        Its range, in its unit.
+        Range, in the control's unit.
     shape
-        ``steps``: constant on each element. ``lines``: a straight line over each, without jumps between them.
-    change
-        Largest change per hour, of a line or from step to step; any, if it is None.
+        ``steps``: constant on each element. ``lines``: linear on each element and continuous.
+    rate_limit
+        Largest change per hour, of a line or from step to step [unit/h]; None for no limit.
     windows
-        Stretches of time from, to [h] outside which it stays at its lowest value; an element counts as inside only as a
-        whole. None: it is free all the time.
+        Time spans (from, to) [h] outside which the control stays at its lowest value; an element is inside only as a
+        whole. None: free at all times.
     move_penalty
-        Price of its squared jumps in parts of its range, summed, in scales of the objective: it makes a flat optimum unique.
+        Penalty of the summed squared moves, relative to the range, in scales of the objective; it makes a flat optimum
+        unique.
 
     Raises
     ------
     StudyError
-        If a number or the shape makes no sense.
+        If a number is not finite or out of range, or the shape is unknown.
 
     Examples
     --------
     >>> pump = Control(0.0, 0.1, windows=((2.0, 10.0),))
-    >>> pump.free(np.array([0.0, 2.0, 6.0, 11.0])).tolist()
+    >>> pump.is_free(np.array([0.0, 2.0, 6.0, 11.0])).tolist()
     [False, True, False]
     """
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     shape: str = STEPS
-    change: float | None = None
-    windows: tuple[tuple[float, float], ...] | None = None
-    move_penalty: float = 1.0e-4
+    rate_limit: Number | None = None
+    windows: tuple[tuple[Number, Number], ...] | None = None
+    move_penalty: Number = 1.0e-4
 
     def __post_init__(self) -> None:
+        if np.isnan(self.low) or np.isnan(self.high):
+            raise StudyError(f"the range of a control is {self.low} to {self.high}; give two numbers")
         if self.shape not in SHAPES:
             raise StudyError(f"a control of shape '{self.shape}' is unknown; use one of {', '.join(SHAPES)}")
-        if self.change is not None and not 0.0 < self.change < np.inf:
-            raise StudyError(
-                f"a control cannot change by {self.change:g} per hour; give a finite number above 0, or None"
-            )
+        if self.rate_limit is not None and not 0.0 < self.rate_limit < np.inf:
+            raise StudyError(f"rate_limit is {self.rate_limit:g}; give a finite number above 0, or None")
         if not 0.0 <= self.move_penalty < np.inf:
-            raise StudyError(
-                f"the move_penalty of a control cannot cost {self.move_penalty:g}; give a finite number, at least 0"
-            )
+            raise StudyError(f"move_penalty is {self.move_penalty:g}; give a finite number, at least 0")
         for begin, end in self.windows or ():
             if not -np.inf < begin < end < np.inf:
-                raise StudyError(f"a window from {begin:g} h to {end:g} h is none; give two finite times that ascend")
+                raise StudyError(f"a window cannot last from {begin:g} h to {end:g} h; give two finite ascending times")
 
-    def free(self, edges: np.ndarray) -> np.ndarray:
-        """Which elements between ``edges`` [h] lie inside a window, shape (elements,)."""
+    def is_free(self, edges: np.ndarray) -> np.ndarray:
+        """Return which elements lie inside a window.
+
+        Parameters
+        ----------
+        edges
+            Edges of the elements [h], shape (elements + 1,).
+
+        Returns
+        -------
+        ndarray of bool
+            Shape (elements,).
+        """
         if self.windows is None:
             return np.ones(len(edges) - 1, dtype=bool)
-        inside = [(edges[:-1] >= begin - 1.0e-9) & (edges[1:] <= end + 1.0e-9) for begin, end in self.windows]
+        inside = [(edges[:-1] >= begin - _SAME_TIME) & (edges[1:] <= end + _SAME_TIME) for begin, end in self.windows]
         free: np.ndarray = np.any(inside, axis=0) if inside else np.zeros(len(edges) - 1, dtype=bool)
         return free
+
+
+def as_control(value: Any) -> Any:
+    """Turn a pair (lowest, highest) into a `Control`; return anything else unchanged.
+
+    Examples
+    --------
+    >>> as_control((0.0, 0.1)).high
+    0.1
+    """
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise StudyError(f"{value!r:.60} is given for a control; give (lowest, highest), or a Control")
+        return Control(*value)
+    return value

@@ -1,41 +1,49 @@
-"""How far an optimisation looks, and how finely it cuts the time."""
+"""The horizon of an optimisation: its length, and the elements into which collocation divides it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from mmopt.checking import Count, Number, NumberOrRange, checked
 from mmopt.errors import StudyError
 
 RADAU, LEGENDRE = "radau", "legendre"
 SCHEMES: Final = (RADAU, LEGENDRE)
 
+_MOST_POINTS: Final = 5
+"""Collocation points for which Pyomo.DAE and the mesh refinement were tried."""
 
-@dataclass(frozen=True)
+
+@checked
 class Horizon:
-    """A stretch of time cut into elements, each with collocation points.
+    """A time span divided into elements with collocation points.
 
     Parameters
     ----------
     length
-        [h]; or the range in which the optimisation may choose it.
+        Length [h], or the range in which the optimisation may choose it.
     elements
         Number of elements.
     points
-        Collocation points in each element.
+        Number of collocation points in each element, 1 to 5.
     scheme
-        ``radau``: the end of each element is a point. ``legendre``: none is, and the order is higher by one.
+        ``radau``: the end of an element is a collocation point. ``legendre``: it is not, and the order is higher by one.
     grading
-        Length of the last element in parts of the first one's; those between follow a geometric row.
+        Length of the last element divided by that of the first; the lengths in between follow a geometric sequence.
     mesh
-        Edges of the elements in parts of the length, from 0 to 1, if neither equal nor graded elements will do; then
+        Edges of the elements as fractions of the length, from 0 to 1, where neither equal nor graded elements fit; then
         ``elements`` is one less than their number.
 
     Raises
     ------
     StudyError
-        If a number makes no sense.
+        If a number is not finite, out of range, or contradicts another.
+
+    References
+    ----------
+    Biegler (2010), Nonlinear Programming, SIAM, chapter 10 (orthogonal collocation on finite elements).
 
     Examples
     --------
@@ -45,20 +53,22 @@ class Horizon:
     [0.0, 2.0, 8.0]
     """
 
-    length: float | tuple[float, float]
-    elements: int = 20
-    points: int = 3
+    length: NumberOrRange
+    elements: Count = 20
+    points: Count = 3
     scheme: str = RADAU
-    grading: float = 1.0
-    mesh: tuple[float, ...] | None = None
+    grading: Number = 1.0
+    mesh: tuple[Number, ...] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.length if isinstance(self.length, tuple) else (self.length, self.length)
         if not 0.0 < low <= high < np.inf:
-            told = f"{low:g} h" if low == high else f"{low:g} to {high:g} h"
-            raise StudyError(f"the horizon is {told} long; give a finite length above 0, or a range of two that ascend")
-        if self.elements < 1 or not 1 <= self.points <= 5:
-            raise StudyError(f"{self.elements} elements with {self.points} points cannot be made; give >= 1 and 1 to 5")
+            length = f"{low:g} h" if low == high else f"{low:g} to {high:g} h"
+            raise StudyError(
+                f"the horizon is {length} long; give a finite length above 0, or an ascending range of two"
+            )
+        if self.points > _MOST_POINTS:
+            raise StudyError(f"an element cannot have {self.points} collocation points; give 1 to {_MOST_POINTS}")
         if self.scheme not in SCHEMES:
             raise StudyError(f"collocation '{self.scheme}' is unknown; use one of {', '.join(SCHEMES)}")
         if not 0.0 < self.grading < np.inf:
@@ -70,11 +80,12 @@ class Horizon:
 
     @property
     def hours(self) -> float:
-        """Its length [h]; the middle of the range if it may be chosen."""
+        """Length [h]; the middle of the range where it may be chosen."""
         return float(sum(self.length) / 2.0) if isinstance(self.length, tuple) else float(self.length)
 
+    @property
     def fractions(self) -> np.ndarray:
-        """Edges of the elements in parts of the length, shape (elements + 1,)."""
+        """Edges of the elements as fractions of the length, shape (elements + 1,)."""
         if self.mesh is not None:
             return np.array(self.mesh)
         if self.grading == 1.0 or self.elements == 1:
@@ -85,22 +96,43 @@ class Horizon:
         return edges
 
     def edges(self, start: float = 0.0) -> np.ndarray:
-        """Times between elements [h], shape (elements + 1,)."""
-        edges: np.ndarray = start + self.hours * self.fractions()
+        """Return the times between elements.
+
+        Parameters
+        ----------
+        start
+            Time at which the horizon begins [h].
+
+        Returns
+        -------
+        ndarray
+            Times [h], shape (elements + 1,).
+        """
+        edges: np.ndarray = start + self.hours * self.fractions
         return edges
 
-    def cut(self, pieces: Sequence[int]) -> "Horizon":
-        """Cut each element into some equal pieces.
+    def divided(self, counts: Sequence[int]) -> "Horizon":
+        """Divide elements into equal smaller ones.
+
+        Parameters
+        ----------
+        counts
+            Number of new elements in place of each old one, shape (elements,).
+
+        Returns
+        -------
+        Horizon
+            The same horizon on the finer mesh.
 
         Examples
         --------
-        >>> Horizon(10.0, elements=2).cut([1, 2]).edges().tolist()
+        >>> Horizon(10.0, elements=2).divided([1, 2]).edges().tolist()
         [0.0, 5.0, 7.5, 10.0]
         """
-        before = self.fractions()
+        before = self.fractions
         edges = [
             np.linspace(low, high, count, endpoint=False)
-            for low, high, count in zip(before[:-1], before[1:], pieces, strict=True)
+            for low, high, count in zip(before[:-1], before[1:], counts, strict=True)
         ]
         mesh = (*np.concatenate(edges).tolist(), 1.0)
         return replace(self, elements=len(mesh) - 1, mesh=mesh)

@@ -1,35 +1,40 @@
-"""What is to be made large: a quantity at the end, a worth of several with their prices, or any expression of them.
+"""Objectives: a quantity at the end of a batch, the value of several with their prices, or any expression of them.
 
-An objective sees the end and the start of a batch: every state, derived quantity and rate of the cell by name, and
-``time``, the hours since the start. What runs along a batch (an integral) is a state, see `mmopt.reactor.integral`.
+An objective depends on the end and the start of a batch: every state, derived quantity and rate of the cell by name, and
+``time``, the hours since the start. An integral over the batch is a state, see `mmopt.reactor.Integral`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from mmopt.checking import Positive, checked
+from mmopt.errors import StudyError
 from mmopt.reactor.system import Values
 
 Value = Callable[[Values, Values], Any]
-"""From what is seen at the end and at the start to a number, or an expression."""
+"""From the quantities at the end and at the start to a number, or an expression."""
 
 DURATION: Final = "time"
-"""Name under which an objective sees the hours since the start."""
+"""Name under which an objective reads the hours since the start."""
+
+KINDS: Final = ("worth", "productivity", "least_time")
+"""Kinds of objective that a study file can name."""
 
 
-@dataclass(frozen=True)
+@checked
 class Objective:
-    """Something that is to be large at the end.
+    """A quantity that is to be as large as possible at the end.
 
     Attributes
     ----------
     name, unit
         As they stand in results.
     value
-        What it is worth, in plain arithmetic: numbers and Pyomo expressions pass through it.
+        The objective in plain arithmetic, from the quantities at the end and at the start: numbers and Pyomo expressions
+        pass through it.
     scale
-        Its typical size, in its unit.
+        Typical size, in its unit.
 
     Examples
     --------
@@ -40,17 +45,45 @@ class Objective:
 
     name: str
     unit: str
-    value: Value
-    scale: float = 1.0
+    value: Callable[..., Any]
+    scale: Positive = 1.0
 
 
 def final(name: str, unit: str = "", scale: float = 1.0) -> Objective:
-    """The most of a quantity at the end: an amount or, of a concentration, the titre."""
+    """Maximise a quantity at the end: an amount or, of a concentration, the titre.
+
+    Parameters
+    ----------
+    name
+        State, derived quantity or rate of the cell.
+    unit
+        Unit of the objective, for results.
+    scale
+        Typical size, in that unit.
+
+    Returns
+    -------
+    Objective
+
+    Examples
+    --------
+    >>> final("biomass_amount", "g").value({"biomass_amount": 50.0}, {})
+    50.0
+    """
     return Objective(name, unit, partial(_final, name), scale)
 
 
 def productivity(name: str, unit: str = "", scale: float = 1.0) -> Objective:
-    """The most of a quantity gained per hour.
+    """Maximise the gain of a quantity per hour.
+
+    Parameters
+    ----------
+    name, unit, scale
+        As for `final`.
+
+    Returns
+    -------
+    Objective
 
     Examples
     --------
@@ -61,14 +94,20 @@ def productivity(name: str, unit: str = "", scale: float = 1.0) -> Objective:
 
 
 def yield_on(name: str, used: Value, unit: str = "", scale: float = 1.0) -> Objective:
-    """The most of a quantity gained for what is used of another.
+    """Maximise the gain of a quantity relative to the use of another.
 
     Parameters
     ----------
     name
-        What is gained.
+        The quantity that is gained.
     used
-        What was used; above zero for every batch.
+        What was used, from the quantities at the end and at the start; above zero for every batch.
+    unit, scale
+        As for `final`.
+
+    Returns
+    -------
+    Objective
 
     Examples
     --------
@@ -80,7 +119,18 @@ def yield_on(name: str, used: Value, unit: str = "", scale: float = 1.0) -> Obje
 
 
 def worth(prices: Mapping[str, float], unit: str = "", scale: float = 1.0) -> Objective:
-    """The most of what quantities are worth at the end; ``time`` may have a price, too.
+    """Maximise the value of several quantities at the end; ``time`` may have a price, too.
+
+    Parameters
+    ----------
+    prices
+        Price of one unit of each quantity.
+    unit, scale
+        As for `final`.
+
+    Returns
+    -------
+    Objective
 
     Examples
     --------
@@ -91,7 +141,16 @@ def worth(prices: Mapping[str, float], unit: str = "", scale: float = 1.0) -> Ob
 
 
 def least_time(scale: float = 1.0) -> Objective:
-    """The shortest batch; give what it has to reach as limits at its end.
+    """Minimise the length of the batch; state what it has to reach as limits at its end.
+
+    Parameters
+    ----------
+    scale
+        Typical length [h].
+
+    Returns
+    -------
+    Objective
 
     Examples
     --------
@@ -99,6 +158,32 @@ def least_time(scale: float = 1.0) -> Objective:
     -3.0
     """
     return Objective("time saved", "h", _less_time, scale)
+
+
+def as_objective(value: Any) -> Any:
+    """Turn the mapping of a study file into an `Objective`; return anything else unchanged.
+
+    Examples
+    --------
+    >>> as_objective({"worth": {"product": 10.0}, "unit": "EUR"}).unit
+    'EUR'
+    """
+    if not isinstance(value, Mapping):
+        return value
+    kinds = [kind for kind in KINDS if kind in value]
+    options = {key: option for key, option in value.items() if key not in KINDS}
+    unknown = [str(key) for key in options if key not in ("unit", "scale")]
+    if len(kinds) != 1 or unknown:
+        raise StudyError(
+            f"the objective has {', '.join(map(str, value)) or 'no keys'}; give one of {', '.join(KINDS)}, with unit and scale "
+            "where they are known"
+        )
+    argument = value[kinds[0]]
+    if kinds[0] == "worth":
+        if not isinstance(argument, Mapping):
+            raise StudyError(f"worth is {argument!r:.60}; give the price of each quantity by name")
+        return worth(argument, **options)
+    return productivity(str(argument), **options) if kinds[0] == "productivity" else least_time(float(argument))
 
 
 def _final(name: str, end: Values, start: Values) -> Any:

@@ -1,27 +1,26 @@
-"""What stands behind a plan: which limits bind, when, and what one more unit of each is worth; where the surrogate was left."""
+"""Active limits of an optimum: when they are active, and what one more unit of each is worth."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from mmopt.problem.problem import Problem
-from mmopt.reactor.simulate import merged_parameters
-from mmopt.results import Trajectory
-from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.bounds import CONTROL, LIMIT, BoundedQuantity
+from mmopt.transcription.program import CollocationProgram
 
-_BINDS: Final = 1.0e-4
-"""Part of the largest multiplier of a limit from which on it binds at a point; the barrier leaves less everywhere."""
+_ACTIVE: Final = 1.0e-4
+"""Fraction of a limit's largest multiplier from which on it is active at a point; the barrier leaves less everywhere."""
 
-_WORTH: Final = 1.0e-6
-"""What less than this part of the objective's scale, for a whole scale of the limited quantity, is not told."""
+_NEGLIGIBLE: Final = 1.0e-6
+"""Active limits worth less than this fraction of the objective's scale, for a whole scale of the quantity, are left out."""
+
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class ActiveLimit:
-    """A limit that binds.
+    """A limit that is active in an optimum.
 
     Attributes
     ----------
@@ -30,109 +29,86 @@ class ActiveLimit:
     limit, unit
         The limit.
     spans
-        From when to when it binds [h]; one time twice at the end of the batch.
+        Time spans in which it is active [h]; the same time twice at the end of the batch.
     worth, objective_unit
-        What one more unit of room, all along, adds to the objective (to first order).
+        Gain of the objective for one more unit of room, at all times (to first order).
+
+    Examples
+    --------
+    >>> print(ActiveLimit("volume", "highest", 3.0, "L", ((12.0, 12.0),), 9.1, "g"))
+    volume is at its highest allowed value, 3 L (at the end): one L more is worth 9.1 g
     """
 
     name: str
     side: str
     limit: float
     unit: str
-    spans: tuple[tuple[float, float], ...]
+    spans: tuple[Span, ...]
     worth: float
     objective_unit: str
 
     def __str__(self) -> str:
-        """Say it in words."""
         when = ", ".join("at the end" if low == high else f"{low:.1f} to {high:.1f} h" for low, high in self.spans)
         unit = f" {self.unit}" if self.unit else ""
         more = "more" if self.side == "highest" else "less"
         return (
-            f"{self.name} is held at the {self.side} allowed, {self.limit:g}{unit} ({when}): one{unit} {more} is worth "
+            f"{self.name} is at its {self.side} allowed value, {self.limit:g}{unit} ({when}): one{unit} {more} is worth "
             f"{self.worth:.2g} {self.objective_unit}".rstrip()
         )
 
-
-def active_limits(compiled: CompiledProblem) -> tuple[ActiveLimit, ...]:
-    """Limits that bind in the present answer of a compiled problem, the one worth most for its scale first."""
-    program, problem, multiplier = compiled.program, compiled.problem, compiled.ipopt.multiplier
-    known, objective, hours = problem.quantities, problem.objective, program.length.value
-    scales = {**{name: each.scale for name, each in known.items()}, **problem.scales}
-    element = float(np.max(np.diff(problem.horizon.fractions()))) * hours
-    found = []
-    for name, pair in problem.limits.items():
-        times = list(program.inner)
-        pushes = np.array([multiplier(program.watched[name, t]) for t in times])
-        found += _sides(name, known[name].unit, pair, np.array([0.0, *times]) * hours, pushes, objective.scale, element)
-    for name, pair in problem.final.items():
-        pushes = np.array([multiplier(program.at_end[name])])
-        found += _sides(name, known[name].unit, pair, np.array([hours, hours]), pushes, objective.scale, 0.0)
-    edges = problem.horizon.fractions() * hours
-    controls = {each.name: each for each in problem.system.controls}
-    for name, move in problem.control_settings.items():
-        numbers = [number for which, number in program.control if which == name]
-        pushes = np.array([multiplier(program.control[name, number]) for number in numbers]) / problem.scales[name]
-        places = edges if len(numbers) < len(edges) else np.append(edges[:1], edges)
-        low = move.low if move.low > controls[name].lower else None  # less than nothing cannot be had
-        found += _sides(name, controls[name].unit, (low, move.high), places, pushes, objective.scale, 0.0)
-    told = [ActiveLimit(*each, objective.unit) for each in found]
-    kept = [each for each in told if each.worth * scales[each.name] > _WORTH * objective.scale]
-    return tuple(sorted(kept, key=lambda each: -each.worth * scales[each.name]))
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return asdict(self)
 
 
-def _sides(
-    name: str,
-    unit: str,
-    pair: tuple[float | None, float | None],
-    edges: np.ndarray,
-    pushes: np.ndarray,
-    scale: float,
-    gap: float,
-) -> list[tuple[str, str, float, str, tuple[tuple[float, float], ...], float]]:
-    """Lowest and highest limit of one quantity, where their multipliers push; a point stands for the time before it.
+def active_limits(program: CollocationProgram, multiplier: Callable[[Any], float]) -> tuple[ActiveLimit, ...]:
+    """Find the limits that are active in the present answer of a program.
 
-    Within an element a limit may bind at its end alone, so that gaps up to ``gap`` count as bound, too.
+    Parameters
+    ----------
+    program
+        A solved program.
+    multiplier
+        Multiplier of the bounds of a variable, above zero at its upper bound.
+
+    Returns
+    -------
+    tuple of ActiveLimit
+        The one worth most for the scale of its quantity first.
     """
-    found = []
-    for side, limit, push in (("lowest", pair[0], -pushes), ("highest", pair[1], pushes)):
-        push = np.maximum(push, 0.0)
-        if limit is None or not push.any():
-            continue
-        spans: list[tuple[float, float]] = []
-        for number in np.flatnonzero(push > _BINDS * push.max()).tolist():
-            low, high = float(edges[number]), float(edges[number + 1])
-            if spans and low - spans[-1][1] < gap + 1.0e-9:
-                spans[-1] = (spans[-1][0], high)
-            else:
-                spans.append((low, high))
-        found.append((name, side, float(limit), unit, tuple(spans), float(push.sum()) * scale))
-    return found
+    objective = program.problem.objective
+    hours = program.hours
+    widest = float(np.max(np.diff(program.problem.horizon.fractions))) * hours
+    lowest_possible = {control.name: control.lower for control in program.problem.system.controls}
+    weighted: list[tuple[float, ActiveLimit]] = []
+    for quantity in program.bounded_quantities():
+        pushes = np.array([multiplier(variable) for variable in quantity.variables]) / quantity.unit_of_variable
+        lower = quantity.lower
+        if quantity.kind == CONTROL and lower is not None and lower <= lowest_possible[quantity.name]:
+            lower = None  # less than nothing cannot be fed
+        gap = widest if quantity.kind == LIMIT else 0.0
+        for side, limit, push in (("lowest", lower, -pushes), ("highest", quantity.upper, pushes)):
+            push = np.maximum(push, 0.0)
+            if limit is None or not push.any():
+                continue
+            worth = float(push.sum()) * objective.scale
+            spans = _spans(quantity, push, gap)
+            limited = ActiveLimit(quantity.name, side, float(limit), quantity.unit, spans, worth, objective.unit)
+            weighted.append((worth * quantity.scale, limited))
+    kept = [entry for entry in weighted if entry[0] > _NEGLIGIBLE * objective.scale]
+    return tuple(limited for _, limited in sorted(kept, key=lambda entry: -entry[0]))
 
 
-def planned(compiled: CompiledProblem, status: Status = Status.OPTIMAL) -> Trajectory:
-    """The present answer of a compiled problem as a plan; ``stats`` holds ``optimum`` and the limits that bind."""
-    plan = compiled.plan(status)
-    settled = compiled.problem.with_choices(plan.stats["choice"])
-    stats = {**plan.stats, "optimum": settled.objective_value(plan), "binding": as_records(active_limits(compiled))}
-    return Trajectory(plan.data, plan.status, stats)
+def _spans(quantity: BoundedQuantity, push: np.ndarray, gap: float) -> tuple[Span, ...]:
+    """Spans in which the multiplier pushes; a point stands for the time before it.
 
-
-def outside(problem: Problem, plan: Trajectory, surrogate: Surrogate | None) -> dict[str, float]:
-    """By how much uptake limits along a plan leave the surrogate's domain at worst, by exchange [mmol/gDW/h]."""
-    if surrogate is None or not problem.system.readings:
-        return {}
-    numbers = merged_parameters(problem.system, problem.parameter_values)
-    names = [each.name for each in problem.system.states]
-    worst: dict[str, float] = {}
-    for row in zip(*(plan[name] for name in names), strict=True):
-        limits = problem.system.limits(dict(zip(names, map(float, row), strict=True)), numbers)
-        for exchange, value in limits.items():
-            low, high = surrogate.domain.limits[exchange]
-            worst[exchange] = max(worst.get(exchange, 0.0), low - value, value - high)
-    return {exchange: by for exchange, by in worst.items() if by > 0.0}
-
-
-def as_records(bindings: tuple[ActiveLimit, ...]) -> list[dict[str, Any]]:
-    """Bindings as JSON can hold them."""
-    return [{**asdict(each), "text": str(each)} for each in bindings]
+    Within an element a limit may be active at its end alone, so that gaps up to ``gap`` count as active, too.
+    """
+    spans: list[Span] = []
+    for k in np.flatnonzero(push > _ACTIVE * push.max()).tolist():
+        low, high = float(quantity.edges[k]), float(quantity.edges[k + 1])
+        if spans and low - spans[-1][1] < gap + 1.0e-9:
+            spans[-1] = (spans[-1][0], high)
+        else:
+            spans.append((low, high))
+    return tuple(spans)

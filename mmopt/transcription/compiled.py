@@ -6,22 +6,28 @@ What changes between solves are bounds of variables, so that nothing is written 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from time import perf_counter
 from typing import Any, Final
 
 import pyomo.environ as pyo
 
 from mmopt.errors import SolverError, StudyError
-from mmopt.problem.control import Control
-from mmopt.problem.problem import Given, Limits, Problem
+from mmopt.problem.checks import Given
+from mmopt.problem.control import Control, as_control
+from mmopt.problem.limits import Limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
 from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.collocation import EVERYWHERE, transcribe
-from mmopt.transcription.plan import read_plan
-from mmopt.transcription.program import bound_limits, set_data, start_from
+from mmopt.transcription.active_limits import active_limits
+from mmopt.transcription.equations import HARD, Relaxation
+from mmopt.transcription.plan import Plan, SolveRecord
+from mmopt.transcription.program import CollocationProgram
+from mmopt.transcription.readout import plan_of, record_of, trajectory_of
 
 _OPTIONS: Final = {"max_iter": 1000}
 
@@ -31,8 +37,8 @@ _WITH_CELL: Final = {
     "bound_frac": 1.0e-4,
     "nlp_scaling_max_gradient": 1000.0,
 }
-"""Where a surrogate answers, what the start promises is near what can be had, and the barrier need not begin far from limits;
-`docs/design.md` has what was measured. Other systems start from far, and end in worse optima with these."""
+"""With a surrogate, the objective of the initial guess is near the optimum, and the barrier need not begin far from limits;
+`docs/design.md` has the measurements. Other systems start from far, and end in worse optima with these."""
 
 
 class CompiledProblem:
@@ -43,23 +49,21 @@ class CompiledProblem:
     problem
         The problem; its structure (horizon but for the length, names of limits, shapes of controls) stays.
     surrogate
-        Answers for the cell; None for a system without one.
-    price, soft, aim
-        As for `transcribe`.
+        Surrogate of the cell; None for a system without one.
+    relaxation
+        Which limits are soft; by default those with a price of their own.
     options
         Options of Ipopt that differ from mmopt's.
     bundled
-        The Ipopt from pip; else the user's own executable, which is written to and read from with every solve.
+        Use the Ipopt from pip; else the user's own executable, which is written to and read from with every solve.
     formulation
         How the surrogate is written, see `transcribe`. By default ``grey_box`` for the bundled Ipopt and
         ``reduced_space``, which any solver takes, for an executable.
 
     Attributes
     ----------
-    problem
-        With the present data.
     program
-        The Pyomo problem.
+        The transcribed problem, with the present data.
     solves
         Record of every solve.
 
@@ -72,7 +76,7 @@ class CompiledProblem:
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
-    >>> compiled = Compiled(problem, load_surrogate("ecoli_ijo1366"))
+    >>> compiled = CompiledProblem(problem, load_surrogate("ecoli_ijo1366"))
     >>> compiled.solve().status.name
     'OPTIMAL'
     >>> compiled.change(initial={**start, "biomass": 1.2})
@@ -85,21 +89,29 @@ class CompiledProblem:
         problem: Problem,
         surrogate: Surrogate | None = None,
         *,
-        price: float | None = None,
-        soft: str = EVERYWHERE,
-        aim: bool = True,
+        relaxation: Relaxation = HARD,
         options: Mapping[str, Any] | None = None,
         bundled: bool = True,
         formulation: str | None = None,
     ) -> None:
-        formulation = formulation or (GREY_BOX if bundled else REDUCED)
-        self.problem = problem
+        started = perf_counter()
         self.surrogate = surrogate
-        self.program: pyo.ConcreteModel = transcribe(
-            problem, surrogate, price=price, soft=soft, aim=aim, formulation=formulation
+        self.program = CollocationProgram(
+            problem, surrogate, relaxation=relaxation, formulation=formulation or (GREY_BOX if bundled else REDUCED)
         )
-        self.ipopt = door(self.program, ipopt_options(surrogate, options), bundled)
+        self._ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate, options), bundled)
+        self._build_seconds = perf_counter() - started
         self.solves: list[Solve] = []
+
+    @property
+    def problem(self) -> Problem:
+        """The problem with the present data."""
+        return self.program.problem
+
+    @property
+    def simulator(self) -> Simulator:
+        """The problem with the present data, and its surrogate, for simulations."""
+        return Simulator(self.problem, self.surrogate)
 
     def change(
         self,
@@ -111,13 +123,24 @@ class CompiledProblem:
         final: Limits | None = None,
         controls: Mapping[str, Control | tuple[float, float]] | None = None,
     ) -> None:
-        """Change data; what is not named stays, and so does all of a control but its range if a range is given.
+        """Change data; what is not named stays.
+
+        Parameters
+        ----------
+        initial, parameters
+            States and parameters by name, or ranges, in their units.
+        length
+            Length [h], or its range.
+        limits, final
+            Limits by quantity; only of quantities that were limited when the problem was compiled.
+        controls
+            Ranges of controls, or controls of the same shape, rate limit and move penalty.
 
         Raises
         ------
         StudyError
-            If a name is unknown, a number is not finite, something is to be limited that was not before, or a control is to
-            have another shape, fastest change or price of move_penalty.
+            If a name is unknown, a number is not finite, a quantity has no limit in the compiled problem, or a control has
+            another shape, rate limit or move penalty.
         """
         before = self.problem
         changed = replace(
@@ -127,64 +150,134 @@ class CompiledProblem:
             horizon=before.horizon if length is None else replace(before.horizon, length=length),
             limits={**before.limits, **(limits or {})},
             final={**before.final, **(final or {})},
-            controls={**before.controls, **_ranged(before, controls or {})},
+            controls={**before.controls, **_with_ranges(before, controls or {})},
         )
-        for kind, new, old in (
-            ("limits", changed.limits, before.limits),
-            ("final limits", changed.final, before.final),
-        ):
-            if set(new) != set(old):
-                named = ", ".join(sorted(set(new) - set(old)))
-                raise StudyError(
-                    f"the compiled problem has no {kind} of {named}; name them, as (None, None), when it is made"
-                )
-        for name, move in changed.control_settings.items():
-            if replace(move, **_range_of(before.control_settings[name])) != before.control_settings[name]:
-                raise StudyError(
-                    f"control '{name}' was compiled with another shape, fastest change or price of move_penalty; compile the "
-                    "problem anew"
-                )
-        set_data(self.program, changed, initial=initial, length=length, parameters=parameters)
-        bound_limits(self.program, changed)
-        self.problem = changed
+        _check_structure(before, changed)
+        self.program.set_data(changed, initial=initial, length=length, parameters=parameters)
 
     def start(self, trajectory: Trajectory, begin: float | None = None) -> None:
-        """Start the next solve from a trajectory, from ``begin`` [h] on."""
-        start_from(self.program, self.problem, trajectory, self.surrogate, begin)
+        """Start the next solve from a trajectory.
+
+        Parameters
+        ----------
+        trajectory
+            States and controls over time.
+        begin
+            Time of the trajectory at which the horizon begins [h]; its first time by default.
+        """
+        self.program.start_from(trajectory, begin)
 
     def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
-        """Solve from the present values, for some seconds at most; ``warm`` also from the last accepted multipliers."""
-        self.solves.append(self.ipopt.solve(warm=warm, seconds=seconds))
+        """Solve from the present values.
+
+        Parameters
+        ----------
+        warm
+            Whether to start from the multipliers of the last accepted solve, too.
+        seconds
+            Time limit of the solve [s].
+
+        Returns
+        -------
+        Solve
+            Status, iterations and seconds.
+        """
+        self.solves.append(self._ipopt.solve(warm=warm, seconds=seconds))
         return self.solves[-1]
 
-    def plan(self, status: Status = Status.OPTIMAL) -> Trajectory:
-        """The present values as a plan."""
-        return read_plan(self.program, self.problem, self.surrogate, status)
+    def multiplier(self, variable: Any) -> float:
+        """Return the multiplier of a variable's bounds in the last solve, above zero at its upper bound.
+
+        Parameters
+        ----------
+        variable
+            A variable of the program.
+
+        Returns
+        -------
+        float
+        """
+        return float(self._ipopt.multiplier(variable))
+
+    def trajectory(self, status: Status = Status.OPTIMAL) -> Trajectory:
+        """Return the present values as a trajectory at the collocation points.
+
+        Parameters
+        ----------
+        status
+            How the solve ended.
+
+        Returns
+        -------
+        Trajectory
+        """
+        return trajectory_of(self.program, self.surrogate, status)
+
+    def plan(self, status: Status = Status.OPTIMAL) -> Plan:
+        """Return the present values as a plan.
+
+        Parameters
+        ----------
+        status
+            How the solve ended.
+
+        Returns
+        -------
+        Plan
+            Without replays.
+        """
+        limits = active_limits(self.program, self.multiplier)
+        return plan_of(self.program, self.surrogate, self.record(status), status, limits)
+
+    def record(self, status: Status = Status.OPTIMAL) -> SolveRecord:
+        """Return the record of all solves.
+
+        Parameters
+        ----------
+        status
+            How the last one ended.
+
+        Returns
+        -------
+        SolveRecord
+        """
+        return record_of(self.program, self._ipopt.name, self.solves, status, self._build_seconds)
 
 
 def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Options of Ipopt for a problem with or without a cell, and those that are to differ."""
+    """Return the options of Ipopt for a problem with or without a cell.
+
+    Parameters
+    ----------
+    surrogate
+        Surrogate of the cell, or None.
+    options
+        Options that differ from mmopt's.
+
+    Returns
+    -------
+    dict
+    """
     return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
 
 
-def _ranged(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:
-    """Ranges as the controls they were, with these ranges; names nobody knows are left for the problem to refuse."""
-    moves = problem.control_settings
-    return {
-        name: replace(moves[name], low=given[0], high=given[1]) if isinstance(given, tuple) and name in moves else given
-        for name, given in controls.items()
-    }
-
-
-def _range_of(move: Control) -> dict[str, Any]:
-    """What of a control is a bound, and may change."""
-    return {"low": move.low, "high": move.high, "windows": move.windows}
-
-
-def door(
-    program: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool
+def ipopt_for(
+    problem: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool
 ) -> NonlinearProgram | IpoptExecutable:
-    """The Ipopt that is to solve a program.
+    """Return the Ipopt that is to solve a Pyomo problem.
+
+    Parameters
+    ----------
+    problem
+        The Pyomo problem.
+    options
+        Options of Ipopt.
+    bundled
+        Whether to use the Ipopt from pip.
+
+    Returns
+    -------
+    NonlinearProgram or IpoptExecutable
 
     Raises
     ------
@@ -192,8 +285,35 @@ def door(
         If the executable is wanted and there is none.
     """
     if bundled:
-        return NonlinearProgram(program, options)
+        return NonlinearProgram(problem, options)
     executable = find_executable()
     if executable is None:
         raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
-    return IpoptExecutable(program, executable, options)
+    return IpoptExecutable(problem, executable, options)
+
+
+def _with_ranges(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:
+    """Controls as they were, with other ranges; unknown names are left for the problem to refuse."""
+    known = problem.controls
+    return {
+        name: replace(known[name], low=given[0], high=given[1])
+        if isinstance(given, tuple) and name in known
+        else as_control(given)
+        for name, given in controls.items()
+    }
+
+
+def _check_structure(before: Problem, changed: Problem) -> None:
+    """Refuse what a compiled problem cannot change."""
+    for kind, new, old in (("limit", changed.limits, before.limits), ("limit at the end", changed.final, before.final)):
+        if set(new) != set(old):
+            names = ", ".join(sorted(set(new) - set(old)))
+            raise StudyError(
+                f"the compiled problem has no {kind} of {names}; name it, as (None, None), when it is compiled"
+            )
+    for name, control in changed.controls.items():
+        own = before.controls[name]
+        if replace(control, low=own.low, high=own.high, windows=own.windows) != own:
+            raise StudyError(
+                f"control '{name}' was compiled with another shape, rate limit or move penalty; compile the problem anew"
+            )

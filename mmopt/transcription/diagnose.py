@@ -1,4 +1,4 @@
-"""What the tools of IDAES and Pyomo find in a problem once everything that may be chosen is fixed: is it square and sound."""
+"""Structural diagnosis of a problem with the tools of IDAES and Pyomo, once everything that may be chosen is fixed."""
 
 from dataclasses import replace
 from typing import Final
@@ -8,48 +8,83 @@ import pyomo.environ as pyo
 from mmopt.problem.problem import Problem
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.collocation import transcribe
-from mmopt.transcription.program import shared
+from mmopt.transcription.program import CollocationProgram
 
 _ELEMENTS: Final = 2
 
 _FORMULATION: Final = "mixed"
-"""Pyomo's tools walk through nested expressions again at each place they are met; this nests least."""
+"""Pyomo's tools walk through nested expressions again at each occurrence; this nests least."""
 
 
-def few_elements(problem: Problem) -> Problem:
-    """The same problem with two elements: structure repeats from element to element, and Pyomo's tools take their time."""
+def with_few_elements(problem: Problem) -> Problem:
+    """Return the same problem with two elements: structure repeats, and Pyomo's tools are slow on large problems.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+
+    Returns
+    -------
+    Problem
+    """
     return replace(problem, horizon=replace(problem.horizon, elements=_ELEMENTS, mesh=None))
 
 
-def decided(problem: Problem, surrogate: Surrogate | None = None) -> pyo.ConcreteModel:
-    """A problem as a program without anything to choose: data fixed, chosen starts and controls fixed in their ranges.
+def with_decisions_fixed(problem: Problem, surrogate: Surrogate | None = None) -> CollocationProgram:
+    """Transcribe a problem and fix its data and everything that may be chosen, at the middle of its range.
+
+    Parameters
+    ----------
+    problem, surrogate
+        The problem and the surrogate of its cell.
+
+    Returns
+    -------
+    CollocationProgram
+        Square: as many equations as free variables.
 
     Examples
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=1, points=1), {"feed": (0.0, 0.1)})
-    >>> decided(problem, load_surrogate("ecoli_ijo1366")).control["feed", 0].fixed
+    >>> program = with_decisions_fixed(problem, load_surrogate("ecoli_ijo1366"))
+    >>> all(variable.fixed for variable in program.decisions())
     True
     """
     program = transcribe(problem, surrogate, formulation=_FORMULATION)
-    for data in program.component_data_objects(pyo.Var):
+    for data in program.pyomo.component_data_objects(pyo.Var):
         if data.lb is not None and data.lb == data.ub:
             data.fix()
-    for variable in shared(program, problem):
+    for variable in program.decisions():
         variable.fix((variable.lb + variable.ub) / 2.0)
     return program
 
 
 def diagnose(problem: Problem, surrogate: Surrogate | None = None) -> tuple[str, ...]:
-    """Structural warnings of IDAES's `DiagnosticsToolbox` about a problem with all choices fixed; empty if there are none.
+    """Report the structural warnings of IDAES's `DiagnosticsToolbox` about a problem with all decisions fixed.
 
-    It looks at degrees of freedom, and for parts that are over- or underdetermined. Units are those of `mmopt.units`, not
-    Pyomo's, so their consistency is not looked at; nor are evaluation errors of logarithms whose arguments are positive by
+    It checks degrees of freedom, and searches for over- and underdetermined subsystems. Units are those of `mmopt.units`,
+    not Pyomo's, so their consistency is not checked; nor are evaluation errors of logarithms whose arguments are positive by
     construction.
+
+    Parameters
+    ----------
+    problem, surrogate
+        The problem and the surrogate of its cell.
+
+    Returns
+    -------
+    tuple of str
+        Warnings; empty if there are none.
+
+    References
+    ----------
+    Lee et al. (2021), J. Adv. Manuf. Process. 3:e10095 (IDAES).
     """
     from idaes.core.util.model_diagnostics import DiagnosticsToolbox
 
-    toolbox = DiagnosticsToolbox(decided(problem, surrogate))
+    toolbox = DiagnosticsToolbox(with_decisions_fixed(problem, surrogate).pyomo)
     try:
         toolbox.assert_no_structural_warnings(ignore_evaluation_errors=True, ignore_unit_consistency=True)
     except AssertionError as error:

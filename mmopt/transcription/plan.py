@@ -1,109 +1,282 @@
-"""A plan: what an optimisation found, as a trajectory whose controls can be played again on another cell."""
+"""The plan: what an optimisation returns, typed, with everything that was chosen and how it was computed."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
-from mmopt.errors import StudyError
-from mmopt.problem.control import LINES, STEPS
-from mmopt.problem.problem import Problem, violated_limits
+from mmopt.errors import StudyError, nearest
+from mmopt.problem.choices import Choices
+from mmopt.problem.control import LINES
+from mmopt.problem.limits import violated_limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import LinearFeed, Profile, StepFeed
-from mmopt.reactor.simulate import checked_cell, describe, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.program import read_choice, read_controls, read_states
+from mmopt.transcription.active_limits import ActiveLimit
+from mmopt.transcription.feed_table import FeedTable
 
-_POINTS = 20
+_POINTS_AN_ELEMENT: Final = 20
 """Times of a replay in each element, at least."""
 
+_LEAST_POINTS: Final = 400
 
-def replay(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> Trajectory:
-    """Simulate the controls of a plan with another cell, usually the linear program itself.
 
-    Parameters
+@dataclass(frozen=True)
+class GuessRecord:
+    """What became of one initial guess.
+
+    Attributes
+    ----------
+    kept
+        Fraction of the guessed controls that was left after they were lowered until the limits were kept.
+    status
+        How the solve from it ended: a status, or the name of the error.
+    objective
+        The objective that it led to; None if it led to no optimum.
+    """
+
+    kept: float
+    status: str
+    objective: float | None
+
+
+@dataclass(frozen=True)
+class SolveRecord:
+    """How a plan was computed.
+
+    Attributes
+    ----------
+    solver
+        The Ipopt that was used.
+    status
+        How the last solve ended.
+    iterations, solves, solve_seconds
+        Sums over all solves.
+    build_seconds, seconds
+        Time to transcribe and compile, and in all.
+    variables, constraints
+        Size of the program.
+    elements, refinements
+        Elements of the mesh, and how many times it was refined.
+    guesses
+        What became of each initial guess.
+    out_of_time
+        Whether the time limit ended the search.
+    back_off
+        Largest amount by which limits were tightened, by quantity, in its unit.
+    outside_domain
+        Largest amount by which uptake limits leave the surrogate's domain, by exchange [mmol/gDW/h].
+    adaptation_gaps
+        Gap to the reference before each round of surrogate adaptation, and after the last.
+    """
+
+    solver: str
+    status: str
+    iterations: int
+    solves: int
+    solve_seconds: float
+    build_seconds: float
+    variables: int
+    constraints: int
+    elements: int
+    seconds: float = 0.0
+    refinements: int = 0
+    guesses: tuple[GuessRecord, ...] = ()
+    out_of_time: bool = False
+    back_off: Mapping[str, float] = field(default_factory=dict)
+    outside_domain: Mapping[str, float] = field(default_factory=dict)
+    adaptation_gaps: tuple[float, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A simulation of a plan's controls.
+
+    Attributes
+    ----------
+    trajectory
+        The simulation.
+    objective
+        Its objective, in the objective's unit.
+    gap
+        Difference to the plan's objective, relative to this one.
+    violations
+        Largest violation of each violated limit, relative to the limit; limits at the end are named ``final <name>``.
+    """
+
+    trajectory: Trajectory
+    objective: float
+    gap: float
+    violations: Mapping[str, float]
+
+    @property
+    def worst_violation(self) -> float:
+        """Largest relative violation of a limit; 0 if all are kept."""
+        return max(self.violations.values(), default=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An optimum.
+
+    Attributes
     ----------
     problem
-        The problem the plan was made for.
-    plan
-        What `optimise` returned; what it chose beside the controls is taken from it.
-    metabolism
-        Who answers for the cell.
+        The problem, on the mesh of the optimum.
+    trajectory
+        States, controls, rates and derived quantities at the collocation points.
+    values
+        Values of every control: one an element or, of lines, one an edge, in their units.
+    choices
+        What was chosen besides the controls.
+    objective
+        The objective, in its unit.
+    active_limits
+        Limits that are active, and what they are worth.
+    record
+        How it was computed.
+    integration
+        An ODE integration of the controls with the same surrogate.
+    on_reference
+        The same with the reference metabolism, where one was given.
 
-    Returns
-    -------
-    Trajectory
-        ``stats`` holds ``replayed``, what it is worth, ``replay_gap`` to the plan, and ``broken``, how far each broken limit
-        is broken relative to the limit.
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)})
+    >>> plan = optimise(problem, load_surrogate("ecoli_ijo1366"))
+    >>> plan.status.name, len(plan.feed_table().rates), plan.integration.gap < 0.01
+    ('OPTIMAL', 4, True)
     """
-    settled = problem.with_choices(plan.stats.get("choice", {}))
-    made = simulate(
-        settled.system,
-        settled.start,
-        controls_of(plan),
-        settled.horizon.hours,
-        metabolism,
-        parameters=settled.parameter_values,
-        points=max(400, _POINTS * settled.horizon.elements),
-    )
-    reached, planned = settled.objective_value(made), settled.objective_value(plan)
-    replayed_on_reference = {
-        "replayed": reached,
-        "replay_gap": abs(planned - reached) / max(abs(reached), 1.0e-12),
-        "broken": violated_limits(made, settled.limits, settled.final),
-    }
-    return Trajectory(made.data, made.status, {**made.stats, **replayed_on_reference})
+
+    problem: Problem
+    trajectory: Trajectory
+    values: Mapping[str, tuple[float, ...]]
+    choices: Choices
+    objective: float
+    active_limits: tuple[ActiveLimit, ...]
+    record: SolveRecord
+    integration: Replay | None = None
+    on_reference: Replay | None = None
+
+    @property
+    def status(self) -> Status:
+        """How the solve ended."""
+        return self.trajectory.status
+
+    @property
+    def fixed_problem(self) -> Problem:
+        """The problem with everything fixed that was chosen, but the controls."""
+        return self.problem.with_choices(self.choices)
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Edges of the elements [h]."""
+        return tuple(self.fixed_problem.horizon.edges().tolist())
+
+    @property
+    def controls(self) -> dict[str, Profile]:
+        """Profile of every control."""
+        return {
+            name: profile_of(self.problem.controls[name].shape, self.edges, values)
+            for name, values in self.values.items()
+        }
+
+    def replay(self, metabolism: Metabolism | None) -> Replay:
+        """Simulate the controls with another cell, usually the flux program itself.
+
+        Parameters
+        ----------
+        metabolism
+            Metabolism of the cell; None for a system without one.
+
+        Returns
+        -------
+        Replay
+            The simulation, its objective, and the limits that it violates.
+
+        Raises
+        ------
+        StudyError, DomainError, SolverError
+            If the metabolism does not fit the system, or the integrator fails.
+        """
+        problem = self.fixed_problem
+        points = max(_LEAST_POINTS, _POINTS_AN_ELEMENT * problem.horizon.elements)
+        trajectory = Simulator(problem, metabolism).run(self.controls, points=points)
+        objective, planned = problem.objective_value(trajectory), problem.objective_value(self.trajectory)
+        gap = abs(planned - objective) / max(abs(objective), 1.0e-12)
+        return Replay(trajectory, objective, gap, violated_limits(trajectory, problem.limits, problem.final))
+
+    def feed_table(self, control: str | None = None) -> FeedTable:
+        """Return a control as a table.
+
+        Parameters
+        ----------
+        control
+            Name of the control; by default the first.
+
+        Returns
+        -------
+        FeedTable
+
+        Raises
+        ------
+        StudyError
+            If there is no such control.
+        """
+        name = next(iter(self.values)) if control is None else control
+        if name not in self.values:
+            raise StudyError(f"there is no control '{name}'; {nearest(name, self.values)}")
+        unit = next(known.unit for known in self.problem.system.controls if known.name == name)
+        return FeedTable(self.edges, self.values[name], unit, name, self.problem.controls[name].shape)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the plan as netCDF; the file appears whole or not at all. Read it with `load_plan`.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        record = {
+            "values": {name: list(values) for name, values in self.values.items()},
+            "mesh": self.problem.horizon.fractions.tolist(),
+            "choices": asdict(self.choices),
+            "objective": self.objective,
+            "active_limits": [limit.as_dict() for limit in self.active_limits],
+            "record": self.record.as_dict(),
+        }
+        return Trajectory(self.trajectory.data, self.status, {"plan": record}).save(path)
+
+    def __repr__(self) -> str:
+        objective = self.problem.objective
+        lines = [
+            f"Plan: {self.status.value}; {objective.name} {self.objective:.5g} {objective.unit}".rstrip()
+            + f" at {self.edges[-1]:g} h, {self.record.elements} elements, {self.record.iterations} iterations"
+        ]
+        for title, replay in (("integration", self.integration), ("reference", self.on_reference)):
+            if replay is not None:
+                violated = ", ".join(f"{name} by {amount:.1%}" for name, amount in replay.violations.items()) or "none"
+                lines.append(f"{title}: {replay.objective:.5g} (gap {replay.gap:.2%}); limits violated: {violated}")
+        return "\n".join([*lines, *map(str, self.active_limits)])
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{line}</li>" for line in repr(self).splitlines()[1:])
+        return f"<p>{repr(self).splitlines()[0]}</p><ul>{lines}</ul>{self.feed_table()._repr_html_()}"
 
 
-def integrated(problem: Problem, plan: Trajectory, metabolism: Metabolism | None) -> dict[str, Any]:
-    """What an integration of a plan's controls says, as `optimise` puts it into ``stats``."""
-    stats = replay(problem, plan, metabolism).stats
-    return {
-        "resimulated": stats["replayed"],
-        "resimulation_gap": stats["replay_gap"],
-        "resimulation_broken": stats["broken"],
-    }
-
-
-def controls_of(plan: Trajectory) -> dict[str, Profile]:
-    """Give the controls of a plan that `optimise` made.
-
-    Raises
-    ------
-    StudyError
-        If the trajectory is no plan.
-    """
-    if "edges" not in plan.stats:
-        raise StudyError("this trajectory holds no controls of a plan; give one that optimise made")
-    edges, shapes = tuple(plan.stats["edges"]), plan.stats.get("shapes", {})
-    return {name: profile_of(shapes.get(name, STEPS), edges, values) for name, values in plan.stats["controls"].items()}
-
-
-def profile_of(shape: str, edges: Sequence[float], values: Sequence[float]) -> Profile:
-    """A control of a shape as a profile: steps between edges [h], or lines through them."""
-    return LinearFeed(tuple(edges), tuple(values)) if shape == LINES else StepFeed(tuple(edges), tuple(values))
-
-
-def read_plan(program: Any, problem: Problem, surrogate: Surrogate | None, status: Status) -> Trajectory:
-    """Read the present answer of a program as a trajectory."""
-    choice = read_choice(program, problem)
-    settled = problem.with_choices(choice)
-    stats = {
-        "edges": settled.horizon.edges().tolist(),
-        "controls": {name: values.tolist() for name, values in read_controls(program, settled).items()},
-        "shapes": {name: move.shape for name, move in settled.control_settings.items()},
-        "choice": choice,
-    }
-    points, states = read_states(program, settled)
-    numbers = merged_parameters(settled.system, settled.parameter_values)
-    held = controls_of(Trajectory(None, status, stats))  # type: ignore[arg-type]
-    return describe(
-        settled.system,
-        points * settled.horizon.hours,
-        states,
-        held,
-        numbers,
-        checked_cell(settled.system, surrogate, numbers),
-        status,
-        stats,
-    )
+def profile_of(shape: str, edges: tuple[float, ...], values: tuple[float, ...]) -> Profile:
+    """Return a control of a shape as a profile: steps between edges [h], or lines through them."""
+    return LinearFeed(edges, values) if shape == LINES else StepFeed(edges, values)

@@ -1,245 +1,265 @@
-"""The variables of a transcribed problem: data and limits as their bounds, values to start from, and the answer read back."""
+"""The transcribed problem: the one owner of its Pyomo components.
+
+Data and limits are bounds of variables, so that new ones need no new program. What others need (values to start from, the
+answer, multipliers of limits) goes through the methods here; the names of Pyomo components stay in this file and in
+`mmopt.transcription.equations`.
+"""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
+from mmopt.problem.checks import Given
+from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES, Control
-from mmopt.problem.problem import Given, Problem
-from mmopt.reactor.system import RecordingCell, no_cell
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
-from mmopt.surrogate.embed import start_embedding
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.bounds import BoundedQuantity, bounded_quantities
+from mmopt.transcription.equations import (
+    HARD,
+    Relaxation,
+    element_at,
+    state_at,
+    value_count,
+    write_equations,
+)
+from mmopt.transcription.starting import start_from
 
 
-def set_data(
-    program: Any,
-    problem: Problem,
-    *,
-    initial: Mapping[str, Given] | None = None,
-    length: Given | None = None,
-    parameters: Mapping[str, Given] | None = None,
-) -> None:
-    """Change data of a program: they are bounds, so no equation is written anew.
+class CollocationProgram:
+    """A problem as a nonlinear program.
 
     Parameters
     ----------
-    initial
-        States at the start of the horizon, in their units, or ranges.
-    length
-        Of the horizon [h], or its range.
-    parameters
-        Values by name, or ranges.
+    problem
+        The problem.
+    surrogate
+        Surrogate of its cell; None for a system without one.
+    relaxation
+        Which limits are soft; by default those with a price of their own.
+    formulation
+        How the surrogate is written, see `mmopt.transcription.transcribe`.
+    block
+        A Pyomo block to write into, for several programs in one; its objective is then left to the caller.
+
+    Attributes
+    ----------
+    problem
+        The problem, with the present data.
+    pyomo
+        The Pyomo problem or block.
+
+    Raises
+    ------
+    StudyError, DomainError
+        If the surrogate does not fit the system, or the system can request more uptake than it was trained for.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
+    >>> CollocationProgram(problem, load_surrogate("ecoli_ijo1366")).size > (100, 100)
+    True
     """
-    for name, given in (initial or {}).items():
-        _bound(state_at(program, name, 0.0), given, problem.scales[name])
-    if length is not None:
-        _bound(program.length, length)
-    for name, given in (parameters or {}).items():
-        _bound(program.parameter[name], given)
 
-
-def bound_limits(program: Any, problem: Problem) -> None:
-    """Bound controls and limited quantities as the problem says now."""
-    for name, move in problem.control_settings.items():
-        scale = problem.scales[name]
-        for number, free in enumerate(_free(problem, move)):
-            program.control[name, number].setlb(move.low / scale)
-            program.control[name, number].setub((move.high if free else move.low) / scale)
-    for (name, _), variable in program.watched.items():
-        _between(variable, problem.limits[name])
-    for name, variable in program.at_end.items():
-        _between(variable, problem.final[name])
-
-
-def start_from(
-    program: Any,
-    problem: Problem,
-    trajectory: Trajectory,
-    surrogate: Surrogate | None,
-    begin: float | None = None,
-) -> None:
-    """Set every variable from a trajectory, from ``begin`` [h] (its first time by default) to its last."""
-    first = float(trajectory.time[0]) if begin is None else begin
-    length = float(trajectory.time[-1]) - first
-    if program.length.lb != program.length.ub:
-        program.length.set_value(length, skip_validation=True)
-    points = np.array(sorted(program.time))
-    for each in problem.system.states:
-        # a simulation with a surrogate lets what is gone drift below zero, where its smooth law would begin astray
-        values = np.clip(trajectory.at(each.name, first + points * length), each.lower, each.upper) / each.scale
-        for t, value in zip(points.tolist(), values.tolist(), strict=True):
-            variable = state_at(program, each.name, t)
-            if t > 0.0 or variable.lb != variable.ub:
-                variable.set_value(value, skip_validation=True)
-    edges = problem.horizon.fractions()
-    for name, move in problem.control_settings.items():
-        scale = problem.scales[name]
-        for number, held in enumerate(_held(trajectory, name, move, first + length * edges)):
-            program.control[name, number].set_value(held / scale, skip_validation=True)
-    complete_start(program, problem, surrogate)
-
-
-def complete_start(program: Any, problem: Problem, surrogate: Surrogate | None) -> None:
-    """Give rates of change and watched quantities the values that states and controls imply."""
-    system, scales = problem.system, problem.scales
-    parameters = {name: variable.value for name, variable in program.parameter.items()}
-    asked = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
-    known = problem.quantities
-    seen: dict[str, Any] = {}
-    for t in program.inner:
-        states = {each.name: state_at(program, each.name, t).value * each.scale for each in system.states}
-        controls = {name: pyo.value(control_at(program, problem, name, t)) * scales[name] for name in problem.controls}
-        change = system.derivative(states, controls, parameters, asked)
-        seen = {**states, **controls, **asked.rates, **system.observe(states, controls, parameters, asked.rates)}
-        for each in system.states:
-            if not each.quasi_steady:
-                slope = program.length.value * change[each.name] / each.scale
-                program.rate[each.name, t].set_value(slope, skip_validation=True)
-        for name in problem.limits:
-            slacks = (program.below, program.above) if (name, t) in program.below else None
-            _start_limited(program.watched, slacks, (name, t), seen[name], known[name].scale)
-    for name in problem.final:
-        slacks = (program.end_below, program.end_above) if name in program.end_below else None
-        _start_limited(program.at_end, slacks, name, seen[name], known[name].scale)
-    for block in (*program.point.values(), program.begin):
-        start_embedding(block)
-    program.aim.set_value(pyo.value(program.worth), skip_validation=True)
-
-
-def _start_limited(limited: Any, slacks: tuple[Any, Any] | None, at: Any, value: float, scale: float) -> None:
-    """Give a limited quantity its value or, where its limit is soft, the nearest allowed, and by what the limit is broken."""
-    variable = limited[at]
-    if slacks is not None:
-        inside = max(value, -np.inf if variable.lb is None else variable.lb)
-        inside = min(inside, np.inf if variable.ub is None else variable.ub)
-        for slack, sign in zip(slacks, (1.0, -1.0), strict=True):
-            slack[at].set_value(max(0.0, sign * (inside - value)) / scale, skip_validation=True)
-        value = inside
-    variable.set_value(value, skip_validation=True)
-
-
-def tighten(program: Any, problem: Problem, margins: Mapping[str, np.ndarray]) -> None:
-    """Draw the limits in by a margin for each element, shape (elements,), in the units of the limited quantities."""
-    for name, margin in margins.items():
-        low, high = problem.limits[name]
-        for t in program.inner:
-            by = float(margin[element_of(problem, t)])
-            program.watched[name, t].setlb(None if low is None else low + by)
-            program.watched[name, t].setub(None if high is None else high - by)
-
-
-def read_controls(program: Any, problem: Problem) -> dict[str, np.ndarray]:
-    """Values of every control on each element or, of lines, at each edge, in their units."""
-    return {
-        # Ipopt relaxes bounds by 1e-8; a pump does not
-        name: np.clip(
-            [program.control[name, number].value * problem.scales[name] for number in range(values_of(problem, move))],
-            move.low,
-            move.high,
+    def __init__(
+        self,
+        problem: Problem,
+        surrogate: Surrogate | None = None,
+        *,
+        relaxation: Relaxation = HARD,
+        formulation: str = "reduced_space",
+        block: Any = None,
+    ) -> None:
+        Simulator(problem, surrogate).cell()
+        self.problem = problem
+        self._surrogate = surrogate
+        self.pyomo = pyo.ConcreteModel(name="dynamic optimisation") if block is None else block
+        write_equations(self.pyomo, problem, surrogate, relaxation, formulation)
+        self.set_data(
+            problem,
+            initial=problem.initial,
+            length=problem.horizon.length,
+            parameters={**problem.system.defaults, **problem.parameters},
         )
-        for name, move in problem.control_settings.items()
-    }
+        if block is None:
+            self.pyomo.cost = pyo.Objective(expr=self.cost(relaxation.objective))
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Numbers of variables and of constraints."""
+        count = self.pyomo.component_data_objects
+        return sum(1 for _ in count(pyo.Var)), sum(1 for _ in count(pyo.Constraint, active=True))
+
+    @property
+    def hours(self) -> float:
+        """Present length [h]."""
+        return float(self.pyomo.length.value)
+
+    def cost(self, objective: bool = True, weight: float = 1.0, penalise_moves: bool = True) -> Any:
+        """Return what is to be minimised, as an expression.
+
+        Parameters
+        ----------
+        objective
+            Whether the objective counts; else violations alone, and a small part of the move penalty.
+        weight
+            Weight of the objective and of violations, for programs of several scenarios.
+        penalise_moves
+            Whether the move penalty is added.
+
+        Returns
+        -------
+        Pyomo expression
+        """
+        block = self.pyomo
+        moves = block.moves * (1.0 if objective else _LITTLE) if penalise_moves else 0.0
+        return (-weight * block.aim if objective else 0.0) + moves + weight * block.violation
+
+    def set_data(
+        self,
+        problem: Problem,
+        *,
+        initial: Mapping[str, Given] | None = None,
+        length: Given | None = None,
+        parameters: Mapping[str, Given] | None = None,
+    ) -> None:
+        """Change data and limits; they are bounds, so no equation is written again.
+
+        Parameters
+        ----------
+        problem
+            The problem with the new data, of the same structure.
+        initial, length, parameters
+            The data that changed: states and parameters by name, or ranges, and the length [h].
+        """
+        block = self.pyomo
+        for name, given in (initial or {}).items():
+            _fix_or_bound(state_at(block, name, 0.0), given, problem.scales[name])
+        if length is not None:
+            _fix_or_bound(block.length, length)
+        for name, given in (parameters or {}).items():
+            _fix_or_bound(block.parameter[name], given)
+        for name, control in problem.controls.items():
+            scale = problem.scales[name]
+            for k, free in enumerate(_free_values(problem, control)):
+                block.control[name, k].setlb(control.low / scale)
+                block.control[name, k].setub((control.high if free else control.low) / scale)
+        for (name, _), variable in block.limited.items():
+            _bound(variable, problem.limits[name])
+        for name, variable in block.at_end.items():
+            _bound(variable, problem.final[name])
+        self.problem = problem
+
+    def tighten(self, back_off: Mapping[str, np.ndarray]) -> None:
+        """Tighten limits.
+
+        Parameters
+        ----------
+        back_off
+            By limited quantity: back-off of each element, in its unit, shape (elements,).
+        """
+        for name, amounts in back_off.items():
+            low, high = self.problem.limits[name]
+            for t in self.pyomo.inner:
+                by = float(amounts[element_at(self.problem, t)])
+                _bound(
+                    self.pyomo.limited[name, t],
+                    (None if low is None else low + by, None if high is None else high - by),
+                )
+
+    def start_from(self, trajectory: Trajectory, begin: float | None = None) -> None:
+        """Set every variable from a trajectory.
+
+        Parameters
+        ----------
+        trajectory
+            States and controls over time.
+        begin
+            Time of the trajectory at which the horizon begins [h]; its first time by default.
+        """
+        start_from(self.pyomo, self.problem, self._surrogate, trajectory, begin)
+
+    def read_choices(self) -> Choices:
+        """Return what was chosen besides the controls."""
+        block, problem = self.pyomo, self.problem
+
+        def read(variable: Any, given: tuple[float, float], scale: float = 1.0) -> float:
+            return float(np.clip(variable.value * scale, *given))
+
+        length = problem.horizon.length
+        return Choices(
+            read(block.length, length) if isinstance(length, tuple) else None,
+            {
+                name: read(state_at(block, name, 0.0), given, problem.scales[name])
+                for name, given in problem.initial.items()
+                if isinstance(given, tuple)
+            },
+            {
+                name: read(block.parameter[name], given)
+                for name, given in problem.parameters.items()
+                if isinstance(given, tuple)
+            },
+        )
+
+    def read_controls(self) -> dict[str, np.ndarray]:
+        """Return the values of every control on each element or, of lines, at each edge, in their units."""
+        scales = self.problem.scales
+        return {
+            # Ipopt relaxes bounds by 1e-8; a pump does not
+            name: np.clip(
+                [self.pyomo.control[name, k].value * scales[name] for k in range(value_count(self.problem, control))],
+                control.low,
+                control.high,
+            )
+            for name, control in self.problem.controls.items()
+        }
+
+    def read_states(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the times as fractions of the length, shape (points,), and the states, shape (states, points)."""
+        points = sorted(self.pyomo.time)
+        states = self.problem.system.states
+        rows = [[state_at(self.pyomo, state.name, t).value * state.scale for t in points] for state in states]
+        return np.array(points), np.array(rows)
+
+    def decisions(self) -> list[Any]:
+        """Return the variables of everything that is chosen: controls, then length, initial states and parameters."""
+        block, problem = self.pyomo, self.problem
+        chosen = [block.length] if isinstance(problem.horizon.length, tuple) else []
+        chosen += [state_at(block, name, 0.0) for name, given in problem.initial.items() if isinstance(given, tuple)]
+        chosen += [block.parameter[name] for name, given in problem.parameters.items() if isinstance(given, tuple)]
+        return [*block.control.values(), *chosen]
+
+    def bounded_quantities(self) -> Iterator[BoundedQuantity]:
+        """Return limits at all times, limits at the end, and controls, with their variables."""
+        return bounded_quantities(self.pyomo, self.problem)
 
 
-def read_states(program: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled times, shape (points,), and states in their units, shape (states, points)."""
-    points = sorted(program.time)
-    rows = [[state_at(program, each.name, t).value * each.scale for t in points] for each in problem.system.states]
-    return np.array(points), np.array(rows)
+_LITTLE = 1.0e-2
+"""Weight of the move penalty where only violations are minimised."""
 
 
-def read_choice(program: Any, problem: Problem) -> dict[str, Any]:
-    """Values of what was chosen beside the controls, for `Problem.settled`."""
-    chosen: dict[str, Any] = {}
-    for each in _choices(program, problem):
-        value = float(np.clip(each.variable.value * each.scale, *each.range))
-        if each.name:
-            chosen.setdefault(each.kind, {})[each.name] = value
-        else:
-            chosen[each.kind] = value
-    return chosen
-
-
-def shared(program: Any, problem: Problem) -> list[Any]:
-    """Variables that programs of one problem, with other parameters, have in common: controls, and whatever else is chosen."""
-    return [*program.control.values(), *(each.variable for each in _choices(program, problem))]
-
-
-class _Choice(NamedTuple):
-    """Something that is chosen beside the controls."""
-
-    kind: str
-    name: str
-    variable: Any
-    scale: float
-    range: tuple[float, float]
-
-
-def _choices(program: Any, problem: Problem) -> Iterator[_Choice]:
-    if isinstance(problem.horizon.length, tuple):
-        yield _Choice("length", "", program.length, 1.0, problem.horizon.length)
-    for name, given in problem.initial.items():
-        if isinstance(given, tuple):
-            yield _Choice("initial", name, state_at(program, name, 0.0), problem.scales[name], given)
-    for name, given in problem.parameters.items():
-        if isinstance(given, tuple):
-            yield _Choice("parameters", name, program.parameter[name], 1.0, given)
-
-
-def state_at(program: Any, name: str, t: float) -> Any:
-    """A state's variable at a point, settled or not, scaled."""
-    return program.state[name, t] if (name, t) in program.state else program.quasi_steady[name, t]
-
-
-def control_at(program: Any, problem: Problem, name: str, t: float) -> Any:
-    """A control at a point, scaled."""
-    element = element_of(problem, t)
-    if problem.control_settings[name].shape != LINES:
-        return program.control[name, element]
-    low, high = problem.horizon.fractions()[element : element + 2]
-    part = (t - low) / (high - low)
-    return (1.0 - part) * program.control[name, element] + part * program.control[name, element + 1]
-
-
-def element_of(problem: Problem, t: float) -> int:
-    """Number of the element a point belongs to; an edge belongs to the earlier one."""
-    return max(0, int(np.searchsorted(problem.horizon.fractions(), t - 1.0e-9)) - 1)
-
-
-def values_of(problem: Problem, move: Control) -> int:
-    """How many values a control has: one an element or, of lines, one an edge."""
-    return problem.horizon.elements + (move.shape == LINES)
-
-
-def _free(problem: Problem, move: Control) -> np.ndarray:
-    """Whether a control may leave its lowest value, for each number it has."""
-    inside = move.free(problem.horizon.edges())
-    if move.shape != LINES:
+def _free_values(problem: Problem, control: Control) -> np.ndarray:
+    """Whether a control may leave its lowest value, for each value it has."""
+    inside = control.is_free(problem.horizon.edges())
+    if control.shape != LINES:
         return inside
     free: np.ndarray = np.append(inside, True) & np.insert(inside, 0, True)
     return free
 
 
-def _held(trajectory: Trajectory, name: str, move: Control, edges: np.ndarray) -> np.ndarray:
-    """A trajectory's values of a control: at each edge of lines, the mean over each element of steps."""
-    if move.shape == LINES:
-        return trajectory.at(name, edges)
-    fine = np.linspace(0.0, 1.0, 10, endpoint=False) + 0.05
-    inside = edges[:-1, None] + np.diff(edges)[:, None] * fine
-    means: np.ndarray = trajectory.at(name, inside).mean(axis=1)
-    return means
-
-
-def _between(variable: Any, pair: tuple[float | None, float | None]) -> None:
+def _bound(variable: Any, pair: tuple[float | None, float | None]) -> None:
     low, high = pair
     variable.setlb(low)
     variable.setub(high)
 
 
-def _bound(variable: Any, given: Given, scale: float = 1.0) -> None:
+def _fix_or_bound(variable: Any, given: Given, scale: float = 1.0) -> None:
     """Give a variable equal bounds, or its range."""
     low, high = given if isinstance(given, tuple) else (given, given)
     variable.setlb(low / scale)

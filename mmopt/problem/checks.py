@@ -1,0 +1,119 @@
+"""Checks of a problem: names that must be known, and numbers that must not contradict each other."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from mmopt.errors import StudyError, nearest
+from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
+from mmopt.problem.limits import Limits
+from mmopt.problem.objective import DURATION, Objective, as_objective
+from mmopt.reactor.quantities import Quantity
+from mmopt.reactor.system import System
+
+Given = float | tuple[float, float]
+"""A number, or the range in which the optimisation may choose it."""
+
+
+def objective(value: Any) -> Any:
+    """Return a quantity's name or an `Objective`.
+
+    Raises
+    ------
+    StudyError
+        If it is neither, nor a mapping that describes an objective.
+    """
+    value = as_objective(value)
+    if isinstance(value, str | Objective):
+        return value
+    raise StudyError(f"maximise is {value!r:.60}; give the name of a quantity, or an Objective")
+
+
+def check_parameters(system: System, given: Mapping[str, Given]) -> None:
+    """Check that parameters are known and finite."""
+    _check_known("parameter", given, system.defaults)
+    for name, value in given.items():
+        _check_given("parameter", name, value)
+
+
+def check_initial(system: System, initial: Mapping[str, Given]) -> None:
+    """Check that every state has an initial value that it can have."""
+    known = {state.name: state for state in system.states}
+    _check_known("state", initial, known)
+    missing = [name for name in known if name not in initial]
+    if missing:
+        raise StudyError(f"state {', '.join(missing)} is missing; give a value for each of {', '.join(known)}")
+    for name, state in known.items():
+        _check_given("state", name, initial[name])
+        low, high = given if isinstance(given := initial[name], tuple) else (given, given)
+        if not (state.lower <= low and high <= state.upper):
+            raise StudyError(
+                f"{name} cannot begin at {low if low < state.lower else high:g} {state.unit}; give a possible value"
+            )
+
+
+def check_limits(known: Mapping[str, Quantity], limits: Limits) -> None:
+    """Check that limited quantities are known, and their limits do not contradict each other."""
+    for name, (low, high) in limits.items():
+        if name not in known:
+            raise StudyError(f"there is no state, derived quantity or rate '{name}'; {nearest(name, known)}")
+        _check_range(name, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+def check_controls(system: System, controls: Mapping[str, Control], horizon: Horizon) -> None:
+    """Check that every control of the system has a finite and possible range."""
+    if set(controls) != {control.name for control in system.controls}:
+        names = ", ".join(control.name for control in system.controls)
+        raise StudyError(f"give the lowest and highest value of each control: {names}")
+    for known in system.controls:
+        control = controls[known.name]
+        _check_range(known.name, control.low, control.high)
+        if not (np.isfinite(control.low) and np.isfinite(control.high)):
+            raise StudyError(f"the range of control '{known.name}' must be finite")
+        if control.low < known.lower:
+            raise StudyError(
+                f"control '{known.name}' cannot be below {known.lower:g} {known.unit}; raise its lowest value"
+            )
+        if control.windows and isinstance(horizon.length, tuple):
+            raise StudyError(f"the windows of control '{known.name}' need a fixed length; give the horizon one number")
+
+
+def check_objective(objective: Objective, typical: Mapping[str, float]) -> None:
+    """Check that the objective reads known quantities alone; its value at typical sizes means nothing, and need not exist."""
+    try:
+        with suppress(ArithmeticError), np.errstate(all="ignore"):
+            objective.value(typical, {**typical, DURATION: 0.0})
+    except KeyError as error:
+        name = str(error.args[0])
+        raise StudyError(f"the objective reads '{name}', which is unknown; {nearest(name, typical)}") from error
+
+
+def check_soft(soft: Mapping[str, float], limits: Limits) -> None:
+    """Check that soft limits are limits, with a price above zero."""
+    _check_known("soft limit", soft, limits)
+    for name, price in soft.items():
+        if not (np.isfinite(price) and price > 0.0):
+            raise StudyError(f"the price of soft limit '{name}' is {price:g}; it must be a finite number above 0")
+
+
+def _check_known(kind: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise StudyError(f"there is no {kind} '{name}'; {nearest(name, list(known))}")
+
+
+def _check_given(kind: str, name: str, given: Given) -> None:
+    if isinstance(given, tuple):
+        _check_range(name, *given)
+    if not np.all(np.isfinite(given)):
+        raise StudyError(f"{kind} '{name}' is {given}; give a finite number, or a range of two")
+
+
+def _check_range(name: str, low: float, high: float) -> None:
+    if np.isnan(low) or np.isnan(high):
+        raise StudyError(f"a limit of '{name}' is not a number; give a number, or none at all")
+    if low > high:
+        raise StudyError(f"the lowest {name} allowed, {low:g}, is above the highest, {high:g}; no point can keep both")

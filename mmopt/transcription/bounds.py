@@ -1,0 +1,79 @@
+"""Quantities whose limits are bounds of variables: what solver multipliers and slacks belong to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmopt.problem.control import LINES
+from mmopt.problem.problem import Problem
+from mmopt.transcription.equations import value_count
+
+LIMIT, FINAL, CONTROL = "limit", "final", "control"
+"""Kinds of bounded quantities."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedQuantity:
+    """A quantity whose limits are bounds of variables.
+
+    Attributes
+    ----------
+    kind
+        ``limit`` (at all times), ``final`` (at the end) or ``control``.
+    name, unit, scale
+        The quantity.
+    lower, upper
+        Its limits, None where there is none.
+    edges
+        Times between which a variable stands for the quantity [h], shape (variables + 1,).
+    variables
+        Variables of the Pyomo problem, for the multipliers that a solver gives.
+    unit_of_variable
+        Size of one unit of the variable, in the quantity's unit.
+    slacks
+        Variables of the violation below and above, in scales; empty where the limit is hard.
+    """
+
+    kind: str
+    name: str
+    unit: str
+    scale: float
+    lower: float | None
+    upper: float | None
+    edges: np.ndarray
+    variables: tuple[Any, ...]
+    unit_of_variable: float = 1.0
+    slacks: tuple[tuple[Any, Any], ...] = ()
+
+    @property
+    def violations(self) -> np.ndarray:
+        """Violation below and above at each variable, in scales, shape (2, variables); zero where the limit is hard."""
+        if not self.slacks:
+            return np.zeros((2, len(self.variables)))
+        return np.array([[below.value, above.value] for below, above in self.slacks]).T
+
+
+def bounded_quantities(block: Any, problem: Problem) -> Iterator[BoundedQuantity]:
+    """Yield limits at all times, limits at the end, and controls, with their variables."""
+    hours = float(block.length.value)
+    times = list(block.inner)
+    for kind, component, limits, indices in (
+        (LIMIT, "limited", problem.limits, {name: [(name, t) for t in times] for name in problem.limits}),
+        (FINAL, "at_end", problem.final, {name: [name] for name in problem.final}),
+    ):
+        variables, below, above = (block.component(f"{component}{side}") for side in ("", "_below", "_above"))
+        edges = np.array([0.0, *times]) * hours if kind == LIMIT else np.array([hours, hours])
+        for name, (low, high) in limits.items():
+            known = problem.quantities[name]
+            slacks = tuple((below[index], above[index]) for index in indices[name] if index in below)
+            own = tuple(variables[index] for index in indices[name])
+            yield BoundedQuantity(kind, name, known.unit, known.scale, low, high, edges, own, slacks=slacks)
+    units = {control.name: control.unit for control in problem.system.controls}
+    for name, control in problem.controls.items():
+        own = tuple(block.control[name, k] for k in range(value_count(problem, control)))
+        edges = problem.horizon.fractions * hours
+        edges = edges if control.shape != LINES else np.append(edges[:1], edges)
+        scale = problem.scales[name]
+        yield BoundedQuantity(CONTROL, name, units[name], scale, control.low, control.high, edges, own, scale)

@@ -1,0 +1,273 @@
+"""The equations of a dynamic problem: collocation with Pyomo.DAE, the surrogate embedded at each point.
+
+Time runs from 0 to 1 and its length is a variable, so that a shrinking horizon and a free final time keep the structure of
+the program; all data are variables with equal bounds, so that new data need no new program. States are scaled by their
+typical sizes; quasi-steady states are algebraic. Every limited quantity is a variable whose bounds are the limits.
+
+References
+----------
+Nicholson et al. (2018), Math. Program. Comput. 10:187-223 (Pyomo.DAE).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.dae import ContinuousSet, DerivativeVar
+
+from mmopt.errors import StudyError
+from mmopt.problem.control import LINES, Control
+from mmopt.problem.horizon import LEGENDRE, RADAU
+from mmopt.problem.objective import DURATION
+from mmopt.problem.problem import Problem
+from mmopt.reactor.quantities import Quantity
+from mmopt.reactor.system import Cell, RecordingCell, no_cell
+from mmopt.surrogate.embed import embed
+from mmopt.surrogate.grey_box import GREY_BOX, Gathered
+from mmopt.surrogate.surrogate import Surrogate
+
+_BELOW_ZERO: Final = 0.2
+"""Fraction of its scale by which a state may fall below zero where a surrogate gives the rates. They are slightly wrong where
+a substrate has run out, and a polynomial swings below zero where one runs out within an element; uptake through |c| drives
+it back. Laws without a cell may have a pole below zero, and get no room."""
+
+EVERYWHERE, END = "everywhere", "end"
+
+_SCHEMES: Final = {RADAU: "LAGRANGE-RADAU", LEGENDRE: "LAGRANGE-LEGENDRE"}
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Which limits of a problem may be violated, at which price.
+
+    Attributes
+    ----------
+    price
+        Price of a violation where a limit has no price of its own; None: only limits with a price of their own are soft.
+    where
+        The limits that ``price`` makes soft: ``everywhere``, or ``end`` for those at the end alone.
+    objective
+        Whether the problem's objective is maximised; else only violations are minimised.
+    """
+
+    price: float | None = None
+    where: str = EVERYWHERE
+    objective: bool = True
+
+    def __post_init__(self) -> None:
+        if self.where not in (EVERYWHERE, END):
+            raise StudyError(f"limits cannot be relaxed '{self.where}'; use {EVERYWHERE} or {END}")
+
+
+HARD: Final = Relaxation()
+
+
+def write_equations(
+    block: Any, problem: Problem, surrogate: Surrogate | None, relaxation: Relaxation, formulation: str
+) -> None:
+    """Write a problem into a Pyomo block, all but its objective.
+
+    Parameters
+    ----------
+    block
+        A Pyomo block. Afterwards ``aim`` is the scaled objective to be maximised, ``moves`` the penalty of moves and
+        ``violation`` the price of violated soft limits.
+    problem, surrogate
+        The problem, and the surrogate of its cell.
+    relaxation
+        Which limits are soft.
+    formulation
+        How the surrogate is written, see `mmopt.transcription.transcribe`.
+    """
+    _declare(block, problem)
+    cell_at, close = _cells(block, problem, surrogate, formulation)
+    pyo.TransformationFactory("dae.collocation").apply_to(
+        block,
+        wrt=block.time,
+        nfe=problem.horizon.elements,
+        ncp=problem.horizon.points,
+        scheme=_SCHEMES[problem.horizon.scheme],
+    )
+    block.inner = pyo.Set(initialize=sorted(block.time)[1:], ordered=True)
+    values: dict[float, dict[str, Any]] = {}
+    block.point = pyo.Block(
+        block.inner, rule=lambda point, t: _write_point(point, t, block, problem, cell_at(point), values)
+    )
+    _write_limits(block, problem, values, relaxation)
+    _write_objective(block, problem, values[block.inner.last()], cell_at)
+    _write_moves(block, problem)
+    close()
+
+
+def _declare(block: Any, problem: Problem) -> None:
+    system, scales = problem.system, problem.scales
+    initial = {name: value / scales[name] for name, value in problem.start_values.items()}
+    below = _BELOW_ZERO if system.readings else 0.0
+    bounds = {state.name: _state_bounds(state, below) for state in system.states}
+    block.time = ContinuousSet(initialize=problem.horizon.fractions.tolist())
+    block.length = pyo.Var()
+    block.parameter = pyo.Var(list(system.defaults))
+    for kind, quasi_steady in (("state", False), ("quasi_steady", True)):
+        names = [state.name for state in system.states if state.quasi_steady is quasi_steady]
+        variable = pyo.Var(
+            names, block.time, bounds=lambda _, name, t: bounds[name], initialize=lambda _, name, t: initial[name]
+        )
+        block.add_component(kind, variable)
+    block.rate = DerivativeVar(block.state, wrt=block.time, initialize=0.0)
+    block.control = pyo.Var(
+        [(name, k) for name, control in problem.controls.items() for k in range(value_count(problem, control))],
+        initialize=lambda _, name, k: problem.controls[name].low / scales[name],
+    )
+
+
+def _write_point(
+    point: Any, t: float, block: Any, problem: Problem, cell: Cell, values: dict[float, dict[str, Any]]
+) -> None:
+    """Write the equations of one collocation point; the quantities there go into ``values``."""
+    system, scales = problem.system, problem.scales
+    states = {state.name: state_at(block, state.name, t) * state.scale for state in system.states}
+    controls = {name: control_at(block, problem, name, t) * scales[name] for name in problem.controls}
+    parameters = dict(block.parameter)
+    recording = RecordingCell(cell)
+    change = system.derivative(states, controls, parameters, recording)
+    slow = [state.name for state in system.states if not state.quasi_steady]
+    fast = [state.name for state in system.states if state.quasi_steady]
+    point.slope = pyo.Expression(slow, rule=lambda _, name: block.length * change[name] / scales[name])
+    point.dynamics = pyo.Constraint(slow, rule=lambda b, name: block.rate[name, t] == b.slope[name])
+    point.steady = pyo.Constraint(fast, rule=lambda _, name: change[name] / scales[name] == 0.0)
+    derived = system.observe(states, controls, parameters, recording.rates)
+    values[t] = {**parameters, **states, **controls, **recording.rates, **derived, DURATION: block.length}
+
+
+def _cells(
+    block: Any, problem: Problem, surrogate: Surrogate | None, formulation: str
+) -> tuple[Callable[[Any], Cell], Callable[[], None]]:
+    """Return the cell of a point's block, and what is to be called when all points are written."""
+    readings = problem.system.readings
+    if surrogate is None:
+        return lambda point: no_cell, lambda: None
+    if formulation == GREY_BOX:
+        gathered = Gathered(block, surrogate, readings)
+        return gathered.cell, gathered.close
+    return lambda point: lambda limits: embed(point, surrogate, limits, readings, formulation), lambda: None
+
+
+def _write_limits(
+    block: Any, problem: Problem, values: Mapping[float, Mapping[str, Any]], relaxation: Relaxation
+) -> None:
+    """Make limited quantities variables, whose bounds will be the limits; ``violation`` is the price of violating soft ones."""
+    points, last, price = block.inner, block.inner.last(), relaxation.price
+    everywhere = {} if price is None or relaxation.where == END else dict.fromkeys(problem.limits, price)
+    at_end = {} if price is None else dict.fromkeys(problem.final, price)
+    limited = {(name, t): values[t][name] for name in problem.limits for t in points}
+    ends = {name: values[last][name] for name in problem.final}
+    violation = _write_limited(block, "limited", problem, limited, {**everywhere, **problem.soft}) / len(points)
+    block.violation = pyo.Expression(expr=violation + _write_limited(block, "at_end", problem, ends, at_end))
+
+
+def _write_limited(
+    block: Any, kind: str, problem: Problem, values: Mapping[Any, Any], prices: Mapping[str, float]
+) -> Any:
+    """Write variables equal to the values, or off by slacks that have a price; return the summed price."""
+    quantities = problem.quantities
+    name_of = {index: index[0] if isinstance(index, tuple) else index for index in values}
+    soft = [index for index in values if name_of[index] in prices]
+    limited = pyo.Var(list(values))
+    below, above = (pyo.Var(soft, bounds=(0.0, None), initialize=0.0) for _ in range(2))
+
+    def equal(_: Any, *arguments: Any) -> Any:
+        index = arguments if len(arguments) > 1 else arguments[0]
+        scale = quantities[name_of[index]].scale
+        slack = scale * (below[index] - above[index]) if name_of[index] in prices else 0.0
+        return limited[index] == values[index] + slack
+
+    block.add_component(kind, limited)
+    block.add_component(f"{kind}_below", below)
+    block.add_component(f"{kind}_above", above)
+    block.add_component(f"{kind}_equation", pyo.Constraint(list(values), rule=equal))
+    return pyo.quicksum(prices[name_of[index]] * (below[index] + above[index]) for index in soft)
+
+
+class _StartValues(dict[str, Any]):
+    """The quantities at the start; derived quantities and rates are written only where an objective reads them."""
+
+    def __init__(self, known: Mapping[str, Any], more: Callable[[], Mapping[str, Any]]) -> None:
+        super().__init__(known)
+        self._more = more
+
+    def __missing__(self, name: str) -> Any:
+        self.update(self._more())
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+
+def _write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_at: Callable[[Any], Cell]) -> None:
+    """Tie ``aim`` to the objective."""
+    system, scales = problem.system, problem.scales
+    block.begin = pyo.Block(concrete=True)
+    parameters = dict(block.parameter)
+    states = {state.name: state_at(block, state.name, 0.0) * state.scale for state in system.states}
+    controls = {name: block.control[name, 0] * scales[name] for name in problem.controls}
+
+    def more() -> dict[str, Any]:
+        recording = RecordingCell(cell_at(block.begin))
+        system.derivative(states, controls, parameters, recording)
+        return {**recording.rates, **system.observe(states, controls, parameters, recording.rates)}
+
+    start = _StartValues({**parameters, **states, **controls, DURATION: 0.0}, more)
+    objective = problem.objective
+    block.aim = pyo.Var()
+    block.scaled_objective = pyo.Expression(expr=objective.value(end, start) / objective.scale)
+    block.aim_equation = pyo.Constraint(expr=block.aim == block.scaled_objective)
+
+
+def _write_moves(block: Any, problem: Problem) -> None:
+    """Limit the rate of change of controls, and write the penalty of their moves."""
+    block.rate_limits = pyo.ConstraintList()
+    edges = problem.horizon.fractions
+    penalty: Any = 0.0
+    for name, control in problem.controls.items():
+        positions = edges if control.shape == LINES else (edges[:-1] + edges[1:]) / 2.0
+        for k, (before, after) in enumerate(pairwise(positions.tolist())):
+            move = block.control[name, k + 1] - block.control[name, k]
+            width = max(control.high - control.low, 1.0e-12)
+            penalty += control.move_penalty * (move * problem.scales[name] / width) ** 2
+            if control.rate_limit is not None:
+                largest = control.rate_limit * (after - before) / problem.scales[name] * block.length
+                block.rate_limits.add(move <= largest)
+                block.rate_limits.add(move >= -largest)
+    block.moves = pyo.Expression(expr=penalty)
+
+
+def state_at(block: Any, name: str, t: float) -> Any:
+    """Return a state's scaled variable at a point, quasi-steady or not."""
+    return block.state[name, t] if (name, t) in block.state else block.quasi_steady[name, t]
+
+
+def control_at(block: Any, problem: Problem, name: str, t: float) -> Any:
+    """Return a control at a point, scaled: a variable, or the line between two."""
+    element = element_at(problem, t)
+    if problem.controls[name].shape != LINES:
+        return block.control[name, element]
+    low, high = problem.horizon.fractions[element : element + 2]
+    fraction = (t - low) / (high - low)
+    return (1.0 - fraction) * block.control[name, element] + fraction * block.control[name, element + 1]
+
+
+def element_at(problem: Problem, t: float) -> int:
+    """Return the number of the element that a point belongs to; an edge belongs to the earlier one."""
+    return max(0, int(np.searchsorted(problem.horizon.fractions, t - 1.0e-9)) - 1)
+
+
+def value_count(problem: Problem, control: Control) -> int:
+    """Return how many values a control has: one an element or, of lines, one an edge."""
+    return problem.horizon.elements + (control.shape == LINES)
+
+
+def _state_bounds(state: Quantity, below: float) -> tuple[float | None, float | None]:
+    low = None if np.isinf(state.lower) else state.lower / state.scale - below
+    return low, None if np.isinf(state.upper) else state.upper / state.scale

@@ -1,0 +1,98 @@
+"""Values to start a solve from: every variable of a transcribed problem, from a trajectory."""
+
+from typing import Any, Final
+
+import numpy as np
+import pyomo.environ as pyo
+
+from mmopt.problem.control import LINES, Control
+from mmopt.problem.problem import Problem
+from mmopt.reactor.system import RecordingCell, no_cell
+from mmopt.results import Trajectory
+from mmopt.surrogate.embed import start_embedding
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.equations import control_at, state_at
+
+_MEAN_OF: Final = (np.arange(10) + 0.5) / 10.0
+"""Fractions of an element at which a control is read for its mean."""
+
+
+def start_from(
+    block: Any, problem: Problem, surrogate: Surrogate | None, trajectory: Trajectory, begin: float | None = None
+) -> None:
+    """Set every variable from a trajectory.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem, surrogate
+        The problem and the surrogate of its cell.
+    trajectory
+        States and controls over time.
+    begin
+        Time of the trajectory at which the horizon begins [h]; its first time by default.
+    """
+    first = float(trajectory.time[0]) if begin is None else begin
+    length = float(trajectory.time[-1]) - first
+    if block.length.lb != block.length.ub:
+        block.length.set_value(length, skip_validation=True)
+    points = np.array(sorted(block.time))
+    for state in problem.system.states:
+        # a simulation with a surrogate lets what has run out drift below zero, where its smooth law would start badly
+        values = np.clip(trajectory.at(state.name, first + points * length), state.lower, state.upper) / state.scale
+        for t, value in zip(points.tolist(), values.tolist(), strict=True):
+            variable = state_at(block, state.name, t)
+            if t > 0.0 or variable.lb != variable.ub:
+                variable.set_value(value, skip_validation=True)
+    edges = first + length * problem.horizon.fractions
+    for name, control in problem.controls.items():
+        for k, value in enumerate(_control_values(trajectory, name, control, edges)):
+            block.control[name, k].set_value(value / problem.scales[name], skip_validation=True)
+    complete_start(block, problem, surrogate)
+
+
+def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) -> None:
+    """Give rates of change and limited quantities the values that states and controls imply."""
+    system, scales = problem.system, problem.scales
+    parameters = {name: variable.value for name, variable in block.parameter.items()}
+    cell = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
+    values: dict[str, Any] = {}
+    for t in block.inner:
+        states = {state.name: state_at(block, state.name, t).value * state.scale for state in system.states}
+        controls = {name: pyo.value(control_at(block, problem, name, t)) * scales[name] for name in problem.controls}
+        change = system.derivative(states, controls, parameters, cell)
+        values = {**states, **controls, **cell.rates, **system.observe(states, controls, parameters, cell.rates)}
+        for state in system.states:
+            if not state.quasi_steady:
+                slope = block.length.value * change[state.name] / state.scale
+                block.rate[state.name, t].set_value(slope, skip_validation=True)
+        for name in problem.limits:
+            _start_limited(block, "limited", (name, t), values[name], problem.quantities[name].scale)
+    for name in problem.final:
+        _start_limited(block, "at_end", name, values[name], problem.quantities[name].scale)
+    for point in (*block.point.values(), block.begin):
+        start_embedding(point)
+    block.aim.set_value(pyo.value(block.scaled_objective), skip_validation=True)
+
+
+def _start_limited(block: Any, kind: str, index: Any, value: float, scale: float) -> None:
+    """Give a limited quantity its value or, where its limit is soft, the nearest allowed one and the slack."""
+    variable = block.component(kind)[index]
+    below, above = (block.component(f"{kind}_{side}") for side in ("below", "above"))
+    if index in below:
+        inside = max(value, -np.inf if variable.lb is None else variable.lb)
+        inside = min(inside, np.inf if variable.ub is None else variable.ub)
+        below[index].set_value(max(0.0, inside - value) / scale, skip_validation=True)
+        above[index].set_value(max(0.0, value - inside) / scale, skip_validation=True)
+        value = inside
+    variable.set_value(value, skip_validation=True)
+
+
+def _control_values(trajectory: Trajectory, name: str, control: Control, edges: np.ndarray) -> np.ndarray:
+    """A trajectory's values of a control: at each edge of lines, the mean over each element of steps."""
+    if control.shape == LINES:
+        return trajectory.at(name, edges)
+    inside = edges[:-1, None] + np.diff(edges)[:, None] * _MEAN_OF
+    means: np.ndarray = trajectory.at(name, inside).mean(axis=1)
+    return means
