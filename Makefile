@@ -1,21 +1,31 @@
-# make demo   the whole chain on E. coli: surrogate, optimal feed, judge, closed loop, report
-# make test   format, lint, types, layers, tests; what CI runs
-# Both make their own .venv first. Needs Python >= 3.11 and make.
+# make demo    the whole chain on E. coli: surrogate, optimal feed, replay on the linear program, closed loop, report
+# make check   format, lint, types, layers and the quick tests: under a minute, before each commit
+# make test    the same with all tests; what CI runs
+# make docs    the documentation as a site in docs/_build; its tutorials run
+# make bench   all benchmarks
+# Each makes its own .venv first. Needs Python >= 3.11 and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 STUDY := case_studies/ecoli_fedbatch/study.yaml
 FLAGS ?=
+# test processes; each has its own linear algebra on one thread
+WORKERS ?= 2
 # CI installs the versions that were tested; a user's pip finds its own
 CONSTRAINTS := $(if $(CI),-c constraints.txt,)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo check test lint docs bench lock clean
 
 demo: .venv/.installed
 	$(BIN)/mmopt run $(STUDY) $(FLAGS)
 
+check: .venv/.installed-dev lint
+	$(PYTEST) --dist worksteal -q -m "not slow" tests
+
 test: .venv/.installed-dev lint
-	$(BIN)/python -m pytest
+	$(PYTEST) --dist worksteal
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
@@ -23,8 +33,11 @@ lint: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.installed-dev
-	$(BIN)/python benchmarks/metabolism.py
+docs: .venv/.installed-dev
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
+
+bench: .venv/.installed-bench
+	for script in metabolism surrogate optimisation peers kkt; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 lock: .venv/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
@@ -34,12 +47,16 @@ lock: .venv/.installed-dev
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e .
+	$(PIP) -e .
 	@touch $@
 
 .venv/.installed-dev: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e ".[dev]"
+	$(PIP) -e ".[dev]"
 	@touch .venv/.installed $@
 
+.venv/.installed-bench: .venv/.installed-dev
+	$(PIP) -e ".[bench]"
+	@touch $@
+
 clean:
-	rm -rf .venv runs build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv runs build docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -123,7 +123,7 @@ STANDARD_PHRASES = re.compile(
     r"margin(?:s|-\w+)?: ?[\w-]+|"  # CSS
     r"labels? (?:in the legend|of the (?:axis|axes|inputs|outputs))|"  # Matplotlib's, IDAES's
     r"(?:axis|tick|x|y|symbolic|symbolic_solver)[ _]labels?|label=|aria-label\S*|<label\S*|"  # of a figure, of a solver's file
-    r"\S*[/_`.]\S*",  # identifiers in a sentence: the test of names covers ours
+    r"\S*(?:[/_`]|\.\w)\S*",  # identifiers in a sentence: the test of names covers ours
     re.IGNORECASE,
 )
 """Phrases in which a banned word is the standard one."""

@@ -1,0 +1,233 @@
+"""Pages that follow from the package and from the results of the benchmarks: the API reference and the tables of figures."""
+
+import json
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mmopt
+
+FOLDERS = (
+    "network",
+    "fba",
+    "dataset",
+    "training",
+    "surrogate",
+    "exchange",
+    "reactor",
+    "problem",
+    "transcription",
+    "optimisation",
+    "control",
+    "report",
+    "study",
+    "parallel",
+)
+"""In the order in which data flow."""
+
+MODULES = ("results", "status", "errors", "units", "checking")
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+def write_pages(source: Path) -> None:
+    """Write every generated page into the folder of sources, where its text has changed."""
+    reference = source / "reference"
+    for name in (*FOLDERS, *MODULES):
+        _write(reference / f"{name}.rst", module_page(name))
+    _write(reference / "index.rst", reference_index())
+    for name, table_of in TABLES.items():
+        _write(reference / f"{name}.inc", table_of())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def summary(thing: Any) -> str:
+    """First paragraph of a docstring, on one line."""
+    return " ".join((thing.__doc__ or "").strip().partition("\n\n")[0].split())
+
+
+def module_page(name: str) -> str:
+    module = import_module(f"mmopt.{name}")
+    title = f"mmopt.{name}"
+    # a table of contents first, then each name; the docstring of the module opens the page
+    names = "\n".join(f"   {title}.{one}" for one in public_names(module))
+    return f"""{title}
+{"=" * len(title)}
+
+.. automodule:: {title}
+   :no-members:
+
+.. currentmodule:: {title}
+
+.. autosummary::
+   :nosignatures:
+
+{names}
+
+{details(module, title)}"""
+
+
+def public_names(module: ModuleType) -> list[str]:
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    return sorted(names)
+
+
+def details(module: ModuleType, title: str) -> str:
+    entries = []
+    for name in public_names(module):
+        value = getattr(module, name)
+        kind = "autoclass" if isinstance(value, type) else "autofunction" if callable(value) else "autodata"
+        entries.append(f".. {kind}:: {title}.{name}\n")
+    return "\n".join(entries)
+
+
+def reference_index() -> str:
+    top = "\n".join(
+        f"   * - :py:obj:`{name} <{home(name)}.{name}>`\n     - {summary(getattr(mmopt, name))}"
+        for name in mmopt.__all__
+    )
+    pages = "\n".join(f"   {name}" for name in (*FOLDERS, *MODULES))
+    return f"""API reference
+=============
+
+Names a first script needs are in ``mmopt`` itself; each folder has more. Units: h, L, g/L, mmol/gDW/h, unless said otherwise.
+
+.. toctree::
+   :maxdepth: 1
+   :caption: Folders
+
+{pages}
+
+Names in ``mmopt``
+------------------
+
+.. list-table::
+   :widths: 25 75
+
+{top}
+"""
+
+
+def home(name: str) -> str:
+    """Page on which a top name is described."""
+    value = getattr(mmopt, name)
+    for folder in (*FOLDERS, *MODULES):
+        if getattr(import_module(f"mmopt.{folder}"), name, None) is value:
+            return f"mmopt.{folder}"
+    return "mmopt"
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    headings = list(headings)
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _flux_speed() -> str:
+    speed = _read("metabolism")["speed"]
+    rows = [
+        (
+            name.replace("label program", "flux program"),
+            f"{figures['per_second']:,.0f}",
+            f"{figures['over_cobra']:,.0f} ×",
+        )
+        for name, figures in speed.items()
+        if "per_second" in figures
+    ]
+    return table(("way", "a second", "over cobra's loop"), rows)
+
+
+def _published() -> str:
+    names = {"secreting": "secreted protein", "penicillin": "penicillin", "ethanol": "ethanol"}
+    known = {"secreting": "32.72", "penicillin": "88.05 to 88.06", "ethanol": "20,837 to 20,839"}
+    rows = [
+        (
+            names.get(name, name),
+            known.get(name, ""),
+            f"{one['resimulated']:,.3f}",
+            f"{one['gap']:.1e}",
+            f"{one['seconds']:.0f}",
+        )
+        for name, one in _read("optimisation")["published"].items()
+    ]
+    headings = ("problem", "published best", "here, integrated", "gap to the collocation", "seconds")
+    return table(headings, rows)
+
+
+def _peers() -> str:
+    rows = []
+    for size, run in _read("peers").items():
+        for way, one in run.get("ways", {}).items():
+            warm = sorted(one["warm"])[len(one["warm"]) // 2]
+            rows.append((size, way, f"{one['build']:.2f}", f"{one['first']:.2f}", f"{1000 * warm:.0f}"))
+    headings = ("network", "way", "build [s]", "first solve [s]", "warm re-solve [ms]")
+    return table(headings, rows)
+
+
+def _formulations() -> str:
+    names = {
+        "grey_box": "grey box",
+        "reduced_space": "OMLT, reduced space",
+        "mixed": "OMLT, reduced, a variable before each softplus",
+        "full_space": "OMLT, full space",
+    }
+    speed = _read("optimisation")["speed"]
+    rows = [
+        (
+            title,
+            f"{one['build']:.2f}",
+            one["variables"],
+            f"{one['first']:.1f}",
+            one["iterations"],
+            f"{1000 * one['warm']:.0f}",
+        )
+        for name, title in names.items()
+        if (one := speed.get(name))
+    ]
+    headings = ("formulation", "write and read [s]", "variables", "first solve [s]", "iterations", "warm re-solve [ms]")
+    return table(headings, rows)
+
+
+def _layers() -> str:
+    errors = _read("surrogate")["errors"]
+    names = {"shipped": "conic (shipped)", "linear": "linear", "rates": "rates", "soft law": "soft law"}
+    rows = [
+        (
+            title,
+            *(f"{100 * one[key]:.2f} %" for key in ("growth", "EX_o2_e", "EX_ac_e")),
+            f"{one['balance']:.0e}",
+            f"{one['backwards']:.2g}",
+        )
+        for name, title in names.items()
+        if (one := errors.get(name))
+    ]
+    headings = ("output layer", "growth", "oxygen", "acetate", "imbalance", "against irreversibility [mmol/gDW/h]")
+    return table(headings, rows)
+
+
+TABLES = {
+    "fluxes": _flux_speed,
+    "published": _published,
+    "peers": _peers,
+    "formulations": _formulations,
+    "layers": _layers,
+}
+"""Tables of figures, by the name of the file that the page includes."""
+
+
+if __name__ == "__main__":
+    write_pages(Path(__file__).parent)
