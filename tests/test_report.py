@@ -51,7 +51,7 @@ SUMMARY: dict[str, Any] = {
     "violations": [{"limit": "acetate", "allowed": 0.3, "reached": 0.3021, "relative": 0.007, "unit": "g/L"}],
     "optimisation": {"status": "solved to optimality", "iterations": 27, "seconds": 0.41, "variables": 1764},
     "active_limits": ["acetate is held at the highest allowed, 0.3 g/L (2.0 to 9.5 h): one g/L more is worth 1.2 g"],
-    "feeds": {"feed": {"edges": [0.0, 0.5, 1.0], "rates": [0.0, 0.0125], "unit": "L/h"}},
+    "feeds": {"feed": {"header": ["from [h]", "to [h]", "feed [L/h]"], "rows": [[0.0, 0.5, 0.0], [0.5, 1.0, 0.0125]]}},
     "closed_loop": {
         "disturbance": {"kla": {"value": 255.0, "unit": "1/h"}},
         "objective": 35.4187,
@@ -237,7 +237,7 @@ def test_hashes_are_shortened_and_come_after_the_results(page: Page) -> None:
 def test_horizon_initial_state_and_feed_table_are_shown(page: Page) -> None:
     assert "horizon 12 h" in page.text
     assert "state value unit volume 2 L biomass 0.25 g/L" in page.text
-    assert "from [h] to [h] rate [L/h] 0 0.5 0 0.5 1 0.0125" in page.text
+    assert "from [h] to [h] feed [L/h] 0 0.5 0 0.5 1 0.0125" in page.text
 
 
 def test_closed_loop_names_the_limit_it_aims_at(page: Page) -> None:
@@ -329,7 +329,7 @@ def test_text_from_the_run_cannot_become_markup(tmp_path: Path) -> None:
         "violations": [{"limit": evil, "relative": 1.0, "unit": evil}],
         "optimisation": {"status": evil, "solver": evil, "back_off": {evil: amount}},
         "active_limits": [evil],
-        "feeds": {evil: {"edges": [0.0, 1.0], "rates": [1.0], "unit": evil}},
+        "feeds": {evil: {"header": [evil], "rows": [[1.0]]}},
         "closed_loop": {"disturbance": {evil: amount}, "objective": 1.0, "aimed_limits": {evil: limit}},
         "timings": {evil: 1.0},
         "known_limits": [evil],

@@ -12,7 +12,7 @@ from mmopt.report.surrogate_plots import plot_parity
 from mmopt.units import GROWTH_UNIT, RATE, TIME
 
 _HASH_DIGITS = 12
-"""Digits of a hash that are shown; enough to tell two networks apart."""
+"""Digits of a hash that are shown; enough to distinguish two networks."""
 
 _OPTIONAL = ("names", "atlas", "title")
 """Fields of a summary whose absence is not worth a note."""

@@ -47,13 +47,38 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 
 def empty_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size [inch] whose layout leaves room for titles and legends."""
+    """Return an empty figure whose layout leaves room for titles and legends.
+
+    Parameters
+    ----------
+    width, height
+        Size [inch].
+
+    Returns
+    -------
+    Figure
+    """
     layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.08, compress=True)
     return Figure(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def style_panel(panel: Axes, title: str, unit: str) -> Axes:
-    """Set title and unit of a panel, remove its frame, and draw faint horizontal lines."""
+    """Set title and unit of a panel, remove its frame, and draw faint horizontal lines.
+
+    Parameters
+    ----------
+    panel
+        The panel.
+    title
+        Its title.
+    unit
+        Unit of its vertical axis.
+
+    Returns
+    -------
+    Axes
+        The panel.
+    """
     panel.set_title(plain(title), loc="left", fontsize=9.5, fontweight="bold", color=INK)
     panel.set_ylabel(plain(unit), fontsize=8.5, color=MUTED)
     panel.xaxis.label.set(fontsize=8.5, color=MUTED)
@@ -66,26 +91,69 @@ def style_panel(panel: Axes, title: str, unit: str) -> Axes:
 
 
 def line(index: int) -> dict[str, Any]:
-    """Return the properties of the line with this index."""
+    """Return the look of a line.
+
+    Parameters
+    ----------
+    index
+        Position of the line in its figure.
+
+    Returns
+    -------
+    dict
+        Properties of a `Line2D`.
+    """
     dashes = _DASHES[index % len(_DASHES)]
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": dashes, "linewidth": 1.7 if index else 2.6}
 
 
 def dots(index: int) -> dict[str, Any]:
-    """Return the properties of measurements that belong to the line with this index."""
+    """Return the look of measurements.
+
+    Parameters
+    ----------
+    index
+        Position of the line that they belong to.
+
+    Returns
+    -------
+    dict
+        Properties of a `Line2D`.
+    """
     colour = COLOURS[index % len(COLOURS)]
     return {"linestyle": "", "marker": "o", "markersize": 3.6, "color": "white", "markeredgecolor": colour, "zorder": 3}
 
 
 def marker(index: int) -> dict[str, Any]:
-    """Return the properties of points of the kind with this index."""
+    """Return the look of points.
+
+    Parameters
+    ----------
+    index
+        Position of their kind in the figure.
+
+    Returns
+    -------
+    dict
+        Properties of a `Line2D`.
+    """
     colour, shape = COLOURS[index % len(COLOURS)], _MARKERS[index % len(_MARKERS)]
     common = {"linestyle": "", "markersize": 7.5, "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 3.0}
     return {"color": colour, "marker": shape, **common}
 
 
 def add_legend(figure: Figure, names: Iterable[str], more: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-    """Draw one legend above all panels: a line for every name, then further entries by their properties."""
+    """Draw one legend above all panels.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    names
+        Names of lines, in order.
+    more
+        Further entries: properties of a `Line2D` by name.
+    """
     entries = {plain(name): Line2D([], [], **line(index)) for index, name in enumerate(names)}
     entries |= {name: Line2D([], [], **properties) for name, properties in (more or {}).items()}
     figure.legend(
@@ -101,5 +169,16 @@ def add_legend(figure: Figure, names: Iterable[str], more: Mapping[str, Mapping[
 
 
 def plain(text: str) -> str:
-    """Escape dollar signs, which would begin a formula."""
+    """Escape dollar signs, which would begin a formula.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str
+        Text that Matplotlib shows unchanged.
+    """
     return text.replace("$", r"\$")

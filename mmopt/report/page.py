@@ -5,60 +5,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1f2933;--soft:#5f6b7a;--page:#f6f7f9;--sheet:#fff;--rule:#dfe3e8;--blue:#0072b2;
---alarm:#b3261e;--shade:rgba(31,41,51,.16)}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14181d;--sheet:#1d232a;--rule:#333c46;
---blue:#56b4e9;--alarm:#ff8a80;--shade:rgba(0,0,0,.5)}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2.5rem 1.25rem 4rem}
-h1{font-size:2rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.3rem;margin:0 0 .8rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}p{max-width:75ch}.soft,figcaption,dt,th,.id{color:var(--soft)}
-.id{font-size:.85em;overflow-wrap:anywhere}
-nav{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:1rem 0 1.6rem;font-size:.9rem}
-a{color:var(--blue);text-decoration:none}a:hover{text-decoration:underline}
-section,.card{background:var(--sheet);border:1px solid var(--rule);border-radius:12px}
-section{padding:1.4rem 1.5rem;margin:1.25rem 0}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.9rem}.card{padding:1rem 1.1rem}
-.card b{display:block;font-size:1.75rem;line-height:1.3;color:var(--blue);font-variant-numeric:tabular-nums;
-white-space:nowrap}
-.card{line-height:1.3}.card span{display:block;font-size:.85rem;color:var(--soft);margin-top:.25rem}
-figure{margin:1rem 0}figure:last-child{margin-bottom:0}figcaption{font-size:.9rem;margin-top:.5rem;max-width:85ch}
-img{display:block;width:100%;height:auto;background:#fff;border-radius:8px}
-.wide{overflow-x:auto}
-.data{background:linear-gradient(90deg,var(--sheet) 1rem,transparent) 0/3rem 100% no-repeat local,
-linear-gradient(270deg,var(--sheet) 1rem,transparent) 100%/3rem 100% no-repeat local,
-linear-gradient(90deg,var(--shade),transparent) 0/.7rem 100% no-repeat,
-linear-gradient(270deg,var(--shade),transparent) 100%/.7rem 100% no-repeat}
-table{border-collapse:collapse;font-size:.92rem;min-width:50%}
-th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
-th{font-weight:600}td:last-child{min-width:8rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.columns{display:flex;flex-wrap:wrap;gap:0 2.5rem}.columns table{min-width:0}.columns td:last-child{min-width:0}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(170px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
-dt{font-size:.82rem}dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
-details{margin:1rem 0}summary{cursor:pointer;font-weight:600}
-.bar{display:block;height:.7rem;margin-top:.4rem;background:var(--blue);border-radius:3px;min-width:2px}
-.alarm{color:var(--alarm);font-weight:600}
-@media(max-width:640px){main{padding:1.5rem .8rem 3rem}section{padding:1.1rem 1rem}h1{font-size:1.6rem}
-.cards{grid-template-columns:1fr 1fr}.card{padding:.8rem .8rem}.card b{font-size:1.35rem}
-dl{grid-template-columns:1fr 1fr}
-th,td{padding-right:.9rem}td:last-child{min-width:0}
-.picture::before{content:"swipe sideways for the rest of the figure";font-size:.8rem;color:var(--soft)}
-.stack table,.stack tbody,.stack tr,.stack td{display:block;width:100%}.stack thead{display:none}
-.stack tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
-.stack td{display:flex;gap:1rem;justify-content:space-between;border:0;padding:.12rem 0;text-align:right;
-white-space:normal;overflow-wrap:anywhere}
-.stack td::before{content:attr(data-head);color:var(--soft);text-align:left;flex:0 0 7rem}
-.stack td:first-child{font-weight:600;text-align:left}.stack td:first-child::before{content:none}
-.stack td.void{display:none}}
-@media print{:root{--ink:#111;--soft:#555;--page:#fff;--sheet:#fff;--rule:#ccc;--blue:#0072b2;--alarm:#b3261e;
---shade:transparent}
-nav{display:none}main{padding:0;max-width:none}section{border:0;padding:0}figure,tr,.card,h2{break-inside:avoid}
-h2,h3{break-after:avoid}*{print-color-adjust:exact}body{font-size:10pt}
-.cards{grid-template-columns:repeat(5,1fr)}.card{padding:.6rem}.card b{font-size:1.4rem}.wide{overflow:visible}}
-"""
-
 _DIGITS: Final = 4
 """Significant digits of a number on the page."""
 
@@ -128,6 +74,16 @@ def _cells(head: Sequence[str], row: Sequence[object], numeric: Sequence[bool]) 
 def facts(values: Mapping[str, object]) -> str:
     """Write named values side by side.
 
+    Parameters
+    ----------
+    values
+        Values by name.
+
+    Returns
+    -------
+    str
+        HTML.
+
     Examples
     --------
     >>> facts({"seed": 7})
@@ -139,6 +95,16 @@ def facts(values: Mapping[str, object]) -> str:
 
 def bullets(entries: Iterable[str]) -> str:
     """Write a list.
+
+    Parameters
+    ----------
+    entries
+        One text per point.
+
+    Returns
+    -------
+    str
+        HTML; empty if there are none.
 
     Examples
     --------
@@ -152,6 +118,18 @@ def bullets(entries: Iterable[str]) -> str:
 def details(title: str, body: str) -> str:
     """Write a block that opens when its title is clicked; nothing if the body is empty.
 
+    Parameters
+    ----------
+    title
+        Text that is always visible.
+    body
+        HTML that is hidden at first.
+
+    Returns
+    -------
+    str
+        HTML.
+
     Examples
     --------
     >>> details("More", "<p>text</p>")
@@ -162,6 +140,16 @@ def details(title: str, body: str) -> str:
 
 def nested(card: Mapping[str, Any]) -> str:
     """Write plain entries as facts, a mapping of similar mappings as a table, any other mapping under its own title.
+
+    Parameters
+    ----------
+    card
+        Entries by name, as read from JSON.
+
+    Returns
+    -------
+    str
+        HTML.
 
     Examples
     --------
@@ -181,6 +169,16 @@ def nested(card: Mapping[str, Any]) -> str:
 def words(name: str) -> str:
     """Replace underscores of a lower-case name by spaces; identifiers of a network, which have capitals, stay.
 
+    Parameters
+    ----------
+    name
+        A name.
+
+    Returns
+    -------
+    str
+        Text.
+
     Examples
     --------
     >>> words("biomass_amount"), words("EX_o2_e")
@@ -191,6 +189,18 @@ def words(name: str) -> str:
 
 def identified(identifier: str, names: Mapping[str, str]) -> Phrase:
     """Write the readable name of an identifier, where known, with the identifier beside it.
+
+    Parameters
+    ----------
+    identifier
+        Identifier of a reaction.
+    names
+        Readable names by identifier.
+
+    Returns
+    -------
+    Phrase
+        HTML.
 
     Examples
     --------
@@ -204,6 +214,16 @@ def identified(identifier: str, names: Mapping[str, str]) -> Phrase:
 
 def text(value: object) -> str:
     """Return any value as HTML, escaped unless it is HTML already; numbers have four significant digits.
+
+    Parameters
+    ----------
+    value
+        Text, number, list, or HTML.
+
+    Returns
+    -------
+    str
+        HTML.
 
     Examples
     --------
@@ -229,6 +249,18 @@ def text(value: object) -> str:
 def amount(value: object, unit: str) -> Html:
     """Write a number, or a range of two, with its unit.
 
+    Parameters
+    ----------
+    value
+        A number or a range of two; None and NaN are shown as a dash.
+    unit
+        Its unit.
+
+    Returns
+    -------
+    Html
+        HTML.
+
     Examples
     --------
     >>> amount(49.947600811, "g"), amount((6.0, 10.0), "h")
@@ -240,6 +272,18 @@ def amount(value: object, unit: str) -> Html:
 
 def percent(fraction: float | None, signed: bool = False) -> Html:
     """Write a fraction as a percentage with three significant digits.
+
+    Parameters
+    ----------
+    fraction
+        The fraction; None is shown as a dash.
+    signed
+        Whether a plus sign is shown.
+
+    Returns
+    -------
+    Html
+        HTML.
 
     Examples
     --------
@@ -254,6 +298,16 @@ def percent(fraction: float | None, signed: bool = False) -> Html:
 def real(value: object) -> float | None:
     """Return a finite number, and None for everything else.
 
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    float or None
+        The number.
+
     Examples
     --------
     >>> real(2), real("2"), real(float("nan"))
@@ -266,6 +320,16 @@ def real(value: object) -> float | None:
 
 def anchor(title: str) -> str:
     """Return the identifier of a section.
+
+    Parameters
+    ----------
+    title
+        Title of a section.
+
+    Returns
+    -------
+    str
+        The identifier.
 
     Examples
     --------

@@ -102,12 +102,12 @@ class Amount(Record):
     unit: str = ""
 
 
-class Parameter(Record):
+class ParameterRecord(Record):
     """A parameter with its unit and source.
 
     Examples
     --------
-    >>> Parameter(value=300.0, unit="1/h", source="measured").source
+    >>> ParameterRecord(value=300.0, unit="1/h", source="measured").source
     'measured'
     """
 
@@ -236,17 +236,16 @@ class ViolationRow(Record):
 
 
 class FeedRecord(Record):
-    """A feed table: the rate from every edge [h] to the next.
+    """A feed table: its column names with units, and its rows.
 
     Examples
     --------
-    >>> FeedRecord(edges=(0.0, 1.0, 2.0), rates=(0.01, 0.02), unit="L/h").rates
-    (0.01, 0.02)
+    >>> FeedRecord(header=("from [h]", "to [h]", "feed [L/h]"), rows=((0.0, 1.0, 0.01),)).rows
+    ((0.0, 1.0, 0.01),)
     """
 
-    edges: tuple[Number, ...]
-    rates: tuple[Number, ...]
-    unit: str = ""
+    header: tuple[str, ...]
+    rows: tuple[tuple[Number, ...], ...]
 
 
 class ClosedLoopRecord(Record):

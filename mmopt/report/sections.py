@@ -152,10 +152,8 @@ def feeds(run: RunFolder) -> str:
 
 
 def _feed_table(feed: FeedRecord) -> str:
-    rows: list[list[object]] = [list(row) for row in zip(feed.edges, feed.edges[1:], feed.rates, strict=False)]
-    head = [f"from [{TIME}]", f"to [{TIME}]", f"rate [{feed.unit}]"]
-    columns = [page.table(head, rows[at : at + _COLUMN_ROWS]) for at in range(0, len(rows), _COLUMN_ROWS)]
-    return f'<div class="columns">{"".join(columns)}</div>'
+    chunks = [feed.rows[at : at + _COLUMN_ROWS] for at in range(0, len(feed.rows), _COLUMN_ROWS)]
+    return f'<div class="columns">{"".join(page.table(feed.header, chunk) for chunk in chunks)}</div>'
 
 
 def trajectories(run: RunFolder) -> str:

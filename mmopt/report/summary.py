@@ -16,7 +16,7 @@ from mmopt.report.records import (
     NetworkRecord,
     Number,
     OptimisationRecord,
-    Parameter,
+    ParameterRecord,
     ProblemRecord,
     Record,
     ResultRow,
@@ -79,7 +79,7 @@ class RunSummary(Record):
     surrogate: SurrogateRecord | None = None
     atlas: AtlasRecord | None = None
     problem: ProblemRecord | None = None
-    parameters: dict[str, Parameter] | None = None
+    parameters: dict[str, ParameterRecord] | None = None
     names: dict[str, str] = Field(default_factory=dict)
     optimisation: OptimisationRecord | None = None
     results: tuple[ResultRow, ...] | None = None

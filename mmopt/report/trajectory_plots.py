@@ -133,8 +133,8 @@ def plot_feeds(
     if values:
         bars = style_panel(figure.add_subplot(grid[1]), objective, unit)
         colours = [line(index)["color"] for index, name in enumerate(trajectories) if name in values]
-        heights = bars.bar(range(len(values)), list(values.values()), width=0.62, color=colours)
-        bars.bar_label(heights, fmt="{:.3g}", padding=2, fontsize=8.5, color=INK)
+        columns = bars.bar(range(len(values)), list(values.values()), width=0.62, color=colours)
+        bars.bar_label(columns, fmt="{:.3g}", padding=2, fontsize=8.5, color=INK)
         bars.set_xticks(range(len(values)), [plain(name).replace(" ", "\n") for name in values])
         bars.margins(y=0.12)
     return figure
@@ -282,8 +282,8 @@ def _draw_steps(panel: Axes, steps: Sequence[Mapping[str, Any]], time: np.ndarra
         own, colour = fallbacks == fallback, COLOURS[index % len(COLOURS)]
         title = plain(f"fallback: {fallback}" if fallback else "solved") + f" ({own.sum()})"
         hatch = "////" if fallback else ""
-        at, heights = starts[own], milliseconds[own]
-        bars = panel.bar(at, heights, width, align="edge", fc=colour, ec="w", lw=0, hatch=hatch, label=title)
+        at = starts[own]
+        bars = panel.bar(at, milliseconds[own], width, align="edge", fc=colour, ec="w", lw=0, hatch=hatch, label=title)
         panel.bar_label(bars, ["▼" if fallback else ""] * len(at), color=colour, fontsize=8, padding=1)
     panel.axhline(np.median(milliseconds), color=INK, lw=1.0, ls=":", label=f"median {np.median(milliseconds):.3g} ms")
     panel.set_xlabel(f"time [{TIME}]")

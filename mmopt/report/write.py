@@ -9,6 +9,7 @@ from pathlib import Path
 from mmopt.io.files import write_whole
 from mmopt.report import background, page, sections
 from mmopt.report.run_folder import RunFolder, read_run
+from mmopt.report.styles import STYLE
 
 _SECTIONS = {
     "Results": sections.results,
@@ -69,7 +70,7 @@ def _page(run: RunFolder) -> str:
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title}</title><style>{page.STYLE}</style></head>
+<title>{title}</title><style>{STYLE}</style></head>
 <body><main>
 <header><h1>{title}</h1><div class="soft">{" · ".join(page.text(entry) for entry in origin if entry)}</div></header>
 <nav>{links}</nav>
