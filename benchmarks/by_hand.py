@@ -51,7 +51,7 @@ class ByHand:
     @property
     def begin(self) -> np.ndarray:
         """Slow states at the start."""
-        return self.scaled(self.problem.start)
+        return self.scaled(self.problem.start_values)
 
     def scaled(self, start: Mapping[str, float]) -> np.ndarray:
         """Slow states of a start, scaled."""
@@ -82,8 +82,8 @@ class ByHand:
     @property
     def move_penalty(self) -> float:
         """Price of squared jumps of the scaled feed."""
-        move = self.problem.control_settings["feed"]
-        return float(move.move_penalty * (self.problem.scales["feed"] / (move.high - move.low)) ** 2)
+        control = self.problem.controls["feed"]
+        return float(control.move_penalty * (self.problem.scales["feed"] / (control.high - control.low)) ** 2)
 
     def worth(self, volume: Any, biomass: Any) -> Any:
         """The objective at the end, scaled, from states in their units."""
@@ -105,8 +105,8 @@ class ByHand:
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest feed, scaled."""
-        move = self.problem.control_settings["feed"]
-        return move.low / self.problem.scales["feed"], move.high / self.problem.scales["feed"]
+        control = self.problem.controls["feed"]
+        return control.low / self.problem.scales["feed"], control.high / self.problem.scales["feed"]
 
     def bounded(self, floor: float) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest values of all variables."""
@@ -137,8 +137,8 @@ class ByHand:
 
     def feed_of(self, values: np.ndarray) -> list[float]:
         """The feed among values of all variables, in its unit and range."""
-        move = self.problem.control_settings["feed"]
+        control = self.problem.controls["feed"]
         first = (len(SLOW) + 1) * self.count
         part = np.asarray(values)[first : first + self._elements] * self.problem.scales["feed"]
-        found: list[float] = np.clip(part, move.low, move.high).tolist()
+        found: list[float] = np.clip(part, control.low, control.high).tolist()
         return found

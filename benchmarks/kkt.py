@@ -34,16 +34,15 @@ from mmopt import (
     Problem,
     StepFeed,
     Surrogate,
-    Trajectory,
     load_surrogate,
     optimise,
     read_network,
-    simulate,
 )
 from mmopt.network.blocked import running_directions
 from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.problem.problem import violated_limits
-from mmopt.study.schema import read_study
+from mmopt.problem import violated_limits
+from mmopt.problem.simulator import Simulator
+from mmopt.study import read_study
 
 ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "case_studies" / "textbook_fedbatch" / "study.yaml"
@@ -155,7 +154,7 @@ class Bilevel:
 
     def __init__(self, problem: Problem, network: Network, surrogate: Surrogate) -> None:
         self.problem, self.cell = problem, Cell(network, surrogate.inputs)
-        self.guess, _ = feasible_guess(problem, surrogate)
+        self.guess = feasible_guess(Simulator(problem, surrogate)).trajectory
         self._hand = hand = ByHand(problem)
         fluxes, duals, bounds = self.cell.sizes
         inside = casadi.MX.sym("cell", fluxes + duals + bounds, hand.count)
@@ -246,22 +245,23 @@ class Bilevel:
 def confirmed(problem: Problem, feed: list[float], atlas: Atlas) -> dict[str, Any]:
     """What a feed gives on the exact answer, and by how much limits are broken there."""
     profile = StepFeed(tuple(problem.horizon.edges().tolist()), tuple(feed))
-    made = simulate(problem.system, problem.start, {"feed": profile}, problem.horizon.hours, atlas, points=500)
+    made = Simulator(problem, atlas).run({"feed": profile}, points=500)
     return {"confirmed": problem.objective_value(made), "broken": violated_limits(made, problem.limits)}
 
 
 def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, reference: Atlas | None) -> dict[str, Any]:
     """mmopt, from the surrogate on."""
     begun = time.perf_counter()
-    plan: Trajectory = optimise(problem, surrogate, starts=1, reference=reference)
+    plan = optimise(problem, surrogate, reference=reference)
     seconds = time.perf_counter() - begun
-    keys = ("iterations", "variables", "constraints")
-    feed = plan.stats["controls"]["feed"]
+    feed = list(plan.values["feed"])
     return {
         "seconds": seconds,
-        **{key: plan.stats[key] for key in keys},
+        "iterations": plan.record.iterations,
+        "variables": plan.record.variables,
+        "constraints": plan.record.constraints,
         "endings": [plan.status.name],
-        "claimed": plan.final("biomass_amount"),
+        "claimed": plan.trajectory.final("biomass_amount"),
         "feed": feed,
         **confirmed(problem, feed, atlas),
     }
@@ -269,7 +269,7 @@ def ours(problem: Problem, surrogate: Surrogate, atlas: Atlas, reference: Atlas 
 
 def compared(elements: int, network: Network, surrogate: Surrogate, atlas: Atlas) -> dict[str, Any]:
     """All ways on a mesh."""
-    case = read_study(STUDY).problem()
+    case = read_study(STUDY).problem
     least = case.limits["oxygen_saturation"][0] / 100.0 * case.system.defaults["saturation"]
     limits = {**case.limits, "oxygen": (least, None)}
     limits.pop("oxygen_saturation")

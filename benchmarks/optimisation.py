@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,14 @@ from mmopt import (
     ecoli_fed_batch,
     load_surrogate,
     optimise,
-    simulate,
 )
-from mmopt.optimisation.guess_shapes import SHAPES
-from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.problem.problem import violated_limits
+from mmopt.optimisation import OptimiseOptions
+from mmopt.optimisation.initial_guess import SHAPES, feasible_guess
+from mmopt.problem import violated_limits
+from mmopt.problem.simulator import Simulator
 from mmopt.solvers.ipopt import NonlinearProgram
-from mmopt.study.schema import read_study
+from mmopt.study import read_study
 from mmopt.transcription import CompiledProblem, transcribe
-from mmopt.transcription.program import set_data, start_from
 from tests.published import ethanol, fastest, penicillin, secreting
 
 ROOT = Path(__file__).parent.parent
@@ -61,16 +60,16 @@ def published() -> dict[str, Any]:
     rows = {}
     for name, make in {"secreting": secreting, "penicillin": penicillin, "ethanol": ethanol}.items():
         begun = time.perf_counter()
-        plan = optimise(make(100), starts=8)
+        plan = optimise(make(100), options=OptimiseOptions(guesses=8))
         rows[name] = {
             "wanted": BEST[name],
-            "resimulated": plan.stats["resimulated"],
-            "collocation": plan.stats["optimum"],
-            "gap": plan.stats["resimulation_gap"],
-            "broken": plan.stats["resimulation_broken"],
+            "resimulated": plan.integration.objective,
+            "collocation": plan.objective,
+            "gap": plan.integration.gap,
+            "broken": dict(plan.integration.violations),
             "seconds": round(time.perf_counter() - begun, 1),
-            "starts": [each["reached"] for each in plan.stats["starts"]],
-            "chosen": plan.stats["choice"],
+            "starts": [guess.objective for guess in plan.record.guesses],
+            "chosen": asdict(plan.choices),
         }
     return rows
 
@@ -80,7 +79,7 @@ def analytic() -> dict[str, Any]:
     rows = {}
     for elements in (30, 60, 100):
         problem, exact = fastest(elements)
-        found = optimise(problem).stats["choice"]["length"]
+        found = optimise(problem).choices.length
         rows[str(elements)] = {"exact": exact, "found": found, "off": found / exact - 1.0}
     return rows
 
@@ -116,7 +115,7 @@ def random() -> dict[str, Any]:
     for number, problem in enumerate(random_problems(RANDOM)):
         try:
             plan = optimise(problem, surrogate)
-            solved[str(number)] = [plan.stats["iterations"], plan.stats["optimum"], plan.stats["solves"]]
+            solved[str(number)] = [plan.record.iterations, plan.objective, plan.record.solves]
         except InfeasibleError as error:
             infeasible[str(number)] = str(error)
             if any(_kept_by(problem, surrogate, part) for part in REFUTING):
@@ -136,24 +135,20 @@ def random() -> dict[str, Any]:
 
 def _kept_by(problem: Problem, surrogate: Any, part: float) -> bool:
     """Whether a simulation of a constant feed, a part of the highest, keeps all limits of a problem."""
-    feed = {name: ConstantFeed(part * move.high) for name, move in problem.control_settings.items()}
-    made = simulate(
-        problem.system,
-        problem.start,
-        feed,
-        problem.horizon.hours,
-        surrogate,
-        parameters=problem.parameter_values,
-        points=500,
-    )
+    feed = {name: ConstantFeed(part * control.high) for name, control in problem.controls.items()}
+    made = Simulator(problem, surrogate).run(feed, points=500)
     return max(violated_limits(made, problem.limits, problem.final).values(), default=0.0) <= 0.0
 
 
 def starts() -> dict[str, Any]:
     """How many of forty feeds at random lead to the best optimum of the case study."""
-    plan = optimise(read_study(STUDY).problem(), load_surrogate("ecoli_ijo1366"), starts=len(SHAPES) + FEEDS, seed=SEED)
-    reached = np.array([each["reached"] for each in plan.stats["starts"][len(SHAPES) :]], dtype=float)
-    best = float(plan.stats["optimum"])
+    plan = optimise(
+        read_study(STUDY).problem,
+        load_surrogate("ecoli_ijo1366"),
+        options=OptimiseOptions(guesses=len(SHAPES) + FEEDS, seed=SEED),
+    )
+    reached = np.array([guess.objective for guess in plan.record.guesses[len(SHAPES) :]], dtype=float)
+    best = float(plan.objective)
     within = {f"within {part:.2%}": int(np.sum(reached >= (1.0 - part) * best)) for part in (1.0e-4, 2.0e-3)}
     return {
         "starts": FEEDS,
@@ -167,16 +162,15 @@ def starts() -> dict[str, Any]:
 def speed() -> dict[str, Any]:
     """20 elements of 3 points: the first solve with all it takes, and re-solves for another start."""
     surrogate = load_surrogate("ecoli_ijo1366")
-    case = read_study(STUDY).problem()
+    case = read_study(STUDY).problem
     problem = replace(case, horizon=Horizon(case.horizon.hours, 20))
-    changed = [{**problem.start, "biomass": 0.25 * (1.0 + 0.02 * step)} for step in range(1, 6)]
+    changed = [{**problem.start_values, "biomass": 0.25 * (1.0 + 0.02 * step)} for step in range(1, 6)]
     rows: dict[str, Any] = {}
     for formulation in ("grey_box", "reduced_space", "mixed", "full_space"):
         begun = time.perf_counter()
         compiled = CompiledProblem(problem, surrogate, formulation=formulation)
         built = time.perf_counter()
-        guess, _ = feasible_guess(problem, surrogate)
-        compiled.start(guess)
+        compiled.start(feasible_guess(compiled.simulator).trajectory)
         ready = time.perf_counter()
         first = compiled.solve()
         done = time.perf_counter()
@@ -195,7 +189,7 @@ def speed() -> dict[str, Any]:
             "warm": float(np.median([each[0] for each in warm])),
             "warm_iterations": [each[1] for each in warm],
             "warm_solved": all(each[2] for each in warm),
-            "variables": compiled.ipopt.size[0],
+            "variables": compiled.program.size[0],
         }
     rows["write, solve, load"] = {"warm": _written_anew(problem, surrogate, changed)}
     fast = rows["grey_box"]
@@ -212,15 +206,14 @@ def _written_anew(problem: Problem, surrogate: Any, changed: list[dict[str, floa
     Neither reading the file nor deriving is counted, at which an executable may be faster than CasADi.
     """
     program = transcribe(problem, surrogate)
-    guess, _ = feasible_guess(problem, surrogate)
-    start_from(program, problem, guess, surrogate)
-    held = NonlinearProgram(program)
+    program.start_from(feasible_guess(Simulator(problem, surrogate)).trajectory)
+    held = NonlinearProgram(program.pyomo)
     held.solve()
     seconds = []
     for start in changed:
         begun = time.perf_counter()
-        set_data(program, problem, initial=start)
-        NLWriter().write(program, StringIO())
+        program.set_data(problem, initial=start)
+        NLWriter().write(program.pyomo, StringIO())
         held.solve()
         seconds.append(time.perf_counter() - begun)
     return float(np.median(seconds))
@@ -231,13 +224,17 @@ def lengths() -> dict[str, Any]:
     rows = {}
     for name, make in {"penicillin": penicillin, "ethanol": ethanol}.items():
         compiled = CompiledProblem(make(60))
-        compiled.start(feasible_guess(make(60), None)[0])
+        compiled.start(feasible_guess(compiled.simulator).trajectory)
         compiled.solve()
         free = compiled.plan()
-        compiled.change(length=free.stats["choice"]["length"])
+        compiled.change(length=free.choices.length)
         solve = compiled.solve(warm=True)
-        fixed = compiled.plan().final("amount")
-        rows[name] = {"free": free.final("amount"), "fixed": fixed, "off": abs(fixed / free.final("amount") - 1.0)}
+        fixed = compiled.plan().trajectory.final("amount")
+        rows[name] = {
+            "free": free.trajectory.final("amount"),
+            "fixed": fixed,
+            "off": abs(fixed / free.trajectory.final("amount") - 1.0),
+        }
         rows[name]["solved"] = solve.status.solved
     return rows
 
@@ -246,17 +243,21 @@ def mesh() -> dict[str, Any]:
     """Ethanol on a coarse mesh, and made finer until collocation and integration agree to 0.05 %."""
     rows = {}
     for name, tolerance in (("coarse", None), ("finer", 5.0e-4)):
-        plan = optimise(ethanol(12), tolerance=tolerance)
+        plan = optimise(ethanol(12), options=OptimiseOptions(mesh_tolerance=tolerance))
         rows[name] = {
-            key: plan.stats[key] for key in ("elements", "finer", "resimulation_gap", "optimum", "resimulated")
+            "elements": plan.record.elements,
+            "finer": plan.record.refinements,
+            "resimulation_gap": plan.integration.gap,
+            "optimum": plan.objective,
+            "resimulated": plan.integration.objective,
         }
     return rows
 
 
-def initial_guesses() -> dict[str, str]:
+def infeasible_limits() -> dict[str, str]:
     """Wishes that cannot be met, and what is said."""
     surrogate = load_surrogate("ecoli_ijo1366")
-    case = read_study(STUDY).problem()
+    case = read_study(STUDY).problem
     impossible = {
         "start above the volume limit": replace(case, limits={**case.limits, "volume": (None, 1.9)}),
         "oxygen that nothing keeps": replace(case, limits={**case.limits, "oxygen_saturation": (95.0, None)}),
@@ -269,7 +270,7 @@ def initial_guesses() -> dict[str, str]:
     for name, problem in impossible.items():
         try:
             plan = optimise(problem, surrogate)
-            told[name] = f"SOLVED: {plan.stats['optimum']}"
+            told[name] = f"SOLVED: {plan.objective}"
         except MmoptError as error:
             told[name] = f"{type(error).__name__}: {error}"
     return told
@@ -283,7 +284,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "speed": speed,
     "lengths": lengths,
     "mesh": mesh,
-    "wishes": initial_guesses,
+    "wishes": infeasible_limits,
 }
 
 

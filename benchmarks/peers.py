@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.by_hand import FAST, SLOW, ByHand
 from mmopt import Atlas, Bioreactor, Domain, Horizon, Problem, Surrogate, ecoli_fed_batch, optimise, read_network, train
+from mmopt.optimisation import OptimiseOptions
 from mmopt.transcription import CompiledProblem
-from mmopt.transcription.program import state_at
+from mmopt.transcription.equations import state_at
 
 try:
     import do_mpc
@@ -86,7 +87,7 @@ class Case:
         self.problem = Problem(reactor, START, Horizon(HOURS, ELEMENTS, POINTS), {"feed": (0.0, 0.1)}, LIMITS)
         self.surrogate = surrogate
         earlier = replace(self.problem, initial={**START, "biomass": BEFORE * START["biomass"]})
-        self.guess = optimise(earlier, surrogate, starts=4)
+        self.guess = optimise(earlier, surrogate, options=OptimiseOptions(guesses=4)).trajectory
 
     @cached_property
     def compiled(self) -> CompiledProblem:
@@ -96,7 +97,7 @@ class Case:
     @property
     def floor(self) -> float:
         """How far scaled states may fall in mmopt's program."""
-        program = self.compiled.program
+        program = self.compiled.program.pyomo
         return float(state_at(program, "glucose", program.inner.last()).lb)
 
     def changes(self, states: Mapping[str, Any], feed: Any) -> dict[str, Any]:
@@ -160,7 +161,7 @@ class Plain:
         return casadi.nlpsol("plain", "ipopt", self._given, options)
 
     def first(self) -> None:
-        self._solve(0, self._case.problem.start, x0=np.clip(self._hand.start(self._case.guess), *self._bounds))
+        self._solve(0, self._case.problem.start_values, x0=np.clip(self._hand.start(self._case.guess), *self._bounds))
 
     def again(self, start: dict[str, float]) -> None:
         last = self._last
@@ -195,7 +196,7 @@ class DoMpc:
                 mpc.opt_x_num["_z", k, 0, j] = float(hand.at(case.guess, FAST, t))
             mpc.opt_x_num["_u", k, 0] = feed[k]
         mpc.opt_x_num["_x", 0, 0, -1] = hand.begin
-        self._step(mpc, case.problem.start)
+        self._step(mpc, case.problem.start_values)
         if self._warm is not mpc:
             self._warm.opt_x_num.master = mpc.opt_x_num.master
             self._warm.lam_g_num, self._warm.lam_x_num = mpc.lam_g_num, mpc.lam_x_num

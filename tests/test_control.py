@@ -13,27 +13,27 @@ from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network
 from mmopt.optimisation.feed_gap import without_feed_gap
-from mmopt.optimisation.guess_shapes import SHAPES
-from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.optimisation.multi_start import fed_from
+from mmopt.optimisation.initial_guess import SHAPES, feasible_guess
+from mmopt.optimisation.multi_start import Search
 from mmopt.optimisation.optimise import optimise
+from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.optimisation.scenarios import optimise_scenarios
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.problem.horizon import Horizon
-from mmopt.problem.problem import Problem, violated_limits
+from mmopt.problem.limits import violated_limits
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import StepFeed
 from mmopt.reactor.simulate import simulate
-from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study.schema import read_study
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 from mmopt.transcription.collocation import transcribe
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.diagnose import decided, diagnose
-from mmopt.transcription.plan import controls_of, replay
-from mmopt.transcription.program import read_controls, start_from
+from mmopt.transcription.diagnose import diagnose, with_decisions_fixed
+from mmopt.transcription.plan import Plan, Replay
 from tests.systems import Pulled
 
 ONE_OPTIMUM = 2.0e-3
@@ -53,47 +53,47 @@ def atlas(ijo1366: Network, surrogate: Surrogate) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def plan(problem: Problem, surrogate: Surrogate, atlas: Atlas) -> Trajectory:
-    return optimise(problem, surrogate, reference=atlas, bundled=True)
+def plan(problem: Problem, surrogate: Surrogate, atlas: Atlas) -> Plan:
+    return optimise(problem, surrogate, reference=atlas)
 
 
 @pytest.fixture(scope="module")
-def replayed_on_reference(problem: Problem, plan: Trajectory, plant: FluxProgram) -> Trajectory:
-    return replay(problem, plan, plant)
+def replayed_on_reference(plan: Plan, plant: FluxProgram) -> Replay:
+    return plan.replay(plant)
 
 
-def test_plan_agrees_with_an_integration_of_its_feed(plan: Trajectory) -> None:
-    assert plan.stats["resimulation_gap"] < 0.01
+def test_plan_agrees_with_an_integration_of_its_feed(plan: Plan) -> None:
+    assert plan.integration.gap < 0.01
 
 
-def test_plan_agrees_with_the_linear_program(replayed_on_reference: Trajectory) -> None:
-    assert replayed_on_reference.stats["replay_gap"] < 0.03
+def test_plan_agrees_with_the_linear_program(replayed_on_reference: Replay) -> None:
+    assert replayed_on_reference.gap < 0.03
 
 
-def test_plan_keeps_its_limits_on_the_linear_program(replayed_on_reference: Trajectory, problem: Problem) -> None:
-    assert max(violated_limits(replayed_on_reference, problem.limits).values(), default=0.0) < 0.02
+def test_plan_keeps_its_limits_on_the_linear_program(replayed_on_reference: Replay, problem: Problem) -> None:
+    assert replayed_on_reference.worst_violation < 0.02
 
 
 def test_replay_on_the_atlas_equals_replay_on_the_linear_program(
-    problem: Problem, plan: Trajectory, replayed_on_reference: Trajectory, atlas: Atlas
+    problem: Problem, plan: Plan, replayed_on_reference: Replay, atlas: Atlas
 ) -> None:
-    assert replay(problem, plan, atlas).final("biomass_amount") == pytest.approx(
-        replayed_on_reference.final("biomass_amount"), rel=1e-6
+    assert plan.replay(atlas).trajectory.final("biomass_amount") == pytest.approx(
+        replayed_on_reference.trajectory.final("biomass_amount"), rel=1e-6
     )
 
 
 def test_optimal_feed_beats_the_best_constant_feed(
-    replayed_on_reference: Trajectory, problem: Problem, atlas: Atlas
+    replayed_on_reference: Replay, problem: Problem, atlas: Atlas
 ) -> None:
     _, made = best_constant(problem, atlas)
-    assert replayed_on_reference.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+    assert replayed_on_reference.trajectory.final("biomass_amount") > 1.05 * made.final("biomass_amount")
 
 
 def test_optimal_feed_beats_the_best_exponential_feed(
-    replayed_on_reference: Trajectory, problem: Problem, atlas: Atlas
+    replayed_on_reference: Replay, problem: Problem, atlas: Atlas
 ) -> None:
     _, made = best_exponential(problem, atlas)
-    assert replayed_on_reference.final("biomass_amount") > 1.05 * made.final("biomass_amount")
+    assert replayed_on_reference.trajectory.final("biomass_amount") > 1.05 * made.final("biomass_amount")
 
 
 def test_baseline_feeds_keep_the_limits(problem: Problem, atlas: Atlas) -> None:
@@ -101,49 +101,52 @@ def test_baseline_feeds_keep_the_limits(problem: Problem, atlas: Atlas) -> None:
     assert violated_limits(made, problem.limits) == {}
 
 
-def test_feed_stays_in_its_range(plan: Trajectory, problem: Problem) -> None:
-    low, high = problem.controls["feed"]
-    rates = controls_of(plan)["feed"].rates
-    assert low <= min(rates)
-    assert max(rates) <= high
+def test_feed_stays_in_its_range(plan: Plan, problem: Problem) -> None:
+    control, rates = problem.controls["feed"], plan.controls["feed"].rates
+    assert control.low <= min(rates)
+    assert max(rates) <= control.high
 
 
 def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surrogate: Surrogate) -> None:
     too_much = StepFeed((0.0, problem.horizon.hours), (0.1,))
-    guess, left = feasible_guess(problem, surrogate, {"feed": too_much})
-    assert violated_limits(guess, problem.limits) == {}
-    assert 0.0 < left < 1.0
+    guess = feasible_guess(Simulator(problem, surrogate), {"feed": too_much})
+    assert violated_limits(guess.trajectory, problem.limits) == {}
+    assert 0.0 < guess.kept < 1.0
 
 
 def test_nine_of_ten_random_starts_end_in_one_optimum(problem: Problem, surrogate: Surrogate) -> None:
-    plan = optimise(problem, surrogate, starts=len(SHAPES) + 10, seed=7)
-    reached = np.array([each["reached"] for each in plan.stats["starts"]], dtype=float)
-    assert plan.stats["optimum"] == reached.max()
+    plan = optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES) + 10, seed=7))
+    reached = np.array([guess.objective for guess in plan.record.guesses], dtype=float)
+    assert plan.objective == reached.max()
     assert np.sum(reached[len(SHAPES) :] > (1.0 - 1.0e-4) * reached.max()) >= 9
 
 
 def test_no_shape_of_start_ends_in_a_worse_optimum(problem: Problem, surrogate: Surrogate) -> None:
-    reached = [each["reached"] for each in optimise(problem, surrogate, starts=len(SHAPES)).stats["starts"]]
+    reached = [
+        guess.objective
+        for guess in optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES))).record.guesses
+    ]
     assert min(reached) > (1.0 - ONE_OPTIMUM) * max(reached)
 
 
 @pytest.mark.parametrize("gap", [(9,), (12, 13), (18,)])
 def test_plan_in_which_the_cell_starves_is_fed_again(
-    problem: Problem, surrogate: Surrogate, plan: Trajectory, gap: tuple[int, ...]
+    problem: Problem, surrogate: Surrogate, plan: Plan, gap: tuple[int, ...]
 ) -> None:
-    rates = np.array(plan.stats["controls"]["feed"])
+    rates = np.array(plan.values["feed"])
     rates[list(gap)] = 0.0
-    starved = {"feed": StepFeed(tuple(plan.stats["edges"]), tuple(rates.tolist()))}
-    guess, _ = feasible_guess(problem, surrogate, starved)
-    trapped = without_feed_gap(replace(guess, stats={**plan.stats, "controls": {"feed": rates.tolist()}}))
+    starved = {"feed": StepFeed(plan.edges, tuple(rates.tolist()))}
+    guess = feasible_guess(Simulator(problem, surrogate), starved).trajectory
+    trapped = without_feed_gap(replace(plan, trajectory=guess, values={"feed": tuple(rates.tolist())}))
     assert trapped is not None
-    middle = np.array(plan.stats["edges"])[list(gap)] + 1.0e-3
-    assert min(trapped["feed"](t) for t in middle) > 0.5 * min(plan.stats["controls"]["feed"][number] for number in gap)
-    found = fed_from(CompiledProblem(problem, surrogate), guess, None)
-    assert found.stats["optimum"] > (1.0 - ONE_OPTIMUM) * plan.stats["optimum"]
+    middle = np.array(plan.edges)[list(gap)] + 1.0e-3
+    assert min(trapped["feed"](t) for t in middle) > 0.5 * min(plan.values["feed"][number] for number in gap)
+    search = Search(OptimiseOptions(), Deadline())
+    found = search.optimum_without_gap(CompiledProblem(problem, surrogate), guess)
+    assert found.objective > (1.0 - ONE_OPTIMUM) * plan.objective
 
 
-def test_plan_in_which_no_cell_starves_is_left_alone(plan: Trajectory) -> None:
+def test_plan_in_which_no_cell_starves_is_left_alone(plan: Plan) -> None:
     assert without_feed_gap(plan) is None
 
 
@@ -153,17 +156,18 @@ def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
     short = replace(problem, horizon=Horizon(12.0, 12))
     poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
     alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate)
-    assert poor.stats["optimum"] == pytest.approx(alone.stats["optimum"], rel=ONE_OPTIMUM)
-    assert poor.stats["controls"]["feed"] == pytest.approx(rich.stats["controls"]["feed"], abs=1.0e-7)
+    assert poor.objective == pytest.approx(alone.objective, rel=ONE_OPTIMUM)
+    assert poor.values["feed"] == pytest.approx(rich.values["feed"], abs=1.0e-7)
 
 
 def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogate: Surrogate) -> None:
     problem = replace(problem, horizon=Horizon(4.0, 2, 3))
     program = transcribe(problem, surrogate, formulation="mixed")
-    guess, _ = feasible_guess(problem, surrogate)
-    start_from(program, problem, guess, surrogate)
+    program.start_from(feasible_guess(Simulator(problem, surrogate)).trajectory)
     worst = max(
-        abs(pyo.value(program.point[t].dynamics[name].body)) for t in program.inner for name in ("biomass", "glucose")
+        abs(pyo.value(program.pyomo.point[t].dynamics[name].body))
+        for t in program.pyomo.inner
+        for name in ("biomass", "glucose")
     )
     assert worst < 1.0e-9
 
@@ -171,8 +175,8 @@ def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogat
 def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem, surrogate: Surrogate) -> None:
     from pyomo.contrib.incidence_analysis import IncidenceGraphInterface
 
-    program = decided(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
-    graph = IncidenceGraphInterface(program, include_inequality=False)
+    program = with_decisions_fixed(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
+    graph = IncidenceGraphInterface(program.pyomo, include_inequality=False)
     unmatched = graph.dulmage_mendelsohn()
     assert unmatched[0].unmatched == []
     assert unmatched[1].unmatched == []
@@ -185,7 +189,7 @@ def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem, surrogat
 def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> None:
     impossible = replace(problem, limits={"oxygen_saturation": (99.0, None)})
     with pytest.raises(InfeasibleError, match="oxygen_saturation"):
-        optimise(impossible, surrogate, bundled=True)
+        optimise(impossible, surrogate)
 
 
 def test_mesh_too_coarse_for_limits_that_a_simulation_keeps_is_made_finer(surrogate: Surrogate) -> None:
@@ -196,7 +200,7 @@ def test_mesh_too_coarse_for_limits_that_a_simulation_keeps_is_made_finer(surrog
         ecoli_fed_batch(), start, Horizon(15.3, 20), {"feed": (0.0, 0.183)}, limits, parameters={"kla": 458.0}
     )
     plan = optimise(tight, surrogate)
-    assert (plan.stats["finer"], plan.stats["elements"]) == (1, 40)
+    assert (plan.record.refinements, plan.record.elements) == (1, 40)
 
 
 def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,19 +208,18 @@ def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monk
     start = {"volume": 2.0, "biomass": 1.0, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
     problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 3, 2), {"feed": (0.0, 0.02)})
     atlas = Atlas(core, cell.domain)
-    monkeypatch.setattr("mmopt.optimisation.optimise._ROUNDS", 1)
-    plan = optimise(problem, cell, reference=atlas, refine=True, agreement=1.0e-9)
-    gaps = plan.stats["refined"]["gaps"]
+    monkeypatch.setattr("mmopt.optimisation.optimise._ADAPTATIONS", 1)
+    plan = optimise(problem, cell, reference=atlas, adapt=True, options=OptimiseOptions(agreement=1.0e-9))
+    gaps = plan.record.adaptation_gaps
     assert len(gaps) == 2
-    assert plan.stats["judged_gap"] == min(gaps)
-    assert plan.stats["refined"]["agreed"] is False
-    agreed = optimise(problem, cell, reference=atlas, refine=True, agreement=2.0 * gaps[0])
-    assert agreed.stats["refined"] == {"gaps": [gaps[0]], "agreed": True}
+    assert plan.on_reference.gap == min(gaps)
+    agreed = optimise(problem, cell, reference=atlas, adapt=True, options=OptimiseOptions(agreement=2.0 * gaps[0]))
+    assert agreed.record.adaptation_gaps == (gaps[0],)
 
 
 def test_refining_needs_an_atlas_before_anything_is_solved(problem: Problem, surrogate: Surrogate) -> None:
-    with pytest.raises(StudyError, match="judge= an Atlas"):
-        optimise(problem, surrogate, refine=True)
+    with pytest.raises(StudyError, match="reference= an Atlas"):
+        optimise(problem, surrogate, adapt=True)
 
 
 def test_contradictory_limits_are_refused_at_once(problem: Problem) -> None:
@@ -236,23 +239,25 @@ def test_limit_that_is_not_a_number_is_refused(problem: Problem) -> None:
 
 def test_uptake_beyond_the_domain_is_refused_before_solving(problem: Problem, surrogate: Surrogate) -> None:
     with pytest.raises(DomainError, match="lower the largest uptake rate"):
-        optimise(replace(problem, parameters={"glucose_vmax": 14.0}), surrogate, bundled=True)
+        optimise(replace(problem, parameters={"glucose_vmax": 14.0}), surrogate)
 
 
 def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmopt.transcription.compiled.find_executable", lambda: None)
     with pytest.raises(SolverError, match="no ipopt executable was found"):
-        optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, bundled=False)
+        optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, options=OptimiseOptions(bundled=False))
 
 
 def test_iteration_limit_is_no_result(problem: Problem, surrogate: Surrogate) -> None:
     with pytest.raises(SolverError, match="stopped at the iteration limit"):
-        optimise(replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, bundled=True, options={"max_iter": 2})
+        optimise(
+            replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, options=OptimiseOptions(ipopt={"max_iter": 2})
+        )
 
 
 def test_system_without_a_cell_reaches_the_analytic_optimum() -> None:
     cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, maximise="x")
-    assert optimise(cart, bundled=True).stats["optimum"] == pytest.approx(8.0, rel=1.0e-6)
+    assert optimise(cart).objective == pytest.approx(8.0, rel=1.0e-6)
 
 
 def test_speed_limit_gives_the_analytic_optimum() -> None:
@@ -260,23 +265,22 @@ def test_speed_limit_gives_the_analytic_optimum() -> None:
     cart = Problem(
         Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, {"v": (None, 1.0)}, maximise="x"
     )
-    assert optimise(cart, bundled=True).stats["optimum"] == pytest.approx(3.5, rel=1.0e-4)
+    assert optimise(cart).objective == pytest.approx(3.5, rel=1.0e-4)
 
 
 def test_collocation_equals_integration_for_any_controls(surrogate: Surrogate, problem: Problem) -> None:
     short = replace(problem, horizon=Horizon(4.0, 16, 3), limits={})
     program = transcribe(short, surrogate)
     wish = StepFeed(tuple(short.horizon.edges().tolist()), tuple([0.0] * 8 + [0.005] * 8))
-    guess, _ = feasible_guess(short, surrogate, {"feed": wish})
-    start_from(program, short, guess, surrogate)
-    for (_, number), variable in program.control.items():
+    program.start_from(feasible_guess(Simulator(short, surrogate), {"feed": wish}).trajectory)
+    for (_, number), variable in program.pyomo.control.items():
         value = wish.rates[number] / short.scales["feed"]
         variable.setlb(value)
         variable.setub(value)
-    assert NonlinearProgram(program).solve().status.solved
+    assert NonlinearProgram(program.pyomo).solve().status.solved
     integrated = simulate(short.system, short.initial, {"feed": wish}, 4.0, surrogate)
-    end = program.inner.last()
-    assert read_controls(program, short)["feed"] == pytest.approx(wish.rates)
+    end = program.pyomo.inner.last()
+    assert program.read_controls()["feed"] == pytest.approx(wish.rates)
     for name in ("biomass", "volume"):
-        collocated = program.state[name, end].value * short.scales[name]
+        collocated = program.pyomo.state[name, end].value * short.scales[name]
         assert collocated == pytest.approx(integrated.final(name), rel=1.0e-3)

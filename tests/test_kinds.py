@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmopt.control import attempts
 from mmopt.errors import InfeasibleError, SolverError, StudyError
+from mmopt.optimisation import OptimiseOptions, multi_start
 from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.optimisation.mesh import finer
+from mmopt.optimisation.mesh import refined
 from mmopt.optimisation.optimise import optimise
 from mmopt.optimisation.pareto import pareto
 from mmopt.optimisation.scenarios import optimise_scenarios
@@ -20,6 +20,7 @@ from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, least_time, productivity, worth, yield_on
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.integral import Integral
 from mmopt.reactor.quantities import Parameter, Quantity
 from mmopt.reactor.system import Cell, System
@@ -73,36 +74,36 @@ def test_least_time_of_a_cart_from_rest_to_rest() -> None:
     """1 m in 2 h: half of the way pulled, half braked."""
     still = {"x": (1.0, 1.0), "v": (0.0, 0.0)}
     plan = optimise(pulled(horizon=Horizon((0.5, 5.0), 20), maximise=least_time(), final=still))
-    assert plan.stats["choice"]["length"] == pytest.approx(2.0, abs=1.0e-6)
-    assert plan.stats["resimulated"] == pytest.approx(-2.0, abs=1.0e-6)
+    assert plan.choices.length == pytest.approx(2.0, abs=1.0e-6)
+    assert plan.integration.objective == pytest.approx(-2.0, abs=1.0e-6)
 
 
 def test_free_length_reaches_what_the_same_length_reaches_when_fixed() -> None:
     compiled = CompiledProblem(ethanol(30))
-    compiled.start(feasible_guess(ethanol(30), None)[0])
+    compiled.start(feasible_guess(Simulator(ethanol(30), None)).trajectory)
     assert compiled.solve().status.solved
     free = compiled.plan()
-    compiled.change(length=free.stats["choice"]["length"])
+    compiled.change(length=free.choices.length)
     assert compiled.solve(warm=True).status.solved
-    assert compiled.plan().final("amount") == pytest.approx(free.final("amount"), rel=1.0e-5)
+    assert compiled.plan().trajectory.final("amount") == pytest.approx(free.trajectory.final("amount"), rel=1.0e-5)
 
 
 def test_start_that_may_be_chosen_is_chosen() -> None:
     plan = optimise(tank(initial={"volume": (0.5, 1.5)}))
-    assert plan.stats["choice"]["initial"]["volume"] == pytest.approx(1.5, abs=1.0e-6)
-    assert plan.stats["resimulated"] == pytest.approx(3.5, abs=1.0e-5)
+    assert plan.choices.initial["volume"] == pytest.approx(1.5, abs=1.0e-6)
+    assert plan.integration.objective == pytest.approx(3.5, abs=1.0e-5)
 
 
 def test_parameter_that_may_be_chosen_is_chosen() -> None:
     plan = optimise(tank(parameters={"strength": (0.5, 2.0)}))
-    assert plan.stats["choice"]["parameters"]["strength"] == pytest.approx(2.0, abs=1.0e-6)
-    assert plan.stats["resimulated"] == pytest.approx(5.0, abs=1.0e-5)
+    assert plan.choices.parameters["strength"] == pytest.approx(2.0, abs=1.0e-6)
+    assert plan.integration.objective == pytest.approx(5.0, abs=1.0e-5)
 
 
 def test_fixed_end_is_reached_exactly() -> None:
     plan = optimise(pulled(final={"v": (0.0, 0.0)}))
-    assert plan.final("v") == pytest.approx(0.0, abs=1.0e-8)
-    assert plan.final("x") == pytest.approx(1.0, abs=1.0e-6)
+    assert plan.trajectory.final("v") == pytest.approx(0.0, abs=1.0e-8)
+    assert plan.trajectory.final("x") == pytest.approx(1.0, abs=1.0e-6)
 
 
 # what a control may do
@@ -112,21 +113,21 @@ def test_lines_have_no_jumps_and_are_replayed_as_lines() -> None:
     plan = optimise(
         pulled(controls={"u": Control(-1.0, 1.0, shape="lines", move_penalty=0.0)}, final={"v": (0.0, 0.0)})
     )
-    assert len(plan.stats["controls"]["u"]) == 11
-    assert 0.9 < plan.final("x") < 1.0
-    assert plan.stats["resimulation_gap"] < 1.0e-4
+    assert len(plan.values["u"]) == 11
+    assert 0.9 < plan.trajectory.final("x") < 1.0
+    assert plan.integration.gap < 1.0e-4
 
 
 @pytest.mark.parametrize("shape", ["steps", "lines"])
 def test_control_changes_no_faster_than_it_may(shape: str) -> None:
-    move = Control(-1.0, 1.0, shape=shape, change=1.5, move_penalty=0.0)
-    plan = optimise(pulled(controls={"u": move}, final={"v": (0.0, 0.0)}))
-    assert np.abs(np.diff(plan.stats["controls"]["u"])).max() == pytest.approx(1.5 * 0.2, abs=1.0e-6)
+    control = Control(-1.0, 1.0, shape=shape, rate_limit=1.5, move_penalty=0.0)
+    plan = optimise(pulled(controls={"u": control}, final={"v": (0.0, 0.0)}))
+    assert np.abs(np.diff(plan.values["u"])).max() == pytest.approx(1.5 * 0.2, abs=1.0e-6)
 
 
 def test_control_rests_outside_its_windows() -> None:
     plan = optimise(tank(controls={"feed": Control(0.0, 1.0, windows=((0.5, 1.1),), move_penalty=0.0)}))
-    assert plan.stats["controls"]["feed"] == pytest.approx([0, 0, 1, 1, 0, 0, 0, 0], abs=1.0e-6)
+    assert plan.values["feed"] == pytest.approx([0, 0, 1, 1, 0, 0, 0, 0], abs=1.0e-6)
 
 
 def test_windows_need_a_fixed_length() -> None:
@@ -138,9 +139,9 @@ def test_windows_need_a_fixed_length() -> None:
     ("numbers", "says"),
     [
         ({"shape": "waves"}, "shape 'waves' is unknown"),
-        ({"change": 0.0}, "cannot change by 0"),
-        ({"windows": ((2.0, 1.0),)}, "window from 2 h to 1 h is none"),
-        ({"move_penalty": float("nan")}, "cannot cost nan"),
+        ({"rate_limit": 0.0}, "rate_limit is 0"),
+        ({"windows": ((2.0, 1.0),)}, "window cannot last from 2 h to 1 h"),
+        ({"move_penalty": float("nan")}, "move_penalty is nan"),
     ],
 )
 def test_control_that_makes_no_sense_is_refused(numbers: dict[str, Any], says: str) -> None:
@@ -154,21 +155,21 @@ def test_control_that_makes_no_sense_is_refused(numbers: dict[str, Any], says: s
 def test_productivity_is_gain_over_time() -> None:
     """Filling costs nothing and starts at 1 L: every hour gains the same, so that any length does."""
     plan = optimise(tank(horizon=Horizon((1.0, 3.0), 8), maximise=productivity("volume")))
-    assert plan.stats["optimum"] == pytest.approx(1.0, abs=1.0e-6)
+    assert plan.objective == pytest.approx(1.0, abs=1.0e-6)
 
 
 def test_price_on_time_shortens_a_batch() -> None:
     dear = worth({"volume": 1.0, "time": -2.0})
     plan = optimise(tank(horizon=Horizon((1.0, 3.0), 8), maximise=dear))
-    assert plan.stats["choice"]["length"] == pytest.approx(1.0, abs=1.0e-6)
-    assert plan.stats["optimum"] == pytest.approx(0.0, abs=1.0e-5)
+    assert plan.choices.length == pytest.approx(1.0, abs=1.0e-6)
+    assert plan.objective == pytest.approx(0.0, abs=1.0e-5)
 
 
 def test_yield_and_any_expression_see_the_start() -> None:
     doubled = yield_on("volume", lambda end, start: start["volume"])
-    assert optimise(tank(maximise=doubled)).stats["optimum"] == pytest.approx(2.0, abs=1.0e-5)
+    assert optimise(tank(maximise=doubled)).objective == pytest.approx(2.0, abs=1.0e-5)
     squared = Objective("squared", "L2", lambda end, start: -((end["volume"] - 2.2) ** 2))
-    assert optimise(tank(maximise=squared)).final("volume") == pytest.approx(2.2, abs=1.0e-3)
+    assert optimise(tank(maximise=squared)).trajectory.final("volume") == pytest.approx(2.2, abs=1.0e-3)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_yield_and_any_expression_see_the_start() -> None:
     ids=["worth", "productivity", "of one's own"],
 )
 def test_objective_over_nothing_known_is_refused(objective: Objective) -> None:
-    with pytest.raises(StudyError, match=r"asks for 'beer', which nothing tells; .*feed"):
+    with pytest.raises(StudyError, match=r"reads 'beer', which is unknown; .*feed"):
         tank(maximise=objective)
 
 
@@ -192,7 +193,7 @@ def test_integral_along_the_way_is_a_state() -> None:
         maximise=worth({"effort": -1.0}),
         final={"x": (1.0, 1.0), "v": (0.0, 0.0)},
     )
-    assert optimise(problem).stats["resimulated"] == pytest.approx(-12.0 / 8.0, rel=1.0e-4)
+    assert optimise(problem).integration.objective == pytest.approx(-12.0 / 8.0, rel=1.0e-4)
 
 
 def test_total_of_a_name_that_is_taken_is_refused() -> None:
@@ -206,12 +207,13 @@ def test_total_of_a_name_that_is_taken_is_refused() -> None:
 def test_soft_limit_is_broken_as_far_as_its_price_allows() -> None:
     kept = optimise(tank(limits={"volume": (None, 2.0)}, soft={"volume": 1.0e3}))
     cheap = optimise(tank(limits={"volume": (None, 2.0)}, soft={"volume": 1.0e-3}))
-    assert kept.final("volume") == pytest.approx(2.0, abs=1.0e-3)
-    assert cheap.final("volume") == pytest.approx(3.0, abs=1.0e-3)
+    assert kept.trajectory.final("volume") == pytest.approx(2.0, abs=1.0e-3)
+    assert cheap.trajectory.final("volume") == pytest.approx(3.0, abs=1.0e-3)
 
 
 @pytest.mark.parametrize(
-    ("soft", "says"), [({"biomass": 1.0}, "no soft limit 'biomass'"), ({"volume": 0.0}, "above 0")]
+    ("soft", "says"),
+    [({"biomass": 1.0}, "no soft limit 'biomass'"), ({"volume": 0.0}, "must be a finite number above 0")],
 )
 def test_soft_limit_that_makes_no_sense_is_refused(soft: dict[str, float], says: str) -> None:
     with pytest.raises(StudyError, match=says):
@@ -225,41 +227,41 @@ def test_soft_limit_that_makes_no_sense_is_refused(soft: dict[str, float], says:
 @pytest.mark.parametrize("points", [1, 2, 3, 4, 5])
 def test_every_collocation_reaches_the_analytic_optimum(scheme: str, points: int) -> None:
     plan = optimise(pulled(horizon=Horizon(2.0, 10, points, scheme)))
-    assert plan.final("x") == pytest.approx(
+    assert plan.trajectory.final("x") == pytest.approx(
         2.2 if (scheme, points) == ("radau", 1) else 2.0, abs=1.0e-6
     )  # implicit Euler
-    assert plan.stats["resimulated"] == pytest.approx(2.0, abs=1.0e-4)
+    assert plan.integration.objective == pytest.approx(2.0, abs=1.0e-4)
 
 
 def test_singular_arc_is_found_between_its_bangs() -> None:
     problem, hours = fastest(60)
-    assert optimise(problem).stats["choice"]["length"] == pytest.approx(hours, rel=1.0e-3)
+    assert optimise(problem).choices.length == pytest.approx(hours, rel=1.0e-3)
 
 
 def test_finer_mesh_brings_collocation_and_integration_together() -> None:
     coarse = ethanol(12)
-    assert optimise(coarse).stats["resimulation_gap"] > 5.0e-4
-    fine = optimise(coarse, tolerance=5.0e-4)
-    assert fine.stats["resimulation_gap"] < 5.0e-4
-    assert fine.stats["elements"] > 12
+    assert optimise(coarse).integration.gap > 5.0e-4
+    fine = optimise(coarse, options=OptimiseOptions(mesh_tolerance=5.0e-4))
+    assert fine.integration.gap < 5.0e-4
+    assert fine.record.elements > 12
 
 
 def test_best_of_several_starts_is_kept() -> None:
-    plan = optimise(secreting(40), starts=3)
-    reached = [each["reached"] for each in plan.stats["starts"]]
+    plan = optimise(secreting(40), options=OptimiseOptions(guesses=3))
+    reached = [guess.objective for guess in plan.record.guesses]
     assert len(reached) == 3
-    assert plan.stats["optimum"] == max(reached)
+    assert plan.objective == max(reached)
 
 
 # once compiled, solved again
 
 
 def test_starts_in_processes_are_those_tried_here() -> None:
-    here = optimise(ethanol(8), starts=3)
-    there = optimise(ethanol(8), starts=3, workers=2)
-    assert there.stats["starts"] == here.stats["starts"]
-    assert there.stats["optimum"] == pytest.approx(here.stats["optimum"], rel=1.0e-9)
-    assert there.stats["iterations"] == here.stats["iterations"]
+    here = optimise(ethanol(8), options=OptimiseOptions(guesses=3))
+    there = optimise(ethanol(8), options=OptimiseOptions(guesses=3, workers=2))
+    assert there.record.guesses == here.record.guesses
+    assert there.objective == pytest.approx(here.objective, rel=1.0e-9)
+    assert there.record.iterations == here.record.iterations
 
 
 def test_problem_that_cannot_be_sent_says_what_to_do() -> None:
@@ -268,12 +270,12 @@ def test_problem_that_cannot_be_sent_says_what_to_do() -> None:
         pass
 
     with pytest.raises(StudyError, match=r"cannot be sent to other processes .* workers=1"):
-        optimise(tank(system=Here()), starts=2, workers=2)
+        optimise(tank(system=Here()), options=OptimiseOptions(guesses=2, workers=2))
 
 
 def test_time_that_is_too_short_for_any_optimum_is_told() -> None:
     with pytest.raises(SolverError, match=r"stopped at the time limit .* more time"):
-        optimise(penicillin(60), starts=8, time_limit=1.0e-3)
+        optimise(penicillin(60), options=OptimiseOptions(guesses=8, time_limit=1.0e-3))
 
 
 def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,22 +283,22 @@ def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) ->
         time.sleep(0.4)
         return feasible_guess(*given)
 
-    monkeypatch.setattr(attempts, "feasible_guess", slow)
-    plan = optimise(tank(), starts=8, time_limit=1.0)
-    assert plan.stats["out_of_time"]
-    assert 1 <= len(plan.stats["starts"]) <= 3
-    assert plan.final("volume") == pytest.approx(3.0, rel=1.0e-6)
+    monkeypatch.setattr(multi_start, "feasible_guess", slow)
+    plan = optimise(tank(), options=OptimiseOptions(guesses=8, time_limit=1.0))
+    assert plan.record.out_of_time
+    assert 1 <= len(plan.record.guesses) <= 3
+    assert plan.trajectory.final("volume") == pytest.approx(3.0, rel=1.0e-6)
 
 
 def test_plan_on_a_coarse_mesh_outlives_the_time_for_a_finer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*given: Any) -> Any:
         time.sleep(3.0)
-        return finer(*given)
+        return refined(*given)
 
-    monkeypatch.setattr(sys.modules["mmopt.optimisation.optimise"], "finer", slow)
-    plan = optimise(ethanol(12), tolerance=1.0e-6, time_limit=3.0)
-    assert plan.stats["out_of_time"]
-    assert plan.stats["elements"] == 12
+    monkeypatch.setattr(sys.modules["mmopt.optimisation.optimise"], "refined", slow)
+    plan = optimise(ethanol(12), options=OptimiseOptions(mesh_tolerance=1.0e-6, time_limit=3.0))
+    assert plan.record.out_of_time
+    assert plan.record.elements == 12
 
 
 def test_too_little_time_is_never_told_as_limits_that_conflict() -> None:
@@ -304,17 +306,17 @@ def test_too_little_time_is_never_told_as_limits_that_conflict() -> None:
     with pytest.raises(InfeasibleError):
         optimise(impossible)
     with pytest.raises(SolverError, match="stopped at the time limit"):
-        optimise(impossible, time_limit=1.0e-3)
+        optimise(impossible, options=OptimiseOptions(time_limit=1.0e-3))
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [({"starts": 0}, "use at least 1"), ({"workers": 0}, "use at least 1"), ({"time_limit": 0.0}, "time limit")],
+    [({"guesses": 0}, "guesses is 0"), ({"workers": 0}, "workers is 0"), ({"time_limit": 0.0}, "time_limit is 0")],
     ids=str,
 )
 def test_ways_to_look_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(StudyError, match=says):
-        optimise(tank(), **wrong)
+        optimise(tank(), options=OptimiseOptions(**wrong))
 
 
 def test_compiled_problem_takes_new_data() -> None:
@@ -322,13 +324,13 @@ def test_compiled_problem_takes_new_data() -> None:
     compiled.solve()
     compiled.change(initial={"volume": 2.0}, length=1.0, limits={"volume": (None, 2.5)}, controls={"feed": (0.0, 5.0)})
     assert compiled.solve(warm=True).status.solved
-    assert compiled.plan().final("volume") == pytest.approx(2.5, abs=1.0e-6)
-    assert compiled.plan().time[-1] == 1.0
+    assert compiled.plan().trajectory.final("volume") == pytest.approx(2.5, abs=1.0e-6)
+    assert compiled.plan().trajectory.time[-1] == 1.0
 
 
 def test_compiled_problem_takes_no_new_structure() -> None:
     compiled = CompiledProblem(tank())
-    with pytest.raises(StudyError, match="has no limits of volume"):
+    with pytest.raises(StudyError, match="has no limit of volume"):
         compiled.change(limits={"volume": (None, 2.0)})
 
 
@@ -363,9 +365,9 @@ def test_front_over_nothing_known_is_refused() -> None:
 def test_one_feed_keeps_the_limit_in_every_case() -> None:
     problem = tank(limits={"volume": (None, 3.0)})
     weak, strong = optimise_scenarios(problem, [{"strength": 0.5}, {"strength": 2.0}])
-    assert weak.stats["controls"]["feed"] == pytest.approx(strong.stats["controls"]["feed"], abs=1.0e-6)
-    assert strong.final("volume") == pytest.approx(3.0, abs=1.0e-5)
-    assert weak.final("volume") == pytest.approx(1.5, abs=1.0e-5)
+    assert weak.values["feed"] == pytest.approx(strong.values["feed"], abs=1.0e-6)
+    assert strong.trajectory.final("volume") == pytest.approx(3.0, abs=1.0e-5)
+    assert weak.trajectory.final("volume") == pytest.approx(1.5, abs=1.0e-5)
 
 
 def test_worst_case_is_as_good_as_it_can_be() -> None:
@@ -373,26 +375,26 @@ def test_worst_case_is_as_good_as_it_can_be() -> None:
     near = Objective("near", "L", lambda end, start: -((end["volume"] - 2.0) ** 2))
     cases = [{"strength": 0.5}, {"strength": 1.5}]
     plans = optimise_scenarios(tank(maximise=near), cases, worst=True)
-    assert plans[0].stats["optimum"] == pytest.approx(plans[1].stats["optimum"], abs=1.0e-4)
+    assert plans[0].objective == pytest.approx(plans[1].objective, abs=1.0e-4)
 
 
 def test_case_that_has_no_controls_is_named_with_what_it_breaks() -> None:
     problem = tank(final={"volume": (2.5, None)})
     with pytest.raises(
-        InfeasibleError, match=r"in case 2 \(strength 0.5\): at the least, volume at the end is 0.5 L below"
+        InfeasibleError, match=r"in scenario 2 \(strength 0.5\): at the least, volume at the end is 0.5 L below"
     ):
         optimise_scenarios(problem, [{"strength": 2.0}, {"strength": 0.5}])
 
 
 def test_cases_that_conflict_with_each_other_are_told_from_one_that_cannot_be() -> None:
     problem = tank(final={"volume": (2.0, 2.0)})
-    with pytest.raises(InfeasibleError, match="each case has controls that keep its limits, but none were found"):
+    with pytest.raises(InfeasibleError, match="each scenario has controls that keep its limits, but none were found"):
         optimise_scenarios(problem, [{"strength": 1.0}, {"strength": 2.0}])
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
 def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
-    with pytest.raises(StudyError, match="2 cases need as many weights"):
+    with pytest.raises(StudyError, match="2 scenarios need as many weights"):
         optimise_scenarios(tank(), [{}, {}], weights=weights)
 
 
@@ -428,20 +430,20 @@ def test_feed_of_nothing_with_a_target_is_named() -> None:
 
 def test_multiplier_says_what_one_more_unit_is_worth() -> None:
     plan = optimise(tank(limits={"volume": (None, 2.0)}))
-    (bound,) = [each for each in plan.stats["binding"] if each["name"] == "volume"]
-    assert bound["worth"] == pytest.approx(1.0, abs=1.0e-4)
-    assert "volume is held at the highest allowed, 2 L" in bound["text"]
-    assert "one L more is worth 1 L" in bound["text"]
+    (bound,) = [limit for limit in plan.active_limits if limit.name == "volume"]
+    assert bound.worth == pytest.approx(1.0, abs=1.0e-4)
+    assert "volume is at its highest allowed value, 2 L" in str(bound)
+    assert "one L more is worth 1 L" in str(bound)
 
 
 def test_less_feed_than_none_is_no_advice() -> None:
     """The least volume is what there was: a pump that ran backwards would make it less, but none does."""
     fewer = Objective("fewer", "L", lambda end, start: -end["volume"])
-    assert optimise(tank(maximise=fewer)).stats["binding"] == []
+    assert optimise(tank(maximise=fewer)).active_limits == ()
 
 
 def test_range_of_a_control_has_its_worth_too() -> None:
     plan = optimise(tank())
-    (bound,) = plan.stats["binding"]
-    assert (bound["name"], bound["side"], bound["worth"]) == ("feed", "highest", pytest.approx(2.0, abs=1.0e-4))
-    assert bound["spans"] == ((0.0, 2.0),)
+    (bound,) = plan.active_limits
+    assert (bound.name, bound.side, bound.worth) == ("feed", "highest", pytest.approx(2.0, abs=1.0e-4))
+    assert bound.spans == ((0.0, 2.0),)

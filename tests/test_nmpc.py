@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmopt.control.closed_loop import Plant, run_closed_loop
+from mmopt.control import ClosedLoop, Plant, load_closed_loop, run_closed_loop
 from mmopt.control.controller import LAST_PLAN, LOWEST, Controller
 from mmopt.control.estimator import Estimator
 from mmopt.errors import StudyError
@@ -18,7 +18,6 @@ from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
-from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.study.schema import Study, read_study
@@ -54,7 +53,7 @@ def closed_loop(
     metabolism: Any,
     known: Mapping[str, float],
     broken_solves: tuple[int, ...] = (),
-) -> tuple[Trajectory, Estimator]:
+) -> tuple[ClosedLoop, Estimator]:
     """The study's closed loop on its disturbed plant; the numbered solves fail."""
     part = study.nmpc
     assert part is not None
@@ -79,51 +78,62 @@ def closed_loop(
 
 
 @pytest.fixture(scope="module")
-def disturbed(study: Study, problem: Problem, surrogate: Surrogate, plant: FluxProgram) -> tuple[Trajectory, Estimator]:
+def disturbed(study: Study, problem: Problem, surrogate: Surrogate, plant: FluxProgram) -> tuple[ClosedLoop, Estimator]:
     """The controller does not know that less oxygen is transferred; the plant is the linear program itself."""
     return closed_loop(study, problem, surrogate, plant, {})
 
 
-def test_disturbed_batch_is_completed(disturbed: tuple[Trajectory, Estimator]) -> None:
+def test_disturbed_batch_is_completed(disturbed: tuple[ClosedLoop, Estimator]) -> None:
     loop, _ = disturbed
-    assert loop.time[-1] == pytest.approx(HOURS)
-    assert loop.stats["fallbacks"] == 0
+    assert loop.trajectory.time[-1] == pytest.approx(HOURS)
+    assert loop.fallbacks == 0
 
 
-def test_every_step_is_recorded(disturbed: tuple[Trajectory, Estimator]) -> None:
-    steps = disturbed[0].stats["steps"]
+def test_every_step_is_recorded(disturbed: tuple[ClosedLoop, Estimator]) -> None:
+    steps = disturbed[0].steps
     assert len(steps) == int(HOURS / INTERVAL)
-    assert all(step["status"] == "OPTIMAL" and step["iterations"] > 0 and step["seconds"] > 0.0 for step in steps)
+    assert all(
+        step.move.status is Status.OPTIMAL and step.move.iterations > 0 and step.move.seconds > 0.0 for step in steps
+    )
 
 
-def test_samples_are_kept_where_they_were_taken(disturbed: tuple[Trajectory, Estimator]) -> None:
-    shown = disturbed[0]["measured_biomass"]
+def test_saved_loop_is_read_back(disturbed: tuple[ClosedLoop, Estimator], tmp_path: Path) -> None:
+    again = load_closed_loop(disturbed[0].save(tmp_path / "loop.nc"))
+    assert (again.steps, again.objective, again.violations) == (
+        disturbed[0].steps,
+        disturbed[0].objective,
+        disturbed[0].violations,
+    )
+
+
+def test_samples_are_kept_where_they_were_taken(disturbed: tuple[ClosedLoop, Estimator]) -> None:
+    shown = disturbed[0].trajectory["measured_biomass"]
     assert np.sum(np.isfinite(shown)) == int(HOURS / INTERVAL)
 
 
 def test_disturbed_loop_comes_close_to_one_that_knows_the_plant(
-    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[Trajectory, Estimator]
+    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
     assert study.nmpc is not None
     reference, _ = closed_loop(study, problem, surrogate, atlas, study.nmpc.disturbance)
-    assert disturbed[0].stats["reached"] == pytest.approx(reference.stats["reached"], rel=0.05)
+    assert disturbed[0].objective == pytest.approx(reference.objective, rel=0.05)
 
 
-def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[Trajectory, Estimator]) -> None:
+def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[ClosedLoop, Estimator]) -> None:
     assert study.nmpc is not None
     assert disturbed[1].parameters["kla"] == pytest.approx(study.nmpc.disturbance["kla"], rel=0.08)
 
 
 def test_injected_failures_are_survived_and_told(
-    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[Trajectory, Estimator]
+    study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
     # solves 6 and 7 are the warm and the cold attempt of one step in the middle of the batch
     loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=(6, 7))
-    told = [step for step in loop.stats["steps"] if step["fallback"]]
-    assert [step["fallback"] for step in told] == [LAST_PLAN]
-    assert "injected failure" in told[0]["reason"]
-    assert loop.time[-1] == pytest.approx(HOURS)
-    assert loop.stats["reached"] == pytest.approx(disturbed[0].stats["reached"], rel=0.05)
+    fallbacks = [step.move for step in loop.steps if step.move.fallback]
+    assert [move.fallback for move in fallbacks] == [LAST_PLAN]
+    assert "injected failure" in fallbacks[0].reason
+    assert loop.trajectory.time[-1] == pytest.approx(HOURS)
+    assert loop.objective == pytest.approx(disturbed[0].objective, rel=0.05)
 
 
 def test_step_without_any_plan_takes_the_lowest_controls(problem: Problem, surrogate: Surrogate) -> None:
@@ -139,7 +149,7 @@ def test_step_after_the_end_of_the_batch_says_so(problem: Problem, surrogate: Su
 
 
 def test_interval_longer_than_the_batch_is_refused(problem: Problem, surrogate: Surrogate) -> None:
-    with pytest.raises(StudyError, match="the interval is 7 h"):
+    with pytest.raises(StudyError, match="interval is 7 h"):
         Controller(problem, surrogate, 7.0)
 
 

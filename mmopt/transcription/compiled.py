@@ -64,6 +64,8 @@ class CompiledProblem:
     ----------
     program
         The transcribed problem, with the present data.
+    ipopt
+        The solver that holds it.
     solves
         Record of every solve.
 
@@ -99,7 +101,7 @@ class CompiledProblem:
         self.program = CollocationProgram(
             problem, surrogate, relaxation=relaxation, formulation=formulation or (GREY_BOX if bundled else REDUCED)
         )
-        self._ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate, options), bundled)
+        self.ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate, options), bundled)
         self._build_seconds = perf_counter() - started
         self.solves: list[Solve] = []
 
@@ -182,7 +184,7 @@ class CompiledProblem:
         Solve
             Status, iterations and seconds.
         """
-        self.solves.append(self._ipopt.solve(warm=warm, seconds=seconds))
+        self.solves.append(self.ipopt.solve(warm=warm, seconds=seconds))
         return self.solves[-1]
 
     def multiplier(self, variable: Any) -> float:
@@ -197,7 +199,7 @@ class CompiledProblem:
         -------
         float
         """
-        return float(self._ipopt.multiplier(variable))
+        return float(self.ipopt.multiplier(variable))
 
     def trajectory(self, status: Status = Status.OPTIMAL) -> Trajectory:
         """Return the present values as a trajectory at the collocation points.
@@ -241,7 +243,7 @@ class CompiledProblem:
         -------
         SolveRecord
         """
-        return record_of(self.program, self._ipopt.name, self.solves, status, self._build_seconds)
+        return record_of(self.program, self.ipopt.name, self.solves, status, self._build_seconds)
 
 
 def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
