@@ -5,14 +5,16 @@ values, slopes by each input and curvatures by each pair of inputs. Nothing is d
 written out point by point.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import casadi
 import numpy as np
 from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxModel
 from scipy.sparse import coo_matrix
+
+from mmopt.solvers.activations import ACTIVATIONS
 
 
 class Dense(Protocol):
@@ -29,36 +31,6 @@ class Dense(Protocol):
     @property
     def activation(self) -> str:
         """``linear``, ``tanh``, ``sigmoid`` or ``softplus``."""
-
-
-Bent = Callable[[Any, Any], tuple[Any, Any, Any]]
-
-
-def _linear(z: Any, of: Any) -> tuple[Any, Any, Any]:
-    return z, 1.0, 0.0
-
-
-def _tanh(z: Any, of: Any) -> tuple[Any, Any, Any]:
-    value = of.tanh(z)
-    slope = 1.0 - value * value
-    return value, slope, -2.0 * value * slope
-
-
-def _sigmoid(z: Any, of: Any) -> tuple[Any, Any, Any]:
-    value = (1.0 + of.tanh(z / 2.0)) / 2.0
-    slope = value * (1.0 - value)
-    return value, slope, slope * (1.0 - 2.0 * value)
-
-
-def _softplus(z: Any, of: Any) -> tuple[Any, Any, Any]:
-    """Through |z|, so that no exponent is positive."""
-    value = of.fmax(z, 0.0) + of.log1p(of.exp(-of.fabs(z)))
-    slope = (1.0 + of.tanh(z / 2.0)) / 2.0
-    return value, slope, slope * (1.0 - slope)
-
-
-_BENT: Final[Mapping[str, Bent]] = {"linear": _linear, "tanh": _tanh, "sigmoid": _sigmoid, "softplus": _softplus}
-"""Value, slope and curvature of each activation, with the functions of NumPy or of CasADi."""
 
 
 def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
@@ -91,7 +63,7 @@ def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, lis
             moved = [np.repeat(turned[:, [k]], points, axis=1) for k in range(count)]
         else:
             moved = [_times(turned, slope, of) for slope in slopes]
-        values, slope, bend = _BENT[layer.activation](sums, of)
+        values, slope, bend = ACTIVATIONS[layer.activation].derivatives(sums, of)
         bent = {}
         for i, j in pairs:
             turn = bend * moved[i] * moved[j]
