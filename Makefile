@@ -1,7 +1,7 @@
 # make demo    the whole chain on E. coli: surrogate, optimal feed, replay on the linear program, closed loop, report
 # make check   format, lint, types, layers and the quick tests: under a minute, before each commit
 # make test    the same with all tests; what CI runs
-# make docs    the documentation as a site in docs/_build; its tutorials run
+# make docs    the documentation as a site in docs/_build/html; its tutorials run
 # make bench   all benchmarks
 # Each makes its own .venv first. Needs Python >= 3.11 and make.
 
@@ -34,7 +34,7 @@ lint: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 docs: .venv/.installed-dev
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 bench: .venv/.installed-bench
 	for script in metabolism surrogate optimisation peers kkt; do $(BIN)/python benchmarks/$$script.py || exit 1; done

@@ -18,7 +18,7 @@ project = "mmopt"
 author = "the mmopt developers"
 version = release = mmopt.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
 
@@ -52,13 +52,17 @@ nitpicky = False
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the notebooks' kernels
 
 
+def _mathml(formula: str, display: str) -> str:
+    return convert(formula.replace("{aligned}", "{align*}"), display=display)  # the converter knows only the latter
+
+
 def _inline_math(translator: Any, node: nodes.math) -> None:
-    translator.body.append(convert(node.astext(), display="inline"))
+    translator.body.append(_mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def _math_block(translator: Any, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>')
+    translator.body.append(f'<div class="math">{_mathml(node.astext(), "block")}</div>')
     raise nodes.SkipNode
 
 

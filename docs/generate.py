@@ -55,22 +55,20 @@ def summary(thing: Any) -> str:
 def module_page(name: str) -> str:
     module = import_module(f"mmopt.{name}")
     title = f"mmopt.{name}"
-    # a table of contents first, then each name; the docstring of the module opens the page
-    names = "\n".join(f"   {title}.{one}" for one in public_names(module))
     return f"""{title}
 {"=" * len(title)}
 
 .. automodule:: {title}
    :no-members:
 
-.. currentmodule:: {title}
-
-.. autosummary::
-   :nosignatures:
-
-{names}
-
+{listed((name, f"{title}.{name}", getattr(module, name)) for name in public_names(module))}
 {details(module, title)}"""
+
+
+def listed(entries: Iterable[tuple[str, str, Any]]) -> str:
+    """Return a table of names, with links to their full names, and what each one is."""
+    rows = "".join(f"   * - :py:obj:`{name} <{full}>`\n     - {summary(value)}\n" for name, full, value in entries)
+    return f".. list-table::\n   :widths: 30 70\n\n{rows}"
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -92,10 +90,6 @@ def details(module: ModuleType, title: str) -> str:
 
 
 def reference_index() -> str:
-    top = "\n".join(
-        f"   * - :py:obj:`{name} <{home(name)}.{name}>`\n     - {summary(getattr(mmopt, name))}"
-        for name in mmopt.__all__
-    )
     pages = "\n".join(f"   {name}" for name in (*FOLDERS, *MODULES))
     return f"""API reference
 =============
@@ -111,11 +105,7 @@ Names a first script needs are in ``mmopt`` itself; each folder has more. Units:
 Names in ``mmopt``
 ------------------
 
-.. list-table::
-   :widths: 25 75
-
-{top}
-"""
+{listed((name, f"{home(name)}.{name}", getattr(mmopt, name)) for name in mmopt.__all__)}"""
 
 
 def home(name: str) -> str:
@@ -210,12 +200,11 @@ def _layers() -> str:
             title,
             *(f"{100 * one[key]:.2f} %" for key in ("growth", "EX_o2_e", "EX_ac_e")),
             f"{one['balance']:.0e}",
-            f"{one['backwards']:.2g}",
         )
         for name, title in names.items()
         if (one := errors.get(name))
     ]
-    headings = ("output layer", "growth", "oxygen", "acetate", "imbalance", "against irreversibility [mmol/gDW/h]")
+    headings = ("output layer", "growth", "oxygen", "acetate", "imbalance [mmol/gDW/h]")
     return table(headings, rows)
 
 
