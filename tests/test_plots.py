@@ -10,19 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from mmopt.control import ClosedLoop, Move
+from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.report import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
 from mmopt.results import Status, Trajectory, trajectory
 
-STEPS = [
-    {"time": 0.0, "status": "OPTIMAL", "iterations": 14, "seconds": 0.250, "fallback": ""},
-    {"time": 5.0, "status": "OPTIMAL", "iterations": 4, "seconds": 0.030, "fallback": ""},
-    {"time": 10.0, "status": "ITERATION_LIMIT", "iterations": 50, "seconds": 0.090, "fallback": "shifted plan"},
-    {"time": 15.0, "status": "OPTIMAL", "iterations": 5, "seconds": 0.040, "fallback": ""},
-]
+STEPS = tuple(
+    Step(time, Move({"feed": 0.01}, status, iterations, seconds, fallback))
+    for time, status, iterations, seconds, fallback in [
+        (0.0, Status.OPTIMAL, 14, 0.250, ""),
+        (5.0, Status.OPTIMAL, 4, 0.030, ""),
+        (10.0, Status.ITERATION_LIMIT, 50, 0.090, "shifted plan"),
+        (15.0, Status.OPTIMAL, 5, 0.040, ""),
+    ]
+)
 
 
-def fed_batch(growth: float = 0.2, steps: list[dict] | None = None, measured: bool = False) -> Trajectory:
+def fed_batch(growth: float = 0.2, measured: bool = False) -> Trajectory:
     """A glucose-limited fed-batch of 20 h: feed rising in steps of an hour, dissolved oxygen falling as cells grow."""
     time = np.linspace(0.0, 20.0, 81)
     feed = 0.001 * np.exp(growth * np.floor(time))
@@ -40,7 +45,12 @@ def fed_batch(growth: float = 0.2, steps: list[dict] | None = None, measured: bo
     if measured:
         sampled = np.where(np.arange(81) % 20 == 0, biomass + 0.1, np.nan)
         values["measured_biomass"] = ("measured", "g/L", sampled)
-    return trajectory(time, values, Status.SIMULATED, {} if steps is None else {"steps": steps})
+    return trajectory(time, values, Status.SIMULATED)
+
+
+def controlled(run: Trajectory, steps: tuple[Step, ...] = ()) -> ClosedLoop:
+    """A trajectory under control."""
+    return ClosedLoop(run, steps, 12.0, {})
 
 
 def tank(levels: list[float], **more: list[float]) -> Trajectory:
@@ -233,7 +243,7 @@ def test_a_feed_that_no_trajectory_holds_is_an_error() -> None:
 
 
 def test_measurements_are_dots_in_the_panel_of_their_state() -> None:
-    figure = plot_closed_loop(fed_batch(measured=True))
+    figure = plot_closed_loop(controlled(fed_batch(measured=True)))
     dots = panel(figure, "biomass").lines[1]
     assert "measured_biomass" not in titles(figure)
     assert (dots.get_linestyle(), dots.get_marker()) == ("None", "o")
@@ -242,23 +252,23 @@ def test_measurements_are_dots_in_the_panel_of_their_state() -> None:
 
 
 def test_controller_steps_are_bars_of_milliseconds_at_their_times() -> None:
-    bars = panel(plot_closed_loop(fed_batch(steps=STEPS)), "controller").patches
+    bars = panel(plot_closed_loop(controlled(fed_batch(), STEPS)), "controller").patches
     drawn = sorted((bar.get_x(), bar.get_height()) for bar in bars)
     assert drawn == [pytest.approx(pair) for pair in [(0.0, 250.0), (5.0, 30.0), (10.0, 90.0), (15.0, 40.0)]]
 
 
 def test_fallback_steps_are_hatched_and_named() -> None:
-    axes = panel(plot_closed_loop(fed_batch(steps=STEPS)), "controller")
+    axes = panel(plot_closed_loop(controlled(fed_batch(), STEPS)), "controller")
     assert [bar.get_x() for bar in axes.patches if bar.get_hatch()] == [10.0]
     assert "fallback: shifted plan (1)" in [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def test_a_closed_loop_without_steps_has_no_controller_panel() -> None:
-    assert "controller" not in titles(plot_closed_loop(fed_batch()))
+    assert "controller" not in titles(plot_closed_loop(controlled(fed_batch())))
 
 
 def test_the_reference_is_drawn_beside_the_closed_loop() -> None:
-    figure = plot_closed_loop(fed_batch(steps=STEPS), reference=fed_batch(0.21))
+    figure = plot_closed_loop(controlled(fed_batch(), STEPS), reference=fed_batch(0.21))
     assert labels(figure) == ["closed loop", "reference"]
     assert len(panel(figure, "biomass").lines) == 2
 
@@ -309,7 +319,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_no_file(tmp_path, monkeypatch) -> 
 
 def test_drawing_changes_no_setting() -> None:
     before = dict(matplotlib.rcParams)
-    plot_closed_loop(fed_batch(steps=STEPS), fed_batch(), {"volume": (None, 1.5)})
+    plot_closed_loop(controlled(fed_batch(), STEPS), fed_batch(), {"volume": (None, 1.5)})
     assert dict(matplotlib.rcParams) == before
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmopt.control import ClosedLoop, Move
+from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.report import RunSummary, read_summary, write_report
 from mmopt.results import Status, Trajectory, trajectory
@@ -71,10 +73,10 @@ TRAJECTORIES = (
     *("optimum", "resimulation", "replay", "constant", "exponential"),
     *("closed_loop", "reference", "starvation_lp", "starvation_surrogate"),
 )
-STEPS = [
-    {"time": 0.0, "status": "OPTIMAL", "iterations": 14, "seconds": 0.25, "fallback": ""},
-    {"time": 10.0, "status": "ITERATION_LIMIT", "iterations": 50, "seconds": 0.09, "fallback": "shifted plan"},
-]
+STEPS = (
+    Step(0.0, Move({"feed": 0.02}, Status.OPTIMAL, 14, 0.25)),
+    Step(10.0, Move({"feed": 0.02}, Status.ITERATION_LIMIT, 50, 0.09, "shifted plan")),
+)
 
 
 def fed_batch(status: Status = Status.SIMULATED) -> Trajectory:
@@ -88,13 +90,14 @@ def fed_batch(status: Status = Status.SIMULATED) -> Trajectory:
         "EX_o2_e": ("rate", "mmol/gDW/h", np.full(21, -6.0)),
         "oxygen_saturation": ("derived", "%", 100.0 - 3.0 * time),
     }
-    return trajectory(time, values, status, {"steps": STEPS})
+    return trajectory(time, values, status)
 
 
 def save_run(folder: Path, **changes: Any) -> Path:
     """A folder with everything a run can save; ``changes`` replace parts of the summary, None leaves a part out."""
     for name in TRAJECTORIES:
         fed_batch().save(folder / f"{name}.nc")
+    ClosedLoop(fed_batch(), STEPS, 35.4187, {}).save(folder / "closed_loop.nc")
     growth = np.linspace(0.0, 0.9, 10)
     np.savez(folder / "parity.npz", true_growth=growth, predicted_growth=growth + 0.001)
     return save_summary(folder, **(SUMMARY | changes))
@@ -380,7 +383,13 @@ def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("parity.npz", b"damaged"), ("parity.npz", b"PK\x03\x04"), ("replay.nc", b"damaged")]
+    ("name", "content"),
+    [
+        ("parity.npz", b"damaged"),
+        ("parity.npz", b"PK\x03\x04"),
+        ("replay.nc", b"damaged"),
+        ("closed_loop.nc", b"damaged"),
+    ],
 )
 def test_a_damaged_file_is_named_and_leaves_the_old_page_whole(tmp_path: Path, name: str, content: bytes) -> None:
     old = write_report(save_summary(tmp_path)).read_bytes()

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.control.closed_loop import ClosedLoop, load_closed_loop
 from mmopt.errors import StudyError
 from mmopt.report.records import Limit
 from mmopt.report.summary import RunSummary, read_summary
@@ -36,6 +37,8 @@ class RunFolder:
         Trajectories by name, see `TRAJECTORIES`.
     parity
         Arrays ``true_<output>`` and ``predicted_<output>`` at fresh points.
+    closed_loop
+        The closed loop.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class RunFolder:
     summary: RunSummary
     trajectories: Mapping[str, Trajectory]
     parity: Mapping[str, np.ndarray]
+    closed_loop: ClosedLoop | None = None
 
     def renamed(self, **names: str) -> dict[str, Trajectory]:
         """Select trajectories that were saved.
@@ -105,7 +109,8 @@ def read_run(folder: str | Path) -> RunFolder:
     summary = read_summary(folder)
     files = {name: folder / f"{name}.nc" for name in TRAJECTORIES}
     trajectories = {name: load_trajectory(file) for name, file in files.items() if file.exists()}
-    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE))
+    loop = load_closed_loop(files["closed_loop"]) if "closed_loop" in trajectories else None
+    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE), loop)
 
 
 def _read_parity(path: Path) -> dict[str, np.ndarray]:

@@ -201,12 +201,11 @@ def closed_loop(run: RunFolder) -> str:
     loop, body = run.summary.closed_loop, ""
     if loop is not None:
         body = _closed_loop_text(loop, run.summary)
-    if "closed_loop" not in run.trajectories:
+    if run.closed_loop is None:
         return body
-    trajectory, reference = run.trajectories["closed_loop"], run.trajectories.get("reference")
     caption = "The controlled plant and that of a controller that knows the plant; hatched bars are fallback steps."
-    figure = plot_closed_loop(trajectory, reference, run.limits, run.titles)
-    return body + picture(run, "closed_loop", figure, caption, {"closed loop": trajectory})
+    figure = plot_closed_loop(run.closed_loop, run.trajectories.get("reference"), run.limits, run.titles)
+    return body + picture(run, "closed_loop", figure, caption, {"closed loop": run.closed_loop.trajectory})
 
 
 def _closed_loop_text(loop: ClosedLoopRecord, summary: RunSummary) -> str:

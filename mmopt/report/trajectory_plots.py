@@ -5,7 +5,7 @@ from the trajectory, so quantities may have any names.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +27,9 @@ from mmopt.report.figure_style import (
 )
 from mmopt.results import Trajectory
 from mmopt.units import GROWTH_UNIT, RATE, TIME
+
+if TYPE_CHECKING:  # to plot a trajectory needs no controller
+    from mmopt.control.closed_loop import ClosedLoop, Step
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 """Lowest and highest allowed value by quantity, in its unit; None is no limit."""
@@ -141,7 +144,7 @@ def plot_feeds(
 
 
 def plot_closed_loop(
-    closed_loop: Trajectory,
+    closed_loop: "ClosedLoop",
     reference: Trajectory | None = None,
     limits: Limits | None = None,
     titles: Mapping[str, str] | None = None,
@@ -151,17 +154,16 @@ def plot_closed_loop(
     Parameters
     ----------
     closed_loop
-        The plant under control; ``stats["steps"]`` contains its steps, mappings with ``time`` [h], ``seconds`` and
-        ``fallback`` (empty where none was needed).
+        The closed loop.
     reference
-        A trajectory to compare with, such as the closed loop of a controller that knows the plant.
+        A trajectory to compare with, such as that of a controller that knows the plant.
     limits, titles
         As for `plot_trajectories`.
 
     Returns
     -------
     Figure
-        The panels of `plot_trajectories`; then, if there are steps, bars of milliseconds with the fallbacks marked.
+        The panels of `plot_trajectories`; then bars of milliseconds with the fallbacks marked.
 
     Raises
     ------
@@ -170,18 +172,18 @@ def plot_closed_loop(
 
     Examples
     --------
+    >>> from mmopt.control.closed_loop import ClosedLoop, Step
+    >>> from mmopt.control.controller import Move
     >>> from mmopt.results import Status, trajectory
-    >>> level = {"level": ("state", "m", np.ones(2))}
-    >>> steps = [{"time": 0.0, "status": "OPTIMAL", "iterations": 4, "seconds": 0.03, "fallback": ""}]
-    >>> run = trajectory(np.array([0.0, 1.0]), level, Status.CLOSED_LOOP, {"steps": steps})
-    >>> [axes.get_title("left") for axes in plot_closed_loop(run).axes]
+    >>> run = trajectory(np.array([0.0, 1.0]), {"level": ("state", "m", np.ones(2))}, Status.CLOSED_LOOP)
+    >>> step = Step(0.0, Move({"pump": 0.1}, Status.OPTIMAL, 4, 0.03))
+    >>> [axes.get_title("left") for axes in plot_closed_loop(ClosedLoop(run, (step,), 1.0, {})).axes]
     ['level', 'controller']
     """
-    trajectories = {"closed loop": closed_loop} | ({} if reference is None else {"reference": reference})
-    steps: Sequence[Mapping[str, Any]] = closed_loop.stats.get("steps") or []
-    figure, below = _panels(trajectories, None, limits or {}, titles or {}, row_below=bool(steps))
+    trajectories = {"closed loop": closed_loop.trajectory} | ({} if reference is None else {"reference": reference})
+    figure, below = _panels(trajectories, None, limits or {}, titles or {}, row_below=bool(closed_loop.steps))
     if below is not None:
-        _draw_steps(below, steps, closed_loop.time)
+        _draw_steps(below, closed_loop.steps, closed_loop.trajectory.time)
     return figure
 
 
@@ -271,12 +273,12 @@ def _axis_ends(name: str, unit: str, bottom: float, top: float) -> tuple[float, 
     return (bottom + top - span) / 2.0, (bottom + top + span) / 2.0
 
 
-def _draw_steps(panel: Axes, steps: Sequence[Mapping[str, Any]], time: np.ndarray) -> None:
+def _draw_steps(panel: Axes, steps: "Sequence[Step]", time: np.ndarray) -> None:
     """Draw bars of milliseconds per controller step; fallbacks are hatched, marked and named."""
     style_panel(panel, "controller", "ms per step")
-    starts = np.array([step["time"] for step in steps], dtype=float)
-    milliseconds = 1e3 * np.array([step["seconds"] for step in steps], dtype=float)
-    fallbacks = np.array([str(step.get("fallback") or "") for step in steps])
+    starts = np.array([step.time for step in steps])
+    milliseconds = 1e3 * np.array([step.move.seconds for step in steps])
+    fallbacks = np.array([step.move.fallback for step in steps])
     width = 0.8 * min(np.diff(np.unique(np.append(starts, time[-1]))), default=1.0)
     for index, fallback in enumerate(dict.fromkeys(["", *sorted(fallbacks)])):
         own, colour = fallbacks == fallback, COLOURS[index % len(COLOURS)]
