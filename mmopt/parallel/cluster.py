@@ -1,31 +1,60 @@
-"""The workers of a running Dask scheduler as a crew; the only file that imports Dask."""
+"""The workers of a running Dask scheduler as a pool; the only file that imports Dask."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from mmopt.errors import SolverError, StudyError, first_line
+from mmopt.checking import shown
+from mmopt.errors import SolverError, StudyError, first_line, missing_package
 from mmopt.parallel.pool import TaskSolver
 
 DECIDING: Final = ("mmopt", "highspy", "numpy")
-"""Packages whose versions can decide the last bits of a label."""
+"""Packages whose versions can decide the last bits of a flux."""
 
 _PATIENCE: Final = 10.0
-"""How long a Dask scheduler may take to answer, or to find a first worker [s]."""
+"""How long a Dask scheduler may take to answer, or to get a first worker [s]."""
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that can decide the last bits of a label."""
+    """Return the versions of the packages that can decide the last bits of a flux."""
     return {package: version(package) for package in DECIDING}
 
 
 class Cluster:
-    """The workers of a running Dask scheduler."""
+    """The workers of a running Dask scheduler.
+
+    Parameters
+    ----------
+    solver
+        The solver; it, its tasks and its results must be picklable.
+    scheduler
+        Address of the scheduler, such as ``tcp://10.0.0.1:8786``.
+
+    Raises
+    ------
+    StudyError
+        If Dask is not installed, the address is no text, no scheduler answers there, or it has no workers or workers
+        with other versions of the packages that decide the result.
+
+    Examples
+    --------
+    >>> from mmopt.parallel import Cluster
+    >>> Cluster(read_network("textbook"), scheduler=8786)
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: scheduler is 8786; give its address as a text, such as 'tcp://127.0.0.1:8786'
+    """
 
     def __init__(self, solver: TaskSolver, scheduler: str) -> None:
-        from distributed import Client, KilledWorker
+        if not isinstance(scheduler, str) or not scheduler.strip():
+            raise StudyError(
+                f"scheduler is {shown(scheduler)}; give its address as a text, such as 'tcp://127.0.0.1:8786'"
+            )
+        try:
+            from distributed import Client, KilledWorker
+        except ImportError as error:
+            raise missing_package("workers of a Dask cluster", "distributed", "cluster") from error
 
         self.deaths: tuple[type[BaseException], ...] = (KilledWorker, CancelledError)
         self._scheduler = scheduler
@@ -35,7 +64,7 @@ class Cluster:
         except (OSError, ValueError, TypeError) as error:
             raise StudyError(
                 f"no Dask scheduler answers at {scheduler} ({first_line(error)}); start one with `dask scheduler`, and "
-                "give the address it tells"
+                "give the address that it prints"
             ) from error
         try:
             self._check_workers()
@@ -45,28 +74,50 @@ class Cluster:
             raise
 
     def room(self) -> int:
-        """How many chunks may be in flight."""
-        with self._told_if_lost():
+        """Return how many tasks may be in flight."""
+        with self._explained_if_lost():
             return 2 * max(1, len(self._client.nthreads()))  # one at work, one on its way, at each worker
 
     def submit(self, task: Any) -> "Future[Any]":
-        """Hand out one chunk."""
-        with self._told_if_lost():
+        """Hand out one task.
+
+        Parameters
+        ----------
+        task
+            Argument of the solver, picklable.
+
+        Returns
+        -------
+        Future
+            Future of the result.
+        """
+        with self._explained_if_lost():
             future: Future[Any] = self._executor.submit(_solve, self._sent, task)
         return future
 
     def renew(self) -> None:
-        """Send the answers to all workers; those that had them may be gone."""
-        with self._told_if_lost():
+        """Send the solver to all workers; those that had it may be gone."""
+        with self._explained_if_lost():
             self._sent = self._client.scatter(self._solver, broadcast=True, hash=False)
             self._executor = self._client.get_executor(pure=False)
 
     def close(self) -> None:
-        """Send everybody home, now."""
+        """Disconnect from the scheduler now; tasks in flight are cancelled."""
         self._client.close()
 
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Disconnect from the scheduler."""
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Cluster({self._scheduler!r})"
+
     @contextmanager
-    def _told_if_lost(self) -> Iterator[None]:
+    def _explained_if_lost(self) -> Iterator[None]:
         from distributed.client import ClosedClientError
 
         try:
@@ -74,16 +125,16 @@ class Cluster:
         except (OSError, TimeoutError, ClosedClientError) as error:
             raise SolverError(
                 f"the Dask scheduler at {self._scheduler} was lost ({first_line(error)}); start it again and run the same "
-                "again: with a journal it goes on from the chunks that are done"
+                "again: with a journal it continues from the chunks that are done"
             ) from error
 
     def _check_workers(self) -> None:
         """Refuse a cluster that cannot do the work, or whose numbers could differ in their last bits."""
-        from distributed import TimeoutError as Late
+        from distributed import TimeoutError as NoWorkersInTime
 
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except Late as error:
+        except NoWorkersInTime as error:
             raise StudyError(
                 f"the Dask scheduler at {self._scheduler} has no workers; start some with "
                 f"`dask worker {self._scheduler} --nworkers auto --nthreads 1`"
@@ -91,9 +142,9 @@ class Cluster:
         ours = versions()
         for worker, theirs in self._client.run(versions, on_error="return").items():
             if theirs != ours:
-                said = first_line(theirs) if isinstance(theirs, Exception) else _named(theirs)
+                reported = first_line(theirs) if isinstance(theirs, Exception) else _named(theirs)
                 raise StudyError(
-                    f"Dask worker {worker} cannot work with us: it has {said}, here is {_named(ours)}; "
+                    f"Dask worker {worker} cannot work with us: it has {reported}, here is {_named(ours)}; "
                     "install the same versions everywhere"
                 )
 

@@ -1,8 +1,8 @@
-"""Crews that solve chunks of labels, and the one of spawned processes on this machine.
+"""Pools that solve tasks in other processes, and the one of spawned processes on this machine.
 
-A crew takes points and gives futures, so one loop serves any (`workers.py`). Each process has a pipe of its own, and holds
-the only other end of it: its death is the end of a file, even in the middle of an answer. That is why this is not the
-pool of the standard library, which shares one pipe among all workers and waits for ever for the rest of such an answer.
+A pool takes tasks and returns futures, so that one loop serves any pool. Each process has a pipe of its own, and holds
+the only other end of it: its death is the end of a file, even in the middle of a result. That is why this is not the
+pool of the standard library, which shares one pipe among all workers and waits for ever for the rest of such a result.
 """
 
 import pickle
@@ -10,103 +10,157 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
-from mmopt.errors import first_line
+from mmopt.checking import shown
+from mmopt.errors import StudyError, first_line
 from mmopt.parallel.worker import work
 
 
 class TaskSolver(Protocol):
-    """What can be sent to a process to solve there what comes."""
+    """An object that is sent to other processes and solves tasks there."""
 
     def solve(self, task: Any, /) -> Any:
-        """Solve one task; both ways it is pickled."""
+        """Solve one task; the task and its result are pickled."""
 
 
 class Pool(Protocol):
-    """Whoever takes chunks and answers with futures."""
+    """Workers that take tasks and return futures."""
 
     @property
     def deaths(self) -> tuple[type[BaseException], ...]:
-        """What a future raises when a worker died over it."""
+        """Exceptions a future raises when its worker died."""
 
     def room(self) -> int:
-        """How many chunks may be in flight."""
+        """How many tasks may be in flight."""
 
     def submit(self, task: Any) -> "Future[Any]":
-        """Hand out one chunk."""
+        """Hand out one task."""
 
     def renew(self) -> None:
-        """Go on after a death."""
+        """Replace dead workers."""
 
     def close(self) -> None:
-        """Send everybody home, now."""
+        """End all workers now."""
 
 
-_GOING_HOME: Final = 5.0
+_LONGEST_EXIT: Final = 5.0
 """How long a process without work may take to end [s]; it needs a fifth of a second."""
+
+_MOST_WORKERS: Final = 1024
 
 
 class WorkerDiedError(Exception):
-    """A worker process ended before it had answered."""
+    """A worker process ended before it had returned a result."""
 
 
 class ProcessPool:
-    """Spawned processes of this machine, each with its own copy of who solves; a dead one is replaced."""
+    """Spawned processes of this machine, each with its own copy of the solver; a dead one is replaced.
+
+    Parameters
+    ----------
+    solver
+        The solver; it, its tasks and its results must be picklable.
+    workers
+        Number of processes.
+
+    Raises
+    ------
+    StudyError
+        If the number of workers is no whole number from 1 to 1024, or the solver cannot be pickled.
+
+    Examples
+    --------
+    >>> from mmopt.parallel import ProcessPool
+    >>> program = read_network("textbook")
+    >>> ProcessPool(program, workers=0)
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: workers is 0; give a whole number from 1 to 1024
+    """
 
     deaths: Final = (WorkerDiedError,)
 
     def __init__(self, solver: TaskSolver, workers: int) -> None:
-        self._parcel = pickle.dumps(solver)
+        if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
+            raise StudyError(f"workers is {shown(workers)}; give a whole number from 1 to {_MOST_WORKERS}")
+        try:
+            self._payload = pickle.dumps(solver)
+        except Exception as error:  # objects fail to be pickled in many ways
+            raise StudyError(
+                f"{shown(solver)} cannot be sent to other processes ({first_line(error)}); give functions and classes of "
+                "a module, no lambdas"
+            ) from error
         self._size = workers
         self._threads = ThreadPoolExecutor(workers)  # one waits for each process
-        self._everybody: set[_Worker] = set()
+        self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
         self._closed = False
 
     def room(self) -> int:
-        """How many chunks may be in flight."""
+        """Return how many tasks may be in flight."""
         return self._size
 
     def submit(self, task: Any) -> "Future[Any]":
-        """Hand out one task, such as the points of a chunk."""
-        return self._threads.submit(self._ask, task)
+        """Hand out one task.
+
+        Parameters
+        ----------
+        task
+            Argument of the solver, picklable.
+
+        Returns
+        -------
+        Future
+            Future of the result.
+        """
+        return self._threads.submit(self._solve, task)
 
     def renew(self) -> None:
-        """Nothing to do: the next chunk finds nobody idle, and starts a new process."""
+        """Do nothing: the next task meets no idle process, and starts a new one."""
 
     def close(self) -> None:
-        """Send everybody home, now."""
+        """End all processes now."""
         self._closed = True
         idle = set(self._idle)
         for worker in idle:
             worker.dismiss()
-        for worker in self._everybody - idle:
+        for worker in self._workers - idle:
             worker.kill()
         self._threads.shutdown(cancel_futures=True)
         for worker in idle:
-            worker.kill(after=_GOING_HOME)
+            worker.kill(after=_LONGEST_EXIT)
 
-    def _ask(self, task: Any) -> Any:
-        worker = self._somebody()
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes."""
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ProcessPool({self._size} workers)"
+
+    def _solve(self, task: Any) -> Any:
+        worker = self._idle_worker()
         try:
-            answer = worker.ask(task)
+            result = worker.solve(task)
         except WorkerDiedError:
-            self._everybody.discard(worker)
+            self._workers.discard(worker)
             worker.kill()
             raise
         self._idle.append(worker)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def _somebody(self) -> "_Worker":
-        """Somebody idle, or somebody new."""
+    def _idle_worker(self) -> "_Worker":
+        """An idle worker, or a new one."""
         with suppress(IndexError):
             return self._idle.popleft()
-        worker = _Worker(self._parcel)
-        self._everybody.add(worker)
-        if self._closed:  # meanwhile; who closed may have missed this one
+        worker = _Worker(self._payload)
+        self._workers.add(worker)
+        if self._closed:  # meanwhile; close() may have missed this one
             worker.kill()
         return worker
 
@@ -116,17 +170,17 @@ class _Worker:
 
     def __init__(self, payload: bytes) -> None:
         context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, payload), daemon=True)
+        self._pipe, their_end = context.Pipe()
+        self._process = context.Process(target=work, args=(their_end, payload), daemon=True)
         try:
             self._process.start()
-        except OSError as error:  # it was killed while it was given the answers
+        except OSError as error:  # it was killed while it received the solver
             raise WorkerDiedError(first_line(error)) from error
         finally:
-            theirs.close()
+            their_end.close()
 
-    def ask(self, task: Any) -> Any:
-        """Have one task solved; the exception that was met is an answer, too."""
+    def solve(self, task: Any) -> Any:
+        """Have one task solved; an exception is a result, too."""
         try:
             self._pipe.send(task)
             return self._pipe.recv()
@@ -134,7 +188,7 @@ class _Worker:
             raise WorkerDiedError(first_line(error)) from error
 
     def dismiss(self) -> None:
-        """Tell an idle process that it may end, and clean up after itself."""
+        """Let an idle process end by itself, and clean up."""
         self._pipe.close()
 
     def kill(self, after: float = 0.0) -> None:

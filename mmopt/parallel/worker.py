@@ -1,4 +1,4 @@
-"""What runs in a worker process: solve what comes through a pipe, and never outlive who sent it.
+"""The loop of a worker process: solve the tasks that come through a pipe, and never outlive the parent process.
 
 Nothing heavy is imported before the watch on the parent stands, so that an orphan ends at once wherever it is.
 """
@@ -14,18 +14,36 @@ from multiprocessing.connection import wait as wait_for
 
 
 def work(pipe: Connection, pickled: bytes) -> None:
-    """Unpack a parcel and have it solve what comes; leave Ctrl-C to the parent, and end with it, however it ends."""
+    """Unpickle a solver and solve every task with it; leave Ctrl-C to the parent process, and end with it.
+
+    Parameters
+    ----------
+    pipe
+        Source of the tasks and sink of the results; an exception is a result, too.
+    pickled
+        The solver, an object with a method ``solve(task)``.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    payload = pickle.loads(pickled)  # noqa: S301 - our parent's own words
-    with suppress(EOFError, OSError):  # the parent has let go
+    solver = pickle.loads(pickled)  # noqa: S301 - pickled by our parent process
+    with suppress(EOFError, OSError):  # the parent has closed its end
         while True:
-            points = pipe.recv()
+            task = pipe.recv()
             try:
-                answer = payload.solve(points)
+                pickled_result = pickle.dumps(solver.solve(task))
             except Exception as error:
-                answer = error
-            pipe.send(answer)
+                pickled_result = _pickled_error(error)
+            pipe.send_bytes(pickled_result)
+
+
+def _pickled_error(error: Exception) -> bytes:
+    """The exception, or its text where it cannot be pickled and back."""
+    try:
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)  # noqa: S301 - pickled in the line above
+    except Exception:
+        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return pickled
 
 
 def _end_with_parent() -> None:
