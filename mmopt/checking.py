@@ -7,20 +7,27 @@ collects all of them with their location.
 
 import dataclasses
 import functools
+import inspect
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, dataclass_transform
+from typing import Annotated, Any, ParamSpec, TypeVar, dataclass_transform
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, validate_call
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
 from mmopt.errors import MmoptError, StudyError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=True, strict=False)
 
 _SHOWN = 60
 """Characters of a value in a message."""
+
+_LISTED = 5
+"""Problems in the message of one constructor; a study file lists all."""
 
 _PAIR = 2
 
@@ -210,13 +217,53 @@ def _translate_errors(cls: type[Any], error: type[MmoptError]) -> None:
             validate(self, *args, **kwargs)
         except ValidationError as problems:
             names = [field.name for field in dataclasses.fields(cls) if field.init]
-            listed = [{**one, "loc": _named(one["loc"], names)} for one in problems.errors()]
-            prefix = (
-                "" if all(one["type"] == "value_error" and not one["loc"] for one in listed) else f"{cls.__name__}: "
-            )
-            raise error(prefix + "; ".join(map(describe_problem, listed))) from problems
+            raise error(_message(problems, names, cls.__name__)) from problems
 
     cls.__init__ = construct
+
+
+def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Validate the arguments of a function against their annotations.
+
+    Parameters
+    ----------
+    function
+        The function to decorate.
+
+    Returns
+    -------
+    callable
+        The same function; a wrong argument raises a `StudyError` that names it.
+
+    Examples
+    --------
+    >>> @checked_arguments
+    ... def twice(rate: Positive) -> float:
+    ...     return 2.0 * rate
+    >>> twice("fast")
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: twice: rate is 'fast'; it should be a number
+    """
+    validate = validate_call(config=_CONFIG)(function)
+    names = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return validate(*args, **kwargs)
+        except ValidationError as problems:
+            raise StudyError(_message(problems, names, function.__name__)) from problems
+
+    return call
+
+
+def _message(problems: ValidationError, names: list[str], owner: str) -> str:
+    """Return all problems in one line, after the name of the class or function."""
+    listed = [{**problem, "loc": _named(problem["loc"], names)} for problem in problems.errors()]
+    complete = all(problem["type"] == "value_error" and not problem["loc"] for problem in listed)
+    shortest = listed[:_LISTED]
+    more = f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    return ("" if complete else f"{owner}: ") + "; ".join(map(describe_problem, shortest)) + more
 
 
 def _named(location: tuple[int | str, ...], names: list[str]) -> tuple[int | str, ...]:

@@ -1,7 +1,8 @@
 """The reactor keeps its balances, simulations meet their closed forms, and cells starve and overflow by themselves."""
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cobra.data
@@ -173,7 +174,7 @@ def test_step_feed_that_makes_no_sense_is_refused(
     ids=["rate", "start", "growth", "initial"],
 )
 def test_feed_of_numbers_that_are_not_finite_is_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(StudyError, match="all its numbers must be finite"):
+    with pytest.raises(StudyError, match=r"(rate|start|growth|initial) is (nan|inf); it should be a finite number"):
         make()
 
 
@@ -423,11 +424,20 @@ def run(**changed: Any) -> Trajectory:
         ({"controls": {**FEED, "fed": ConstantFeed(0.0)}}, "there is no control 'fed'; nearest known: feed"),
         ({"parameters": {"Kla": 1.0}}, "there is no parameter 'Kla'; nearest known: kla"),
         ({"parameters": {"kla": np.nan}}, "parameter 'kla' is nan; give a finite number"),
-        ({"duration": 0.0}, "the duration is 0 h"),
-        ({"duration": -1.0}, "the duration is -1 h"),
-        ({"duration": np.nan}, "the duration is nan h"),
-        ({"start": np.nan}, "give finite times"),
-        ({"metabolism": None}, "this system asks a cell; give metabolism="),
+        ({"duration": 0.0}, "duration is 0.0; give a finite number above 0"),
+        ({"duration": -1.0}, "duration is -1.0; give a finite number above 0"),
+        ({"duration": np.nan}, "duration is nan; give a finite number above 0"),
+        ({"start": np.nan}, "start is nan; give a finite number"),
+        ({"initial": {**START, "biomass": -1.0}}, "state 'biomass' begins at -1 g/L; give a value from 0 to inf"),
+        ({"controls": {"feed": ConstantFeed(-0.1)}}, "control 'feed' is -0.1 L/h at 0 h; give a value from 0 to inf"),
+        ({"controls": {"feed": 0.02}}, "control 'feed' is 0.02; give a profile"),
+        ({"parameters": {"kla": -5.0}}, "parameter 'kla' is -5 1/h; give a finite number, at least 0"),
+        ({"parameters": {"glucose_half": 0.0}}, "parameter 'glucose_half' is 0 g/L; give a finite number, above 0"),
+        ({"points": 0}, "points is 0; give a whole number"),
+        ({"tolerance": 0.0}, "tolerance is 0.0; give a finite number above 0"),
+        ({"stop_when": 3}, "stop_when is 3; give a function"),
+        ({"metabolism": "iJO1366"}, "metabolism is 'iJO1366'; give a Surrogate"),
+        ({"metabolism": None}, "this system has a cell; give metabolism="),
     ],
     ids=[
         "missing state",
@@ -442,12 +452,46 @@ def run(**changed: Any) -> Trajectory:
         "negative duration",
         "duration nan",
         "start nan",
+        "negative state",
+        "negative control",
+        "number as control",
+        "negative parameter",
+        "half constant zero",
+        "no points",
+        "no tolerance",
+        "number as stop rule",
+        "text as metabolism",
         "no metabolism",
     ],
 )
 def test_simulation_of_what_makes_no_sense_is_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(StudyError, match=said):
         run(**changed)
+
+
+def test_system_that_derives_from_nothing_is_refused() -> None:
+    with pytest.raises(StudyError, match="system is an object of Dead; give a System, such as a Bioreactor"):
+        simulate(Dead(), {}, {}, 1.0)  # type: ignore[arg-type]
+
+
+def test_class_instead_of_a_system_is_refused() -> None:
+    with pytest.raises(StudyError, match="system is the class Given; give an object of it"):
+        simulate(Given, {}, {}, 1.0)  # type: ignore[arg-type]
+
+
+def test_system_with_one_name_twice_is_refused() -> None:
+    with pytest.raises(StudyError, match="Given has more than one 'x'"):
+        simulate(Given(("x", "x"), lambda s, c: {"x": 1.0}), {"x": 0.0}, {}, 1.0)
+
+
+def test_derivative_without_a_state_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"Given\.derivative returns no 'y'; return every state"):
+        simulate(Given(("x", "y"), lambda s, c: {"x": 1.0}), {"x": 0.0, "y": 0.0}, {}, 1.0)
+
+
+def test_equations_that_no_step_size_suits_end_the_integration() -> None:
+    with pytest.raises(SolverError, match=r"stands at 0 h after 50000 evaluations; check parameters and feed"):
+        run(parameters={"kla": 1.0e308})
 
 
 class Violation:
@@ -503,7 +547,64 @@ def test_aerated_gas_that_is_no_species_is_refused() -> None:
 
 def test_every_parameter_of_the_shipped_reactor_has_a_source() -> None:
     unfed = {"acetate_fed", "oxygen_fed"}
-    assert set(ecoli_fed_batch().defaults) - unfed == set(SOURCES)
+    assert {one.name: one.source for one in ecoli_fed_batch().parameters if one.name not in unfed} == SOURCES
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("glucose_vmax", "mmol/gDW/h"),
+        ("glucose_half", "g/L"),
+        ("oxygen_half", "mmol/L"),
+        ("glucose_inhibition_by_acetate", "g/L"),
+        ("glucose_fed", "g/L"),
+        ("oxygen_fed", "mmol/L"),
+        ("kla", "1/h"),
+        ("saturation", "mmol/L"),
+        ("death", "g/mmol"),
+    ],
+)
+def test_parameter_of_the_shipped_reactor_has_its_unit(name: str, unit: str) -> None:
+    assert {one.name: one.unit for one in ecoli_fed_batch().parameters}[name] == unit
+
+
+def test_reactor_is_shown_as_a_table_of_parameters() -> None:
+    page = ecoli_fed_batch()._repr_html_()
+    assert "<td>kla</td><td>300</td><td>1/h</td><td>upper end of the bench fermenter of Badino" in page
+
+
+def test_reactor_is_described_in_one_line() -> None:
+    assert repr(ecoli_fed_batch()) == "Bioreactor: glucose, acetate, oxygen; oxygen is aerated; 13 parameters"
+
+
+def test_copy_of_a_reactor_is_equal() -> None:
+    reactor = ecoli_fed_batch()
+    assert pickle.loads(pickle.dumps(reactor)) == reactor
+
+
+def test_reactor_with_another_death_constant_differs_in_that_alone() -> None:
+    reactor = replace(ecoli_fed_batch(), death=0.02)
+    assert reactor.defaults == {**ecoli_fed_batch().defaults, "death": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("kind", "second"),
+    [("species 'glucose'", Species("glucose", "EX_b", "mmol/L")), ("exchange 'EX_a'", Species("b", "EX_a", "mmol/L"))],
+    ids=["species", "exchange"],
+)
+def test_species_given_twice_is_refused(kind: str, second: Species) -> None:
+    with pytest.raises(StudyError, match=f"{kind} is given 2 times; give it once"):
+        Bioreactor((Species("glucose", "EX_a", "mmol/L"), second))
+
+
+def test_species_named_as_the_volume_is_refused() -> None:
+    with pytest.raises(StudyError, match="Bioreactor has more than one 'volume'"):
+        Bioreactor((Species("volume", "EX_a", "mmol/L"),))
+
+
+def test_aerated_species_in_grams_is_refused() -> None:
+    with pytest.raises(StudyError, match="aerated 'oxygen' is in g/L; give it in mmol/L"):
+        Bioreactor((Species("oxygen", "EX_o2_e", molar_mass=32.0),), Aeration(300.0, 0.21))
 
 
 def test_biomass_of_the_textbook_holds_the_carbon_used_here() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.checking import shown
 from mmopt.errors import StudyError, nearest
 from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
@@ -29,7 +30,7 @@ def objective(value: Any) -> Any:
     value = as_objective(value)
     if isinstance(value, str | Objective):
         return value
-    raise StudyError(f"maximise is {value!r:.60}; give the name of a quantity, or an Objective")
+    raise StudyError(f"maximise is {shown(value)}; give the name of a quantity, or an Objective")
 
 
 def check_parameters(system: System, given: Mapping[str, Given]) -> None:

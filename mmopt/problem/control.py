@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.checking import Number, checked
+from mmopt.checking import Number, checked, shown
 from mmopt.errors import StudyError
 
 STEPS, LINES = "steps", "lines"
@@ -95,6 +95,6 @@ def as_control(value: Any) -> Any:
     """
     if isinstance(value, tuple | list):
         if len(value) != 2:
-            raise StudyError(f"{value!r:.60} is given for a control; give (lowest, highest), or a Control")
+            raise StudyError(f"{shown(value)} is given for a control; give (lowest, highest), or a Control")
         return Control(*value)
     return value

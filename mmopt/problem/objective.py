@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from mmopt.checking import Positive, checked
+from mmopt.checking import Name, Number, Positive, checked, checked_arguments, shown
 from mmopt.errors import StudyError
 from mmopt.reactor.system import Values
 
@@ -22,7 +22,7 @@ KINDS: Final = ("worth", "productivity", "least_time")
 """Kinds of objective that a study file can name."""
 
 
-@checked
+@checked(repr=False)
 class Objective:
     """A quantity that is to be as large as possible at the end.
 
@@ -43,13 +43,17 @@ class Objective:
     2.0
     """
 
-    name: str
+    name: Name
     unit: str
     value: Callable[..., Any]
     scale: Positive = 1.0
 
+    def __repr__(self) -> str:
+        return f"Objective: {self.name} [{self.unit or '-'}]"
 
-def final(name: str, unit: str = "", scale: float = 1.0) -> Objective:
+
+@checked_arguments
+def final(name: Name, unit: str = "", scale: Positive = 1.0) -> Objective:
     """Maximise a quantity at the end: an amount or, of a concentration, the titre.
 
     Parameters
@@ -73,7 +77,8 @@ def final(name: str, unit: str = "", scale: float = 1.0) -> Objective:
     return Objective(name, unit, partial(_final, name), scale)
 
 
-def productivity(name: str, unit: str = "", scale: float = 1.0) -> Objective:
+@checked_arguments
+def productivity(name: Name, unit: str = "", scale: Positive = 1.0) -> Objective:
     """Maximise the gain of a quantity per hour.
 
     Parameters
@@ -93,7 +98,8 @@ def productivity(name: str, unit: str = "", scale: float = 1.0) -> Objective:
     return Objective(f"{name} per hour", unit, partial(_productivity, name), scale)
 
 
-def yield_on(name: str, used: Value, unit: str = "", scale: float = 1.0) -> Objective:
+@checked_arguments
+def yield_on(name: Name, used: Value, unit: str = "", scale: Positive = 1.0) -> Objective:
     """Maximise the gain of a quantity relative to the use of another.
 
     Parameters
@@ -118,7 +124,8 @@ def yield_on(name: str, used: Value, unit: str = "", scale: float = 1.0) -> Obje
     return Objective(f"{name} yield", unit, partial(_yield, name, used), scale)
 
 
-def worth(prices: Mapping[str, float], unit: str = "", scale: float = 1.0) -> Objective:
+@checked_arguments
+def worth(prices: Mapping[str, Number], unit: str = "", scale: Positive = 1.0) -> Objective:
     """Maximise the value of several quantities at the end; ``time`` may have a price, too.
 
     Parameters
@@ -140,7 +147,8 @@ def worth(prices: Mapping[str, float], unit: str = "", scale: float = 1.0) -> Ob
     return Objective("worth", unit, partial(_worth, dict(prices)), scale)
 
 
-def least_time(scale: float = 1.0) -> Objective:
+@checked_arguments
+def least_time(scale: Positive = 1.0) -> Objective:
     """Minimise the length of the batch; state what it has to reach as limits at its end.
 
     Parameters
@@ -181,9 +189,9 @@ def as_objective(value: Any) -> Any:
     argument = value[kinds[0]]
     if kinds[0] == "worth":
         if not isinstance(argument, Mapping):
-            raise StudyError(f"worth is {argument!r:.60}; give the price of each quantity by name")
+            raise StudyError(f"worth is {shown(argument)}; give the price of each quantity by name")
         return worth(argument, **options)
-    return productivity(str(argument), **options) if kinds[0] == "productivity" else least_time(float(argument))
+    return productivity(argument, **options) if kinds[0] == "productivity" else least_time(argument)
 
 
 def _final(name: str, end: Values, start: Values) -> Any:

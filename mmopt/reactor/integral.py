@@ -1,48 +1,55 @@
-"""What adds up along a batch: an integral over time as one more state of a system.
+"""Integrals over time as one more state of a system.
 
-So a cost that runs along (base, cooling, oxygen) can be limited, priced or read like any other state, and simulation,
+A cost that accumulates (base, cooling, oxygen) can so be limited, priced or read like any other state, and simulation,
 replay and optimisation integrate it the same way.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mmopt.checking import checked
 from mmopt.errors import StudyError
+from mmopt.reactor.known import SystemField
 from mmopt.reactor.quantities import Parameter, Quantity
-from mmopt.reactor.system import Cell, RecordingCell, System, Values, checked_system
+from mmopt.reactor.system import Cell, RecordingCell, System, Values
 
 Integrand = Callable[[Mapping[str, Any]], Any]
-"""From states, controls, parameters, derived quantities and rates by name to what is added each hour."""
+"""From states, controls, parameters, derived quantities and rates by name to the derivative of the integral."""
 
 
-@dataclass(frozen=True)
+@checked(repr=False)
 class Integral(System):
-    """A system with one more state, which begins at what ``initial`` says and grows by what ``integrand`` says.
+    """A system with one more state: the integral of a function over time.
 
-    Attributes
+    Parameters
     ----------
     system
         The system.
     total
-        The new state.
+        The new state; a problem or a simulation gives its initial value.
     integrand
-        What is added each hour, in plain arithmetic.
+        Its derivative in plain arithmetic: a function of states, controls, parameters, derived quantities and rates by
+        name.
+
+    Raises
+    ------
+    StudyError
+        If an argument is of the wrong type, or the system has a quantity of that name.
 
     Examples
     --------
-    >>> reactor = Integral(ecoli_fed_batch(), Quantity("fed", "g"), lambda seen: seen["feed"] * seen["glucose_fed"])
+    >>> reactor = Integral(ecoli_fed_batch(), Quantity("fed", "g"), lambda now: now["feed"] * now["glucose_fed"])
     >>> [state.name for state in reactor.states][-1]
     'fed'
     """
 
-    system: System
+    system: SystemField
     total: Quantity
-    integrand: Integrand = field(repr=False)
+    integrand: Integrand
 
     def __post_init__(self) -> None:
-        system = checked_system(self.system)
+        system = self.system
         known: tuple[Quantity | Parameter, ...] = (
             *system.states,
             *system.controls,
@@ -78,17 +85,20 @@ class Integral(System):
         return self.system.readings
 
     def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
-        """Those of the system."""
+        """Compute the uptake limits of the system [mmol/gDW/h]."""
         return self.system.limits(states, parameters)
 
     def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
-        """Those of the system."""
+        """Compute the derived quantities of the system."""
         return self.system.observe(states, controls, parameters, rates)
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
-        """That of the system, and what is added."""
-        asked = RecordingCell(cell)
-        change = dict(self.system.derivative(states, controls, parameters, asked))
-        derived = self.system.observe(states, controls, parameters, asked.rates)
-        change[self.total.name] = self.integrand({**parameters, **states, **controls, **derived, **asked.rates})
+        """Compute the time derivative of every state, that of the integral last [its unit/h]."""
+        recording = RecordingCell(cell)
+        change = dict(self.system.derivative(states, controls, parameters, recording))
+        derived = self.system.observe(states, controls, parameters, recording.rates)
+        change[self.total.name] = self.integrand({**parameters, **states, **controls, **derived, **recording.rates})
         return change
+
+    def __repr__(self) -> str:
+        return f"Integral: {self.total.name} [{self.total.unit}] along {self.system!r}"

@@ -1,4 +1,4 @@
-"""Systems that a problem can name or describe, so that a study file holds what a script builds."""
+"""Systems that a problem can name or describe, so that a study file contains the same objects as a script."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,11 +11,26 @@ from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.system import System, checked_system
 
 KNOWN: Final[Mapping[str, Callable[[], System]]] = {"ecoli_fed_batch": ecoli_fed_batch}
-"""Systems by the name a study file gives them."""
+"""Systems by their name in a study file."""
 
 
 def known_system(value: Any) -> Any:
     """Return the system of a name; return anything else unchanged.
+
+    Parameters
+    ----------
+    value
+        Name of a known system, or anything else.
+
+    Returns
+    -------
+    Any
+        The system, or ``value`` itself.
+
+    Raises
+    ------
+    StudyError
+        If the name is unknown; the nearest known ones are in the message.
 
     Examples
     --------
@@ -25,7 +40,7 @@ def known_system(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value not in KNOWN:
-        raise StudyError(f"there is no system '{value}'; {nearest(value, KNOWN)}")
+        raise StudyError(f"there is no system '{value:.60}'; {nearest(value[:60], KNOWN)}")
     return KNOWN[value]()
 
 

@@ -1,13 +1,16 @@
 """Feed profiles: from time [h] to a rate [L/h]. They serve any other control as well."""
 
-from dataclasses import dataclass
 from math import exp
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
+from mmopt.checking import Finite, Number, checked, shown
 from mmopt.errors import StudyError
+
+_LARGEST_EXPONENT: Final = 700.0
+"""Exponents up to here have a finite exponential."""
 
 
 class Profile(Protocol):
@@ -21,9 +24,21 @@ class Profile(Protocol):
         """Times at which it jumps or bends [h]."""
 
 
-@dataclass(frozen=True)
+@checked
 class ConstantFeed:
-    """One rate [L/h] from ``start`` [h] on, nothing before.
+    """One rate from a start on, nothing before.
+
+    Parameters
+    ----------
+    rate
+        Rate [L/h].
+    start
+        Time at which it begins [h].
+
+    Raises
+    ------
+    StudyError
+        If a number is not finite.
 
     Examples
     --------
@@ -31,11 +46,8 @@ class ConstantFeed:
     (0.0, 0.05)
     """
 
-    rate: float
-    start: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_finite(self.rate, self.start)
+    rate: Finite
+    start: Finite = 0.0
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
@@ -47,36 +59,65 @@ class ConstantFeed:
         return (self.start,)
 
 
-@dataclass(frozen=True)
+@checked
 class ExponentialFeed:
-    """``initial`` exp(``growth`` (t - ``start``)) [L/h] from ``start`` [h] on, never above ``highest``.
+    """``initial`` exp(``growth`` (t - ``start``)) from ``start`` on, never above ``highest``, and nothing before.
 
     The classical feed that keeps a specific growth rate, as in Xu et al. (1999).
+
+    Parameters
+    ----------
+    initial
+        Rate at the start [L/h].
+    growth
+        Growth rate of the feed [1/h].
+    start
+        Time at which it begins [h].
+    highest
+        Largest rate [L/h].
+
+    Raises
+    ------
+    StudyError
+        If a number is not finite; ``highest`` may be infinite.
+
+    References
+    ----------
+    Xu, Jahic and Enfors (1999), Biotechnol. Prog. 15:81-90.
+
+    Examples
+    --------
+    >>> feed = ExponentialFeed(0.01, growth=0.2, start=1.0, highest=0.1)
+    >>> feed(0.0), feed(1.0), feed(50.0)
+    (0.0, 0.01, 0.1)
     """
 
-    initial: float
-    growth: float
-    start: float = 0.0
-    highest: float = np.inf
+    initial: Finite
+    growth: Finite
+    start: Finite = 0.0
+    highest: Number = np.inf
 
     def __post_init__(self) -> None:
-        _check_finite(self.initial, self.growth, self.start)
         if np.isnan(self.highest):
             raise StudyError("the highest rate of an exponential feed is nan; give a number, or leave it out")
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
-        return min(self.highest, self.initial * exp(self.growth * (time - self.start))) if time >= self.start else 0.0
+        if time < self.start:
+            return 0.0
+        exponent = self.growth * (time - self.start)
+        rate = self.initial * exp(exponent) if exponent < _LARGEST_EXPONENT else self.initial * np.inf
+        return min(self.highest, rate) if self.initial else 0.0
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
-        """The start, and where the highest rate is met."""
+        """The start, and the time at which the highest rate is reached."""
         if 0.0 < self.initial < self.highest < np.inf and self.growth > 0.0:
             return (self.start, self.start + float(np.log(self.highest / self.initial)) / self.growth)
         return (self.start,)
 
 
-@dataclass(frozen=True)
+@checked
 class StepFeed:
     """Rates held between edges: ``rates[i]`` from ``edges[i]`` to ``edges[i + 1]``, the last one for ever.
 
@@ -85,12 +126,12 @@ class StepFeed:
     edges
         Ascending times [h], one more than rates.
     rates
-        [L/h].
+        Rates [L/h].
 
     Raises
     ------
     StudyError
-        If edges do not ascend, or numbers do not match.
+        If edges do not ascend, or numbers do not match or are not finite.
 
     Examples
     --------
@@ -98,8 +139,8 @@ class StepFeed:
     0.03
     """
 
-    edges: tuple[float, ...]
-    rates: tuple[float, ...]
+    edges: tuple[Number, ...]
+    rates: tuple[Number, ...]
 
     def __post_init__(self) -> None:
         if len(self.edges) != len(self.rates) + 1 or not self.rates:
@@ -117,15 +158,25 @@ class StepFeed:
         """The inner edges."""
         return self.edges[1:-1]
 
+    def __repr__(self) -> str:
+        return f"StepFeed: {_summary(self.edges, self.rates)}"
 
-@dataclass(frozen=True)
+
+@checked
 class LinearFeed:
-    """Straight lines between ``values`` [L/h] at ``times`` [h], held before the first and after the last.
+    """Straight lines between ``values`` at ``times``, held before the first and after the last.
+
+    Parameters
+    ----------
+    times
+        Ascending times [h].
+    values
+        Rates [L/h], as many as times.
 
     Raises
     ------
     StudyError
-        If times do not ascend, or numbers do not match.
+        If times do not ascend, or numbers do not match or are not finite.
 
     Examples
     --------
@@ -133,14 +184,14 @@ class LinearFeed:
     0.015
     """
 
-    times: tuple[float, ...]
-    values: tuple[float, ...]
+    times: tuple[Number, ...]
+    values: tuple[Number, ...]
 
     def __post_init__(self) -> None:
         if len(self.times) != len(self.values) or not self.values:
             raise StudyError(f"{len(self.values)} values need as many times, {len(self.times)} were given")
         if np.any(np.diff(self.times) <= 0.0) or not np.all(np.isfinite([*self.times, *self.values])):
-            raise StudyError("the times of a feed of lines must ascend, and all its numbers be finite")
+            raise StudyError("the times of a piecewise linear feed must ascend, and all its numbers be finite")
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
@@ -151,23 +202,75 @@ class LinearFeed:
         """The times."""
         return self.times
 
+    def __repr__(self) -> str:
+        return f"LinearFeed: {_summary(self.times, self.values)}"
 
-def _check_finite(*numbers: float) -> None:
-    if not np.all(np.isfinite(numbers)):
-        raise StudyError(f"a feed was given {', '.join(map(str, numbers))}; all its numbers must be finite")
+
+def _summary(times: tuple[float, ...], rates: tuple[float, ...]) -> str:
+    return f"{len(rates)} rates, {min(rates):g} to {max(rates):g}, from {times[0]:g} h to {times[-1]:g} h"
+
+
+def checked_profile(name: str, value: Any) -> Profile:
+    """Return the profile of a control after a check.
+
+    Parameters
+    ----------
+    name
+        Name of the control, for the message.
+    value
+        A `Profile`.
+
+    Returns
+    -------
+    Profile
+        The same object.
+
+    Raises
+    ------
+    StudyError
+        If it is no function of time with breakpoints.
+
+    Examples
+    --------
+    >>> checked_profile("feed", 0.02)
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: control 'feed' is 0.02; give a profile, such as ConstantFeed(0.02)
+    """
+    if isinstance(value, type) or not callable(value) or not hasattr(value, "breakpoints"):
+        raise StudyError(f"control '{name}' is {shown(value)}; give a profile, such as ConstantFeed(0.02)")
+    return value  # type: ignore[no-any-return]
 
 
 def read_feed(path: str | Path) -> StepFeed:
-    """Read a feed table: a header, then a row ``from, to, rate`` [h, h, L/h] for each step, without gaps.
+    r"""Read a feed table: a header, then a row ``from, to, rate`` [h, h, L/h] for each step, without gaps.
+
+    Parameters
+    ----------
+    path
+        A CSV file.
+
+    Returns
+    -------
+    StepFeed
+        The feed.
 
     Raises
     ------
     StudyError
         If the file is missing or no such table.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "feed.csv")
+    ...     _ = path.write_text("from [h],to [h],rate [L/h]\n0,1,0.01\n1,3,0.02\n")
+    ...     read_feed(path)
+    StepFeed: 2 rates, 0.01 to 0.02, from 0 h to 3 h
     """
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise StudyError(
             f"{path} is no feed table ({error}); give a CSV with a header and rows: from, to, rate"
         ) from error

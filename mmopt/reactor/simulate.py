@@ -1,20 +1,16 @@
-"""Simulation of a system with SciPy, with a surrogate or with the linear program itself as the cell.
-
-Each stretch between two jumps of a control is integrated on its own, implicitly: dissolved gases settle in seconds, a
-fermentation takes a day. LSODA (Petzold 1983) took a third of the time of BDF here, at the same error.
-"""
+"""Simulation of a system, with a surrogate or with the linear program itself as the cell."""
 
 import time as clock
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
-from mmopt.errors import SolverError, StudyError, nearest
+from mmopt.checking import as_float, finite, shown
+from mmopt.errors import StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.reactor.profiles import Profile
+from mmopt.reactor.integration import SLACK, Derivative, integrated, section_edges
+from mmopt.reactor.profiles import Profile, checked_profile
 from mmopt.reactor.system import Cell, Metabolism, System, checked_system, no_cell
 from mmopt.results import Trajectory, trajectory
 from mmopt.status import Status
@@ -23,7 +19,11 @@ from mmopt.units import GROWTH_UNIT, RATE
 TOLERANCE: Final = 1.0e-6
 """Relative tolerance of a step."""
 
-_PLENTY: Final = 1.0e6
+_ABUNDANT: Final = 1.0e6
+"""Concentration, in scales, at which uptake is saturated."""
+
+_MOST_POINTS: Final = 1_000_000
+"""Times in a result: more than any figure shows, and 8 MB for every quantity."""
 
 StopRule = Callable[[Mapping[str, float], Mapping[str, float]], float]
 """From (states, rates) to a number; the simulation stops where it rises above zero."""
@@ -55,7 +55,8 @@ def simulate(
     duration
         Length [h].
     metabolism
-        Who answers for the cell: a `Surrogate`, or a `FluxProgram` (the linear program in the loop).
+        Metabolism of the cell: a `Surrogate`, an `Atlas`, or a `FluxProgram` (the linear program in the loop); None for a
+        system without a cell.
     parameters
         Values that differ from ``system.defaults``.
     start
@@ -63,9 +64,9 @@ def simulate(
     points
         Evenly spaced times in the result, beside the jumps of the controls.
     tolerance
-        Relative tolerance of the integrator; absolute it is the same part of each state's scale.
+        Relative tolerance of the integrator; the absolute one is the same fraction of every state's scale.
     stop_when
-        Ends the simulation early.
+        Function of states and rates by name; the simulation ends where it rises above zero.
 
     Returns
     -------
@@ -75,9 +76,12 @@ def simulate(
     Raises
     ------
     StudyError
-        If a state, control or parameter is missing, unknown or not finite.
+        If an argument is of the wrong type, or a state, control or parameter is missing, unknown, not finite or outside its
+        physical bounds.
+    DomainError
+        If the system can request more uptake than the metabolism is valid for.
     SolverError
-        If the integrator fails, or the derivative divides by zero or overflows.
+        If the integrator fails or comes to a stand, or the derivative divides by zero or overflows.
 
     Examples
     --------
@@ -88,68 +92,49 @@ def simulate(
     True
     """
     started = clock.perf_counter()
-    checked_system(system)
+    system = checked_system(system)
     numbers = merged_parameters(system, parameters)
-    state = checked_values(initial, [each.name for each in system.states], "state")
-    _check_names(controls, [each.name for each in system.controls], "control")
-    if not 0.0 < duration < np.inf or not np.isfinite(start):
-        raise StudyError(f"the duration is {duration:g} h from {start:g} h; give finite times, the duration above 0")
+    state = _initial_states(system, initial)
+    _check_names(controls, [known.name for known in system.controls], "control")
+    profiles = {name: checked_profile(name, profile) for name, profile in controls.items()}
+    start = finite("start", start, unit="h")
+    duration = finite("duration", duration, above=0.0, unit="h")
+    tolerance = finite("tolerance", tolerance, above=0.0)
+    if not 1 <= (count := as_float(points)) <= _MOST_POINTS:
+        raise StudyError(f"points is {shown(points)}; give a whole number from 1 to {_MOST_POINTS}")
+    if stop_when is not None and (isinstance(stop_when, type) or not callable(stop_when)):
+        raise StudyError(f"stop_when is {shown(stop_when)}; give a function of states and rates")
     cell, names = checked_cell(system, metabolism, numbers)
-    calls = 0
+    derivative = Derivative(system, profiles, numbers, cell)
+    crossing = (
+        None if stop_when is None else _event(stop_when, derivative, lambda row: system.limits(row, numbers), cell)
+    )
+    times, rows, ended = integrated(
+        derivative,
+        crossing,
+        section_edges(profiles, start, duration),
+        np.linspace(start, start + duration, int(count)),
+        state,
+        tolerance,
+        np.array([known.scale for known in system.states]),
+    )
+    seconds = clock.perf_counter() - started
+    stats = {"seconds": seconds, "derivative_calls": derivative.evaluations, "tolerance": tolerance}
+    status = Status.ENDED_EARLY if ended else Status.SIMULATED
+    return as_trajectory(system, times, rows, profiles, numbers, (cell, names), status, stats)
 
-    def derivative(time: float, values: np.ndarray) -> np.ndarray:
-        nonlocal calls
-        calls += 1
-        now = {name: _finite_control(name, profile(time), time) for name, profile in controls.items()}
-        try:
-            found = system.derivative(_named(system, values), now, numbers, cell)
-        except ArithmeticError as error:  # an empty vessel, a state that runs away
-            raise SolverError(f"no derivative at {time:.4g} h: {error}; check initial states and parameters") from error
-        return np.array([found[each.name] for each in system.states], dtype=float)
+
+def _event(
+    stop_when: StopRule, derivative: Derivative, limits: Callable[[Mapping[str, float]], dict[str, float]], cell: Cell
+) -> Callable[[float, np.ndarray], float]:
+    """Return the event at which a simulation ends."""
 
     def crossing(time: float, values: np.ndarray) -> float:
-        states = _named(system, values)
-        return stop_when(states, cell(system.limits(states, numbers))) if stop_when else -1.0
+        states = derivative.states(values)
+        return stop_when(states, cell(limits(states)))
 
     crossing.terminal, crossing.direction = True, 1.0  # type: ignore[attr-defined]
-    edges = _edges(controls, start, duration)
-    grid = np.linspace(start, start + duration, points)
-    scales = np.array([each.scale for each in system.states])
-    times, rows, ended = _integrated(derivative, crossing if stop_when else None, edges, grid, state, tolerance, scales)
-    stats = {"seconds": clock.perf_counter() - started, "derivative_calls": calls, "tolerance": tolerance}
-    status = Status.ENDED_EARLY if ended else Status.SIMULATED
-    return as_trajectory(system, times, rows, controls, numbers, (cell, names), status, stats)
-
-
-def _integrated(
-    derivative: Callable[[float, np.ndarray], np.ndarray],
-    crossing: Callable[[float, np.ndarray], float] | None,
-    edges: np.ndarray,
-    grid: np.ndarray,
-    state: np.ndarray,
-    tolerance: float,
-    scales: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Integrate stretch by stretch: times, states of shape (states, times), and whether an event ended it."""
-    times, rows = [edges[:1]], [state[:, None]]
-    for low, high in pairwise(edges):
-        part = solve_ivp(
-            _held_before(derivative, high),
-            (low, high),
-            rows[-1][:, -1],
-            method="LSODA",
-            t_eval=np.append(grid[(grid > low) & (grid < high)], high),
-            rtol=tolerance,
-            atol=tolerance * scales,
-            events=crossing,
-        )
-        if part.status < 0:
-            raise SolverError(f"the integration failed at {low:.4g} h: {part.message}; check parameters and feed")
-        times.append(part.t)
-        rows.append(part.y)
-        if part.status == 1:
-            return np.concatenate([*times, part.t_events[0]]), np.hstack([*rows, part.y_events[0].T]), True
-    return np.concatenate(times), np.hstack(rows), False
+    return crossing
 
 
 def as_trajectory(
@@ -162,59 +147,144 @@ def as_trajectory(
     status: Status,
     stats: Mapping[str, Any],
 ) -> Trajectory:
-    """Make a `Trajectory` of states of shape (states, times): add controls, rates and derived quantities."""
+    """Build a `Trajectory` from states: add controls, rates and derived quantities.
+
+    Parameters
+    ----------
+    system
+        The system.
+    time
+        Times [h], shape (times,).
+    states
+        Values of the states, shape (states, times).
+    controls
+        Profile of every control.
+    parameters
+        Value of every parameter.
+    checked_cell
+        The cell and the names of its rates, as `checked_cell` returns them.
+    status
+        How the computation ended.
+    stats
+        Figures about the computation.
+
+    Returns
+    -------
+    Trajectory
+    """
     cell, names = checked_cell
-    rows = [_named(system, column) for column in states.T]
+    order = [known.name for known in system.states]
+    rows = [dict(zip(order, column.tolist(), strict=True)) for column in states.T]
     held = [{name: profile(float(t)) for name, profile in controls.items()} for t in time]
     rates = [cell(system.limits(row, parameters)) for row in rows] if names else [{} for _ in rows]
     derived = [system.observe(row, now, parameters, seen) for row, now, seen in zip(rows, held, rates, strict=True)]
-    found = {each.name: ("state", each.unit, states[k]) for k, each in enumerate(system.states)}
-    for each in system.controls:
-        found[each.name] = ("control", each.unit, np.array([now[each.name] for now in held]))
-    for each in system.derived:
-        found[each.name] = ("derived", each.unit, np.array([row[each.name] for row in derived]))
+    values = {known.name: ("state", known.unit, states[k]) for k, known in enumerate(system.states)}
+    for known in system.controls:
+        values[known.name] = ("control", known.unit, np.array([now[known.name] for now in held]))
+    for known in system.derived:
+        values[known.name] = ("derived", known.unit, _derived(system, known.name, derived))
     for name in names:
         unit = GROWTH_UNIT if name == GROWTH else RATE
-        found[name] = ("rate", unit, np.array([row[name] for row in rates]))
-    return trajectory(time, found, status, stats)
+        values[name] = ("rate", unit, np.array([row[name] for row in rates]))
+    return trajectory(time, values, status, stats)
+
+
+def _derived(system: System, name: str, rows: list[dict[str, float]]) -> np.ndarray:
+    if any(name not in row for row in rows):
+        raise StudyError(f"{type(system).__name__}.observe returns no '{name}'; return every derived quantity")
+    return np.array([row[name] for row in rows])
 
 
 def merged_parameters(system: System, changed: Mapping[str, float] | None) -> dict[str, float]:
-    """Take the system's parameters, with some changed.
+    """Return the system's parameters, with some changed.
+
+    Parameters
+    ----------
+    system
+        The system.
+    changed
+        Values that differ from its defaults.
+
+    Returns
+    -------
+    dict
+        Value of every parameter by name.
 
     Raises
     ------
     StudyError
         If a name is unknown, or a value not finite or outside the bounds of its parameter.
+
+    Examples
+    --------
+    >>> merged_parameters(ecoli_fed_batch(), {"kla": 250.0})["kla"]
+    250.0
     """
     known = {parameter.name: parameter for parameter in system.parameters}
     values = system.defaults
-    for name, value in (changed or {}).items():
+    for name, value in _mapping({} if changed is None else changed, "parameter").items():
         if name not in known:
-            raise StudyError(f"there is no parameter '{name}'; {nearest(name, known)}")
+            raise StudyError(f"there is no parameter '{name}'; {nearest(str(name), known)}")
         values[name] = known[name].checked_value(value)
     return values
 
 
 def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> np.ndarray:
-    """Values in the order of ``names``.
+    """Return values in the order of ``names``.
+
+    Parameters
+    ----------
+    given
+        Values by name.
+    names
+        The names that must be given.
+    kind
+        What the names are, for messages: ``state``, ``control``.
+
+    Returns
+    -------
+    ndarray
+        Shape (names,).
 
     Raises
     ------
     StudyError
         If one is missing, unknown or not finite.
+
+    Examples
+    --------
+    >>> checked_values({"b": 2.0, "a": 1.0}, ["a", "b"], "state").tolist()
+    [1.0, 2.0]
     """
     _check_names(given, names, kind)
-    for name in names:
-        if not np.isfinite(given[name]):
-            raise StudyError(f"{kind} '{name}' is {given[name]}; give a finite number")
-    return np.array([float(given[name]) for name in names])
+    values = np.array([as_float(given[name]) for name in names])
+    for name, value in zip(names, values, strict=True):
+        if not np.isfinite(value):
+            raise StudyError(f"{kind} '{name}' is {shown(given[name])}; give a finite number")
+    return values
+
+
+def _initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
+    values = checked_values(initial, [known.name for known in system.states], "state")
+    for known, value in zip(system.states, values, strict=True):
+        slack = SLACK * known.scale
+        if not known.lower - slack <= value <= known.upper + slack:
+            raise StudyError(
+                f"state '{known.name}' begins at {value:g} {known.unit}; give a value from {known.lower:g} to {known.upper:g}"
+            )
+    return values
+
+
+def _mapping(given: Any, kind: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise StudyError(f"{shown(given)} is given for every {kind}; give a mapping from names to values")
+    return given
 
 
 def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
-    for name in given:
+    for name in _mapping(given, kind):
         if name not in names:
-            raise StudyError(f"there is no {kind} '{name}'; {nearest(name, names)}")
+            raise StudyError(f"there is no {kind} '{name}'; {nearest(str(name), names)}")
     missing = [name for name in names if name not in given]
     if missing:
         raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
@@ -223,19 +293,43 @@ def _check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
 def checked_cell(
     system: System, metabolism: Metabolism | None, parameters: Mapping[str, float]
 ) -> tuple[Cell, tuple[str, ...]]:
-    """Who answers for the cell of a system, and the rates it reads: those the derivative asks, and the shortfall.
+    """Return the cell of a system and the names of its rates: those that the derivative reads, and the shortfall.
+
+    Parameters
+    ----------
+    system
+        The system.
+    metabolism
+        Its metabolism, or None.
+    parameters
+        Value of every parameter.
+
+    Returns
+    -------
+    cell : Cell
+        From uptake limits to rates by name.
+    names : tuple of str
+        Names of the rates; empty for a system without a cell.
 
     Raises
     ------
     StudyError
-        If the system asks a cell and there is none, or one with other uptake limits.
+        If the system reads rates and there is no metabolism, or one with other uptake limits.
     DomainError
-        If the system can ask for more uptake than the metabolism is trusted for.
+        If the system can request more uptake than the metabolism is valid for.
+
+    Examples
+    --------
+    >>> reactor = ecoli_fed_batch()
+    >>> checked_cell(reactor, load_surrogate("ecoli_ijo1366"), reactor.defaults)[1]
+    ('growth', 'EX_glc__D_e', 'EX_ac_e', 'EX_o2_e', 'shortfall')
     """
     if not system.readings:
         return no_cell, ()
     if metabolism is None:
-        raise StudyError("this system asks a cell; give metabolism= a Surrogate or a FluxProgram")
+        raise StudyError("this system has a cell; give metabolism= a Surrogate, an Atlas or a FluxProgram")
+    if not isinstance(metabolism, Metabolism) or isinstance(metabolism, type):
+        raise StudyError(f"metabolism is {shown(metabolism)}; give a Surrogate, an Atlas or a FluxProgram")
     largest = _largest_limits(system, parameters)
     if set(largest) != set(metabolism.inputs):
         raise StudyError(
@@ -248,34 +342,10 @@ def checked_cell(
 
 
 def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:
-    """The largest uptake limits a system can ask for: each state in turn is plenty, the others are gone."""
+    """Return the largest uptake limits a system can request: one state after the other is abundant, the others are gone."""
     largest: dict[str, float] = {}
     for abundant in system.states:
-        states = {each.name: _PLENTY * each.scale if each is abundant else 0.0 for each in system.states}
+        states = {known.name: _ABUNDANT * known.scale if known is abundant else 0.0 for known in system.states}
         for exchange, limit in system.limits(states, parameters).items():
             largest[exchange] = max(limit, largest.get(exchange, 0.0))
     return largest
-
-
-def _finite_control(name: str, value: float, time: float) -> float:
-    if not np.isfinite(value):
-        raise StudyError(f"control '{name}' is {value} at {time:.4g} h; give a finite number at every time")
-    return value
-
-
-def _named(system: System, values: np.ndarray) -> dict[str, float]:
-    return dict(zip((each.name for each in system.states), values.tolist(), strict=True))
-
-
-def _edges(controls: Mapping[str, Profile], start: float, duration: float) -> np.ndarray:
-    """Start, end, and every jump of a control between them."""
-    jumps = {jump for profile in controls.values() for jump in profile.breakpoints}
-    shortest = 1.0e-9 * duration
-    inner = [jump for jump in jumps if start + shortest < jump < start + duration - shortest]
-    return np.array([start, *sorted(inner), start + duration])
-
-
-def _held_before(derivative: Callable[[float, np.ndarray], np.ndarray], end: float) -> Callable[..., np.ndarray]:
-    """Evaluate just before ``end`` there: the jump at it belongs to the next stretch."""
-    latest = np.nextafter(end, -np.inf)
-    return lambda time, values: derivative(min(time, latest), values)
