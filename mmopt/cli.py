@@ -1,21 +1,31 @@
-"""The command line: thin, each command is one verb.
+"""The command line: every command is one verb, and every error is one line and an exit code.
 
-Errors of mmopt are one line and an exit code: 2 for bad input, 1 for work that failed. Tracebacks only with ``--debug``.
+Exit codes: 2 for bad input, 1 for work that failed, 130 after Ctrl-C. Tracebacks only with ``--debug``.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from mmopt.errors import MmoptError
+from mmopt.terminal import closed_loop_line, progress, say, show_results, warn
 
 if TYPE_CHECKING:
+    from mmopt.problem.problem import Problem
+    from mmopt.study.run import Run
     from mmopt.study.schema import Study
-    from mmopt.study.stages import Run
+
+_BAD_INPUT, _FAILED, _INTERRUPTED = 2, 1, 130
+_DEBUG: Final = "--debug"
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C while a run was going on."""
+
 
 app = typer.Typer(
     help="Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks.",
@@ -28,64 +38,97 @@ StudyFile = Annotated[Path, typer.Argument(help="The study file (YAML).", metava
 Folder = Annotated[Path | None, typer.Option("--folder", "-o", help="Run folder; by default runs/<name of the study>.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"mmopt {version('mmopt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks of errors; before or after a command.")] = False,
+) -> None:
+    """Optimal feeds and predictive control of fermentations, from genome-scale metabolic networks."""
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write.", metavar="[FILE]")] = Path("study.yaml"),
+) -> None:
+    """Write a commented study to begin with."""
+    from mmopt.errors import StudyError
+    from mmopt.study.schema import study_template
+
+    if file.exists():
+        raise StudyError(f"{file} exists; give another name")
+    file.write_text(study_template(), encoding="utf-8")
+    say(f"{file}; run it with: mmopt run {file}")
+
+
 @app.command()
 def run(
     file: StudyFile,
     folder: Folder = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Sample and train a surrogate anew.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Tabulate fluxes and train a surrogate anew.")] = False,
 ) -> None:
-    """Do the whole study: surrogate, optimal feed, judge, closed loop, report."""
+    """Compute the whole study: surrogate, optimal feed, replay on the linear program, closed loop, report."""
     from mmopt.study.stages import run_study
 
-    with _opened(file, folder) as (study, made):
-        _print_summary(run_study(study, made, fresh=fresh), made.folder)
+    with _opened(file, folder, whole=True) as (study, current):
+        show_results(run_study(study, current, fresh=fresh), current.folder)
 
 
 @app.command()
-def sample(
+def tabulate(
     file: StudyFile,
     folder: Folder = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="ProcessPool that solve; by default as many as cores, if there is the work."),
+        typer.Option(min=1, help="Number of processes; by default as many as there are cores, if that saves time."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a running Dask scheduler (tcp://...), whose workers solve instead.")
     ] = None,
 ) -> None:
-    """Sample labels over the study's domain with the linear program; go on from where an earlier call was interrupted."""
-    from mmopt.study.stages import make_table
+    """Tabulate fluxes over the study's domain with the linear program; continues an interrupted call."""
+    from mmopt.study.tables import TABLE_FILE, compute_table
 
-    with _opened(file, folder) as (study, made):
+    with _opened(file, folder) as (study, current):
         network = study.cell()
-        table = make_table(study, made, network, workers=workers, scheduler=scheduler)
-        missed = len(table) - int(table.solved.sum())
-        without = f", {missed} of them without an answer" if missed else ""
-        _say(f"{len(table)} labels of {network.name}{without}, in {made.folder / 'labels.nc'}")
+        table = compute_table(study, current, network, workers=workers, scheduler=scheduler)
+        unsolved = len(table) - int(table.solved.sum())
+        without = f", {unsolved} of them unsolved" if unsolved else ""
+        say(f"fluxes of {network.name} at {len(table)} points{without}, in {current.folder / TABLE_FILE}")
 
 
 @app.command()
 def train(
     file: StudyFile,
     folder: Folder = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Other than the study's.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Number of iterations, instead of the study's.")] = None,
 ) -> None:
-    """Train a surrogate on sampled labels (sampled now if there are none)."""
-    from mmopt.study.stages import find_table, make_surrogate
+    """Train a surrogate on tabulated fluxes; they are tabulated first if there are none."""
+    from mmopt.study.surrogates import train_surrogate
+    from mmopt.study.tables import table_of
 
-    with _opened(file, folder) as (study, made):
+    with _opened(file, folder) as (study, current):
         network = study.cell()
-        surrogate = make_surrogate(study, made, find_table(study, made, network), iterations=iterations)
-        growth, error_report = surrogate.card["held_out"]["growth"], surrogate.error_report
-        _say(
-            f"surrogate in {made.folder / 'surrogate'}: growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
-        )
-        _say(
-            f"no certificate: {made.summary['atlas']['regions']} critical regions fill only "
-            f"{made.summary['atlas']['coverage']:.1%} of the domain; a smaller domain, or fewer inputs, can be certified"
-            if error_report is None
-            else str(error_report)
-        )
+        surrogate = train_surrogate(study, current, table_of(study, current, network), iterations=iterations)
+        growth, report, atlas = surrogate.card["held_out"]["growth"], surrogate.error_report, current.summary.atlas
+        errors = f"growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
+        say(f"surrogate in {current.folder / 'surrogate'}: {errors}")
+        if report is not None:
+            say(str(report))
+        elif atlas is not None:
+            say(
+                f"no error report: {atlas.regions} critical regions cover only {atlas.coverage or 0.0:.1%} of the domain; "
+                "use a smaller domain, or fewer inputs"
+            )
 
 
 @app.command()
@@ -93,205 +136,161 @@ def simulate(
     file: StudyFile,
     feed: Annotated[Path, typer.Option(help="Feed table (CSV: from, to, rate), as a run writes it.")],
     folder: Folder = None,
-    program: Annotated[bool, typer.Option("--lp", help="With the linear program itself as the cell.")] = False,
+    program: Annotated[bool, typer.Option("--lp", help="Simulate the cell with the linear program itself.")] = False,
 ) -> None:
-    """Simulate a feed table, with the surrogate or with the linear program in the loop."""
+    """Simulate a feed table, with the surrogate or with the linear program."""
     from mmopt.fba.flux_program import FluxProgram
+    from mmopt.problem.simulator import Simulator
     from mmopt.reactor.profiles import read_feed
-    from mmopt.reactor.simulate import simulate as integrate
-    from mmopt.study.stages import find_surrogate
+    from mmopt.study.surrogates import surrogate_of
 
-    with _opened(file, folder) as (study, made):
-        problem = study.problem()
-        network = study.cell()
-        surrogate = find_surrogate(study, made, network)
+    with _opened(file, folder) as (study, current):
+        problem, network = study.problem(), study.cell()
+        surrogate = surrogate_of(study, current, network)
         cell: Any = FluxProgram(network, surrogate.inputs) if program else surrogate
-        profiles = {name: read_feed(feed) for name in problem.controls}
-        with made.stage("simulation"):
-            found = integrate(
-                problem.system,
-                problem.start,
-                profiles,
-                problem.horizon.hours,
-                cell,
-                parameters=problem.parameter_values,
-            )
-            made.keep("simulation", found)
-            found.to_csv(made.folder / "simulation.csv")
-        reached = f"{problem.objective.name} {problem.objective_value(found):.4g} at {problem.horizon.hours:g} h"
-        _say(f"{reached}; {made.folder / 'simulation.csv'}")
+        with current.stage("simulation"):
+            trajectory = Simulator(problem, cell).run({name: read_feed(feed) for name in problem.controls})
+            current.save("simulation", trajectory)
+            table = trajectory.to_csv(current.folder / "simulation.csv")
+        objective = problem.objective
+        reached = f"{objective.name} {problem.objective_value(trajectory):.4g} {objective.unit}".rstrip()
+        say(f"{reached} at {problem.horizon.hours:g} h; {table}")
 
 
 @app.command()
 def optimise(file: StudyFile, folder: Folder = None) -> None:
-    """Find the optimal feed and replay it on the linear program."""
+    """Compute the optimal feed and replay it on the linear program."""
     from mmopt.fba.atlas import Atlas
-    from mmopt.study.stages import find_surrogate, plan_and_replay
+    from mmopt.study.plans import plan_and_replay
+    from mmopt.study.surrogates import surrogate_of
 
-    with _opened(file, folder) as (study, made):
-        problem = study.problem()
-        network = study.cell()
-        surrogate = find_surrogate(study, made, network)
-        plan, replayed_on_reference = plan_and_replay(made, problem, surrogate, Atlas(network, surrogate.domain))
-        _say(
-            f"{problem.objective.name}: optimiser {plan.stats['optimum']:.4g}, integrated {plan.stats['resimulated']:.4g}, "
-            f"linear program {replayed_on_reference.stats['replayed']:.4g}; feed table in {made.folder}"
+    with _opened(file, folder) as (study, current):
+        problem, network = _described(study, current), study.cell()
+        surrogate = surrogate_of(study, current, network)
+        plan, replay = plan_and_replay(current, problem, surrogate, Atlas(network, surrogate.domain))
+        unit = f" {problem.objective.unit}".rstrip()
+        integrated = "" if plan.integration is None else f", integrated {plan.integration.objective:.4g}{unit}"
+        say(
+            f"{problem.objective.name}: planned {plan.objective:.4g}{unit}{integrated}, on the linear program "
+            f"{replay.objective:.4g}{unit}; feed table in {current.folder}"
         )
 
 
 @app.command()
 def diagnose(file: StudyFile, folder: Folder = None) -> None:
-    """Look for flaws in the structure of the study's optimisation with the tools of IDAES, all choices fixed."""
-    from mmopt.study.stages import find_surrogate
-    from mmopt.transcription.diagnose import diagnose as look
-    from mmopt.transcription.diagnose import few_elements
+    """Check the structure of the study's optimisation problem with the tools of IDAES, all choices fixed."""
+    from mmopt.study.surrogates import surrogate_of
+    from mmopt.transcription.diagnose import diagnose as structural_warnings
+    from mmopt.transcription.diagnose import with_few_elements
 
-    with _opened(file, folder) as (study, made):
-        found = look(few_elements(study.problem()), find_surrogate(study, made, study.cell()))
-        for warning in found:
-            _say(warning)
-        _say(
-            f"{len(found)} structural warnings"
-            if found
-            else "no structural warnings: the problem is square and nonsingular"
-        )
-        if found:
-            raise typer.Exit(1)
+    with _opened(file, folder) as (study, current):
+        surrogate = surrogate_of(study, current, study.cell())
+        warnings = structural_warnings(with_few_elements(study.problem()), surrogate)
+        for warning in warnings:
+            say(warning)
+        none = "no structural warnings: the problem is square and nonsingular"
+        say(f"{len(warnings)} structural warnings" if warnings else none)
+        if warnings:
+            raise typer.Exit(_FAILED)
 
 
 @app.command()
-def nmpc(file: StudyFile, folder: Folder = None) -> None:
+def closed_loop(file: StudyFile, folder: Folder = None) -> None:
     """Run the closed loop of the study on its disturbed plant."""
     from mmopt.errors import StudyError
     from mmopt.fba.atlas import Atlas
-    from mmopt.study.stages import close_loop, find_surrogate
+    from mmopt.study.closed_loops import run_closed_loops
+    from mmopt.study.surrogates import surrogate_of
 
-    with _opened(file, folder) as (study, made):
+    with _opened(file, folder) as (study, current):
         if study.nmpc is None:
-            raise StudyError(f"{file} has no part 'nmpc'; add one, see case_studies/ecoli_fedbatch/study.yaml")
-        network = study.cell()
-        surrogate = find_surrogate(study, made, network)
-        close_loop(study.nmpc, made, study.problem(), surrogate, Atlas(network, surrogate.domain))
-        told = made.summary["nmpc"]
-        _say(
-            f"closed loop: {told['final_biomass']:.4g}, {told['ratio']:.1%} of a controller that knows the plant; "
-            f"{told['steps']} steps, {told['fallbacks']} fallbacks, median {told['median_ms']:.0f} ms"
-        )
+            raise StudyError(f"{file} has no 'closed_loop'; add one, as in the study that `mmopt init` writes")
+        problem, network = _described(study, current), study.cell()
+        surrogate = surrogate_of(study, current, network)
+        atlas = Atlas(network, surrogate.domain)
+        record = run_closed_loops(study.nmpc, current, problem, surrogate, atlas)
+        say(f"closed loop: {closed_loop_line(record, current.summary)}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="FOLDER")]) -> None:
+    """Write the report of a run folder again."""
+    from mmopt.report.write import write_report
+
+    say(str(write_report(folder)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    import json
+
+    from mmopt.study.schema import study_schema
+
+    say(json.dumps(study_schema(), indent=2))
 
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, which Ipopt and linear solvers would be used, and solve a test problem."""
+    """Show what is installed and which Ipopt and linear solvers are used, and solve a test problem."""
     from mmopt.doctor import examine
 
     healthy = True
-    for what, found, good in examine():
+    for subject, finding, good in examine():
         healthy &= good
-        _say(f"{'ok ' if good else 'NOT OK '} {what}: {found}")
+        say(f"{'ok ' if good else 'NOT OK '} {subject}: {finding}")
     if not healthy:
-        raise typer.Exit(1)
+        raise typer.Exit(_FAILED)
 
 
 def main() -> None:
-    """Run the command line; turn mmopt's errors into one line and an exit code."""
-    debug = "--debug" in sys.argv
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    """Run the command line; an error of mmopt or of the file system becomes one line and an exit code."""
+    debug = _DEBUG in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != _DEBUG]
     try:
         app(args=arguments, prog_name="mmopt")
+    except _InterruptedError as error:
+        warn(str(error))
+        sys.exit(_INTERRUPTED)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # before there was a run folder
+            warn("interrupted")
+        raise
     except MmoptError as error:
         if debug:
             raise
-        typer.echo(f"mmopt: {error}", err=True)
-        sys.exit(2 if isinstance(error, ValueError) else 1)
+        warn(str(error))
+        sys.exit(_BAD_INPUT if isinstance(error, ValueError) else _FAILED)
+    except OSError as error:
+        if debug:
+            raise
+        file = f"{error.filename}: " if error.filename else ""
+        warn(f"{file}{error.strerror or error}; give another file or folder")
+        sys.exit(_BAD_INPUT if error.filename else _FAILED)
 
 
 @contextmanager
-def _opened(file: Path, folder: Path | None) -> Iterator[tuple["Study", "Run"]]:
-    """A checked study, and a run folder that tells its progress on the terminal."""
+def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator[tuple["Study", "Run"]]:
+    """Open a checked study and its run folder, whose progress the terminal shows; a whole study begins anew."""
+    from mmopt.report.summary import RunSummary
+    from mmopt.study.run import Run, open_run
     from mmopt.study.schema import read_study
-    from mmopt.study.stages import Run, read_summary
 
     study = read_study(file)
     name = file.resolve().parent.name if file.stem == "study" else file.stem
-    with _progress() as tell:
-        where = folder or Path("runs") / name
-        yield study, Run(where, tell, read_summary(where))
+    folder = folder or Path("runs") / name
+    try:
+        with progress() as shown:
+            title = study.title
+            yield study, Run(folder, RunSummary(title=title), shown) if whole else open_run(folder, title, shown)
+    except KeyboardInterrupt:
+        raise _InterruptedError(f"interrupted; what was finished is in {folder}") from None
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
+def _described(study: "Study", current: "Run") -> "Problem":
+    """Return the problem of a study, and describe it in the summary of the run."""
+    from mmopt.study.description import describe_study
 
-    class Rate(ProgressColumn):
-        """Steps a second, while they are made."""
-
-        def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None or task.finished else f"{task.speed:.4g}/s")
-
-    columns = (
-        TextColumn("{task.description:<40}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield tell
-
-
-def _print_summary(summary: dict[str, Any], folder: Path) -> None:
-    """What a user wants to know first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table(title=summary["title"], title_justify="left")
-    for heading in ("feed", r"on the linear program \[g]", "optimum gains"):
-        table.add_column(heading)
-    for row in summary["results"]:
-        gain = "" if row["gain"] is None else f"{row['gain']:+.1%}"
-        table.add_row(row["label"], f"{row['lp']:.2f}", gain)
-    console.print(table)
-    for row in summary["results"]:
-        if row["gain"] is not None and row["gain"] < 0.0:
-            console.print(f"{row['label']}: {row['note']}")
-    gaps = summary["gaps"]
-    console.print(
-        f"plan against integration {gaps['resimulation']:.2%}, against the linear program {gaps['replay']:.2%}"
-    )
-    worst = max((row["relative"] for row in summary["violations"]), default=0.0)
-    console.print(f"limits broken on the linear program: {f'by up to {worst:.2%}' if worst else 'none'}")
-    if "nmpc" in summary:
-        told = summary["nmpc"]
-        console.print(
-            f"closed loop, {told['disturbance']}: {told['final_biomass']:.2f} g, {told['ratio']:.1%} of a controller that "
-            f"knows the plant; {told['fallbacks']} fallbacks in {told['steps']} steps, median {told['median_ms']:.0f} ms"
-        )
-    console.print(f"report: {folder / 'report.html'}    feed table: {folder / 'feed.csv'}")
-
-
-def _say(text: str) -> None:
-    typer.echo(text)
-
-
-if __name__ == "__main__":
-    main()
+    problem = study.problem()
+    current.record(**describe_study(study.title, problem))
+    return problem

@@ -1,15 +1,12 @@
 """The stage that compares the optimal feed with the best simple ones."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from mmopt.errors import SolverError
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
-from mmopt.parallel.pool import ProcessPool
+from mmopt.parallel.background import Background
 from mmopt.problem.problem import Problem
 from mmopt.report.records import ResultRow
 from mmopt.results import Trajectory
@@ -42,26 +39,8 @@ class SimpleFeed:
     trajectory: Trajectory
 
 
-Searches = Mapping[str, "Future[SimpleFeed]"]
-"""Searches in progress by the name of the shape."""
-
-
-@dataclass(frozen=True)
-class _Search:
-    """What another process needs to search for simple feeds."""
-
-    problem: Problem
-    atlas: Atlas
-
-    def solve(self, role: str) -> SimpleFeed:
-        """Search for the best feed of one shape."""
-        feed, trajectory = _SEARCHES[role](self.problem, self.atlas)
-        return SimpleFeed(", ".join(f"{name} {value:.4g}" for name, value in vars(feed).items()), trajectory)
-
-
-@contextmanager
-def search_simple_feeds(problem: Problem, atlas: Atlas) -> Iterator[Searches]:
-    """Search for the best simple feeds in another process, which ends with the block.
+def search_simple_feeds(problem: Problem, atlas: Atlas) -> Background:
+    """Begin to search for the best simple feeds in another process.
 
     Parameters
     ----------
@@ -70,16 +49,22 @@ def search_simple_feeds(problem: Problem, atlas: Atlas) -> Iterator[Searches]:
     atlas
         Exact fluxes, with which every feed is simulated.
 
-    Yields
-    ------
-    Mapping
-        The searches by name of the shape.
+    Returns
+    -------
+    Background
+        The searches, in the order in which `compare_feeds` reads their results.
     """
-    with closing(ProcessPool(_Search(problem, atlas), 1)) as pool:
-        yield {role: pool.submit(role) for role in _SEARCHES}
+    return Background(*(partial(_search, role, problem, atlas) for role in _SEARCHES))
 
 
-def compare_feeds(run: Run, problem: Problem, plan: Plan, replay: Replay, searches: Searches) -> tuple[ResultRow, ...]:
+def _search(role: str, problem: Problem, atlas: Atlas) -> SimpleFeed:
+    feed, trajectory = _SEARCHES[role](problem, atlas)
+    return SimpleFeed(", ".join(f"{name} {value:.4g}" for name, value in vars(feed).items()), trajectory)
+
+
+def compare_feeds(
+    run: Run, problem: Problem, plan: Plan, replay: Replay, searches: Background
+) -> tuple[ResultRow, ...]:
     """Compare the optimal feed with the best simple ones, all on the linear program.
 
     Parameters
@@ -91,7 +76,7 @@ def compare_feeds(run: Run, problem: Problem, plan: Plan, replay: Replay, search
     plan, replay
         The plan, and its simulation on the linear program.
     searches
-        Searches for simple feeds.
+        The searches for simple feeds.
 
     Returns
     -------
@@ -100,13 +85,13 @@ def compare_feeds(run: Run, problem: Problem, plan: Plan, replay: Replay, search
 
     Raises
     ------
-    SolverError
-        If a search ended without a result.
+    InfeasibleError, SolverError
+        If a search has no result.
     """
     rows = list(run.summary.results or ())
-    for role, search in searches.items():
+    for role in _SEARCHES:
         with run.stage(f"best {role} feed"):
-            feed = _result(role, search)
+            feed: SimpleFeed = searches.result()
             run.save(role, feed.trajectory)
         reached = problem.objective_value(feed.trajectory)
         gain = replay.objective / reached - 1.0 if reached else None
@@ -114,13 +99,6 @@ def compare_feeds(run: Run, problem: Problem, plan: Plan, replay: Replay, search
         rows.append(ResultRow(role=role, name=f"Best {role} feed", reference=reached, gain=gain, note=note))
     run.record(results=tuple(rows))
     return tuple(rows)
-
-
-def _result(role: str, search: "Future[SimpleFeed]") -> SimpleFeed:
-    try:
-        return search.result()
-    except ProcessPool.deaths as error:
-        raise SolverError(f"the search for the best {role} feed ended without a result; run the study again") from error
 
 
 def _verdict(gain: float | None) -> str:

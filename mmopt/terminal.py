@@ -1,0 +1,252 @@
+"""What the command line shows: the progress of stages, and the results of a run.
+
+A terminal gets bars; a file or a pipe gets plain lines, at least one when a stage begins and one when it ends.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from mmopt.report.records import ClosedLoopRecord
+    from mmopt.report.summary import RunSummary
+    from mmopt.study.run import Progress
+
+_QUIET: Final = 30.0
+"""Longest time without a line about a stage whose steps go on [s]."""
+
+
+def say(text: str) -> None:
+    """Print a line of results.
+
+    Parameters
+    ----------
+    text
+        The line.
+
+    Examples
+    --------
+    >>> say("done")
+    done
+    """
+    typer.echo(text)
+
+
+def warn(text: str) -> None:
+    """Print an error as one line on the standard error stream.
+
+    Parameters
+    ----------
+    text
+        The message.
+
+    Examples
+    --------
+    >>> warn("no such file")
+    """
+    typer.echo(f"mmopt: {' '.join(text.split())}", err=True)
+
+
+@contextmanager
+def progress() -> "Iterator[Progress]":
+    """Show progress on the standard error stream: as bars on a terminal, else as plain lines.
+
+    Yields
+    ------
+    Progress
+        To be called when a stage begins, advances and ends.
+
+    Examples
+    --------
+    >>> with progress() as report:
+    ...     report("network", 1, 1)
+    """
+    if not sys.stderr.isatty():
+        yield PlainProgress()
+        return
+    with _bars() as bars:
+        yield bars
+
+
+class PlainProgress:
+    """Progress as plain lines: when a stage begins, when it ends, and in between every half minute.
+
+    Examples
+    --------
+    >>> PlainProgress()("network", 1, 1)
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._stages: dict[str, float] = {}
+        self._latest = 0.0
+
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Report that ``done`` of ``total`` steps of a stage are done.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+        done, total
+            Steps.
+        detail
+            What the stage does now.
+        """
+        now = time.perf_counter()
+        if stage not in self._stages:
+            self._stages[stage] = now
+            self._line(now, stage)
+        elif done == total:
+            self._line(now, f"{stage}: done in {now - self._stages[stage]:.1f} s")
+        elif now - self._latest > _QUIET:
+            self._line(now, f"{stage}: {detail or f'{done} of {total}'}")
+
+    def _line(self, now: float, text: str) -> None:
+        self._latest = now
+        print(f"[{now - self._begun:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bars() -> "Iterator[Progress]":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Steps(ProgressColumn):
+        """Steps that are done and their rate, or what a stage without steps does now."""
+
+        def render(self, task: Task) -> Text:
+            if task.total is None or task.total == 1:
+                return Text(str(task.fields["detail"]))
+            rate = "" if task.speed is None or task.finished else f"  {task.speed:.4g}/s"
+            return Text(f"{task.completed:.0f}/{task.total:.0f}{rate}")
+
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description:<40}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        Steps(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int, detail: str = "") -> None:
+            # a stage of one step has no length until it ends: its bar moves, and the detail says what it does
+            known = total if total > 1 or done else None
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=known, detail=detail)
+            bars.update(tasks[stage], completed=done, total=known, detail=detail)
+
+        yield report
+
+
+def show_results(summary: "RunSummary", folder: Path) -> None:
+    """Print the results of a run.
+
+    Parameters
+    ----------
+    summary
+        The results.
+    folder
+        The run folder.
+
+    Examples
+    --------
+    >>> from mmopt.report import RunSummary
+    >>> show_results(RunSummary(title="A first run"), Path("runs/first"))
+    report: runs/first/report.html
+    """
+    if summary.results:
+        _show_feeds(summary)
+    if summary.gaps is not None:
+        integration, reference = _percent(summary.gaps.integration), _percent(summary.gaps.reference)
+        say(f"gap of the plan to its integration {integration}, to the linear program {reference}")
+    if summary.violations is not None:
+        worst = max((row.relative or 0.0 for row in summary.violations), default=0.0)
+        say(f"limits violated on the linear program: {f'by up to {worst:.2%}' if worst else 'none'}")
+    if summary.closed_loop is not None:
+        disturbance = ", ".join(f"{n} {a.value:g} {a.unit}" for n, a in summary.closed_loop.disturbance.items())
+        say(
+            f"closed loop with {disturbance or 'the plant as assumed'}: {closed_loop_line(summary.closed_loop, summary)}"
+        )
+    say(f"report: {folder / 'report.html'}")
+    for name in summary.feeds or ():
+        say(f"feed table: {folder / name}.csv")
+
+
+def _show_feeds(summary: "RunSummary") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    unit = f" [{summary.objective_unit}]" if summary.objective_unit else ""
+    table = Table(title=escape(summary.title), title_justify="left")
+    for heading in ("feed", f"{summary.objective}{unit}, linear program", "optimal feed gains"):
+        table.add_column(escape(heading))
+    for row in summary.results or ():
+        gain = "" if row.gain is None else f"{row.gain:+.1%}"
+        table.add_row(escape(row.name), _number(row.reference), gain)
+    Console().print(table)
+    for row in summary.results or ():
+        if row.gain is not None and row.gain < 0.0:
+            say(f"{row.name}: {row.note}")
+
+
+def closed_loop_line(loop: "ClosedLoopRecord", summary: "RunSummary") -> str:
+    """Describe a closed loop in one line: objectives with their unit, steps and times.
+
+    Parameters
+    ----------
+    loop
+        The closed loop.
+    summary
+        The results, with the objective's name and unit.
+
+    Returns
+    -------
+    str
+        The line.
+
+    Examples
+    --------
+    >>> from mmopt.report import RunSummary
+    >>> from mmopt.report.records import ClosedLoopRecord
+    >>> closed_loop_line(ClosedLoopRecord(objective=35.4, steps=24, median_ms=51.0), RunSummary(title="A"))
+    'objective 35.4; 24 steps, 0 fallbacks, median 51 ms'
+    """
+    unit = f" {summary.objective_unit}" if summary.objective_unit else ""
+    compared = []
+    if loop.reference_objective is not None:
+        compared.append(f"{_number(loop.reference_objective)}{unit} by a controller that knows the plant")
+    if loop.open_loop_objective is not None:
+        compared.append(f"{_number(loop.open_loop_objective)}{unit} by the optimal feed on the undisturbed plant")
+    against = f" ({', '.join(compared)})" if compared else ""
+    return (
+        f"{summary.objective} {_number(loop.objective)}{unit}{against}; {loop.steps} steps, {loop.fallbacks} fallbacks, "
+        f"median {loop.median_ms or 0.0:.0f} ms"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "unknown" if fraction is None else f"{fraction:.2%}"
