@@ -1,5 +1,6 @@
 """Optimal feeds: they are optimal, they hold on the linear program, and failures say why."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def test_surrogate_learns_along_a_plan_until_the_judge_agrees_or_it_says_no(monk
     start = {"volume": 2.0, "biomass": 1.0, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
     problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 3, 2), {"feed": (0.0, 0.02)})
     atlas = Atlas(core, cell.domain)
-    monkeypatch.setattr("mmopt.optimisation.optimise._ADAPTATIONS", 1)
+    monkeypatch.setattr(sys.modules["mmopt.optimisation.optimise"], "_ADAPTATIONS", 1)
     plan = optimise(problem, cell, reference=atlas, adapt=True, options=OptimiseOptions(agreement=1.0e-9))
     gaps = plan.record.adaptation_gaps
     assert len(gaps) == 2

@@ -54,6 +54,11 @@ class Move:
         Empty if the move is the optimum's; else the fallback it comes from.
     reason
         Why there was a fallback.
+
+    Examples
+    --------
+    >>> Move({"feed": 0.05}, Status.OPTIMAL, iterations=7, seconds=0.03).fallback
+    ''
     """
 
     controls: Mapping[str, float]

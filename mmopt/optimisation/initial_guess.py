@@ -72,17 +72,22 @@ def guessed_controls(problem: Problem, count: int, seed: int = 0) -> Iterator[Ma
         How many.
     seed
         Of the random steps.
+
+    Returns
+    -------
+    iterator of mappings
+        Profile of every control, ``count`` times.
     """
     edges = problem.horizon.edges()
     fraction = (edges[:-1] + edges[1:]) / 2.0 / edges[-1]
     random = np.random.default_rng(seed)
     for k in range(count):
-        heights = {
+        levels = {
             name: SHAPES[k](fraction) if k < len(SHAPES) else random.random(len(fraction)) for name in problem.controls
         }
         yield {
             name: StepFeed(
-                tuple(edges.tolist()), tuple((control.low + heights[name] * (control.high - control.low)).tolist())
+                tuple(edges.tolist()), tuple((control.low + levels[name] * (control.high - control.low)).tolist())
             )
             for name, control in problem.controls.items()
         }
@@ -121,9 +126,9 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
     given = wanted or {
         name: ConstantFeed((control.low + control.high) / 2.0) for name, control in problem.controls.items()
     }
-    heights = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
+    levels = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
-        controls, kept = _lowered(simulator, heights, ahead)
+        controls, kept = _lowered(simulator, levels, ahead)
         whole = _simulated(simulator, problem.start_values, controls, 0, problem.horizon.elements)
         if keeps_limits(problem, whole):
             break

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
 from mmopt.optimisation.elastic import least_violation
 from mmopt.optimisation.feed_gap import without_feed_gap
@@ -20,7 +22,7 @@ from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.parallel.pool import ProcessPool
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import Profile
+from mmopt.reactor.profiles import LinearFeed, Profile
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
@@ -46,7 +48,15 @@ class CoarseMeshError(SolverError):
 
 @dataclass(frozen=True)
 class Search:
-    """How optima are searched: the options, and when to stop."""
+    """How optima are searched.
+
+    Attributes
+    ----------
+    options
+        The options.
+    deadline
+        When to stop.
+    """
 
     options: OptimiseOptions
     deadline: Deadline
@@ -80,7 +90,7 @@ class Search:
         if self.deadline.has_passed():  # a solve that had no time shows nothing
             raise SolverError(_ended(replace(solve, status=Status.TIME_LIMIT)))
         if least is None:
-            raise SolverError(_ended(solve))
+            return self._from_less(compiled, guess, solve)
         problem = compiled.problem
         if least.violations and keeps_limits(problem, guess, problem.final):
             raise CoarseMeshError(
@@ -90,9 +100,16 @@ class Search:
         if least.violations:
             raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
         compiled.start(least.trajectory)
+        again = compiled.solve(seconds=self.deadline.left)
+        return compiled.plan(again.status) if again.status.solved else self._from_less(compiled, guess, again)
+
+    def _from_less(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
+        """Solve from half of the guessed controls, where Ipopt fails from all of them though they keep the limits."""
+        less = {name: _halved(guess, name, control.low) for name, control in compiled.problem.controls.items()}
+        compiled.start(feasible_guess(compiled.simulator, less).trajectory)
         solve = compiled.solve(seconds=self.deadline.left)
         if not solve.status.solved:
-            raise SolverError(_ended(solve))
+            raise SolverError(_ended(before))
         return compiled.plan(solve.status)
 
     def optimum_without_gap(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
@@ -236,6 +253,17 @@ def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> _Tria
     except (InfeasibleError, SolverError) as error:
         failure = error
     return _Trial(guess, compiled.solves[before:], plan, failure)
+
+
+def _halved(guess: Trajectory, name: str, low: float) -> Profile:
+    """A control of a guess, halfway to its lowest value."""
+    return LinearFeed(*_ascending(guess.time, low + 0.5 * (guess[name] - low)))
+
+
+def _ascending(times: np.ndarray, values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Points of a line with strictly ascending times."""
+    first = np.append(True, np.diff(times) > 0.0)
+    return tuple(times[first].tolist()), tuple(values[first].tolist())
 
 
 def _ended(solve: Solve) -> str:

@@ -85,7 +85,7 @@ def optimise(
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)})
     >>> plan = optimise(problem, load_surrogate("ecoli_ijo1366"))
-    >>> 5.0 < plan.objective < 15.0
+    >>> plan.objective > 10.0
     True
     """
     _check_arguments(problem, surrogate, reference, adapt, options)

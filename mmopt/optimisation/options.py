@@ -117,7 +117,17 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float | None) -> "Deadline":
-        """Return the deadline some seconds from now; none for None."""
+        """Return the deadline some seconds from now.
+
+        Parameters
+        ----------
+        seconds
+            How many; None for no deadline.
+
+        Returns
+        -------
+        Deadline
+        """
         return cls() if seconds is None else cls(time.monotonic() + seconds)
 
     @property

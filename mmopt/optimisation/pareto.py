@@ -39,6 +39,11 @@ class ParetoFront:
         One plan for each point, with an integration of its controls.
     missed
         Values of the second quantity for which there is no optimum, and why.
+
+    Examples
+    --------
+    >>> ParetoFront("volume", (), {}).points.shape
+    (0, 2)
     """
 
     over: str
@@ -87,6 +92,14 @@ def pareto(
         If the quantity is unknown, or there are fewer than two points.
     InfeasibleError, SolverError
         If not even one end of the front has an optimum.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> front = pareto(problem, "glucose", load_surrogate("ecoli_ijo1366"), points=2)
+    >>> len(front.plans)
+    2
     """
     if over not in problem.quantities:
         raise StudyError(

@@ -70,6 +70,14 @@ def optimise_scenarios(
         If no controls were found that keep the limits in every scenario; the first that has none alone is named, and why.
     SolverError
         If Ipopt ends otherwise without an optimum.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> plans = optimise_scenarios(problem, [{"kla": 250.0}, {"kla": 350.0}], load_surrogate("ecoli_ijo1366"))
+    >>> len(plans)
+    2
     """
     shares = _checked_shares(scenarios, weights)
     problems = [replace(problem, parameters={**problem.parameters, **scenario}) for scenario in scenarios]
@@ -167,8 +175,8 @@ def _failure(
         if least is not None and least.violations:
             values = ", ".join(f"{name} {value:g}" for name, value in scenarios[number].items()) or "nothing changed"
             return InfeasibleError(
-                f"no controls were found that keep all limits in scenario {number + 1} ({values}): {least}; loosen one of them, "
-                "or leave the scenario out"
+                f"no controls were found that keep all limits in scenario {number + 1} ({values}): {least}; loosen one of "
+                "them, or leave the scenario out"
             )
     if solve.status is Status.INFEASIBLE:
         return InfeasibleError(

@@ -22,6 +22,15 @@ Given = float | tuple[float, float]
 def objective(value: Any) -> Any:
     """Return a quantity's name or an `Objective`.
 
+    Parameters
+    ----------
+    value
+        What was given.
+
+    Returns
+    -------
+    str or Objective
+
     Raises
     ------
     StudyError
@@ -34,14 +43,40 @@ def objective(value: Any) -> Any:
 
 
 def check_parameters(system: System, given: Mapping[str, Given]) -> None:
-    """Check that parameters are known and finite."""
+    """Check that parameters are known and finite.
+
+    Parameters
+    ----------
+    system
+        The system.
+    given
+        Values or ranges by name.
+
+    Raises
+    ------
+    StudyError
+        If one is not.
+    """
     _check_known("parameter", given, system.defaults)
     for name, value in given.items():
         _check_given("parameter", name, value)
 
 
 def check_initial(system: System, initial: Mapping[str, Given]) -> None:
-    """Check that every state has an initial value that it can have."""
+    """Check that every state has an initial value that it can have.
+
+    Parameters
+    ----------
+    system
+        The system.
+    initial
+        Values or ranges by state.
+
+    Raises
+    ------
+    StudyError
+        If one has not.
+    """
     known = {state.name: state for state in system.states}
     _check_known("state", initial, known)
     missing = [name for name in known if name not in initial]
@@ -57,7 +92,20 @@ def check_initial(system: System, initial: Mapping[str, Given]) -> None:
 
 
 def check_limits(known: Mapping[str, Quantity], limits: Limits) -> None:
-    """Check that limited quantities are known, and their limits do not contradict each other."""
+    """Check that limited quantities are known, and their limits do not contradict each other.
+
+    Parameters
+    ----------
+    known
+        Quantities that can be limited, by name.
+    limits
+        Lowest and highest allowed value by name.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown, or the lowest value above the highest.
+    """
     for name, (low, high) in limits.items():
         if name not in known:
             raise StudyError(f"there is no state, derived quantity or rate '{name}'; {nearest(name, known)}")
@@ -65,7 +113,22 @@ def check_limits(known: Mapping[str, Quantity], limits: Limits) -> None:
 
 
 def check_controls(system: System, controls: Mapping[str, Control], horizon: Horizon) -> None:
-    """Check that every control of the system has a finite and possible range."""
+    """Check that every control of the system has a finite and possible range.
+
+    Parameters
+    ----------
+    system
+        The system.
+    controls
+        Controls by name.
+    horizon
+        The horizon, whose length must be fixed where a control has windows.
+
+    Raises
+    ------
+    StudyError
+        If one has not.
+    """
     if set(controls) != {control.name for control in system.controls}:
         names = ", ".join(control.name for control in system.controls)
         raise StudyError(f"give the lowest and highest value of each control: {names}")
@@ -83,7 +146,22 @@ def check_controls(system: System, controls: Mapping[str, Control], horizon: Hor
 
 
 def check_objective(objective: Objective, typical: Mapping[str, float]) -> None:
-    """Check that the objective reads known quantities alone; its value at typical sizes means nothing, and need not exist."""
+    """Check that the objective reads known quantities alone.
+
+    Its value at typical sizes means nothing, and need not exist.
+
+    Parameters
+    ----------
+    objective
+        The objective.
+    typical
+        A value for everything that it can read.
+
+    Raises
+    ------
+    StudyError
+        If it reads another name.
+    """
     try:
         with suppress(ArithmeticError), np.errstate(all="ignore"):
             objective.value(typical, {**typical, DURATION: 0.0})
@@ -93,7 +171,20 @@ def check_objective(objective: Objective, typical: Mapping[str, float]) -> None:
 
 
 def check_soft(soft: Mapping[str, float], limits: Limits) -> None:
-    """Check that soft limits are limits, with a price above zero."""
+    """Check that soft limits are limits, with a price above zero.
+
+    Parameters
+    ----------
+    soft
+        Prices by quantity.
+    limits
+        The limits.
+
+    Raises
+    ------
+    StudyError
+        If one is no limit, or its price no finite number above zero.
+    """
     _check_known("soft limit", soft, limits)
     for name, price in soft.items():
         if not (np.isfinite(price) and price > 0.0):

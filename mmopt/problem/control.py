@@ -88,6 +88,20 @@ class Control:
 def as_control(value: Any) -> Any:
     """Turn a pair (lowest, highest) into a `Control`; return anything else unchanged.
 
+    Parameters
+    ----------
+    value
+        A pair, a control, or anything else.
+
+    Returns
+    -------
+    Control or the value
+
+    Raises
+    ------
+    StudyError
+        If it is a sequence of another length.
+
     Examples
     --------
     >>> as_control((0.0, 0.1)).high

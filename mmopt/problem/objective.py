@@ -171,6 +171,20 @@ def least_time(scale: Positive = 1.0) -> Objective:
 def as_objective(value: Any) -> Any:
     """Turn the mapping of a study file into an `Objective`; return anything else unchanged.
 
+    Parameters
+    ----------
+    value
+        A mapping, an objective, or anything else.
+
+    Returns
+    -------
+    Objective or the value
+
+    Raises
+    ------
+    StudyError
+        If the mapping describes no objective.
+
     Examples
     --------
     >>> as_objective({"worth": {"product": 10.0}, "unit": "EUR"}).unit

@@ -56,7 +56,19 @@ class BoundedQuantity:
 
 
 def bounded_quantities(block: Any, problem: Problem) -> Iterator[BoundedQuantity]:
-    """Yield limits at all times, limits at the end, and controls, with their variables."""
+    """Yield limits at all times, limits at the end, and controls, with their variables.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem
+        The problem.
+
+    Returns
+    -------
+    iterator of BoundedQuantity
+    """
     hours = float(block.length.value)
     times = list(block.inner)
     for kind, component, limits, indices in (

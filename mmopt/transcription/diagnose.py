@@ -81,6 +81,18 @@ def diagnose(problem: Problem, surrogate: Surrogate | None = None) -> tuple[str,
     References
     ----------
     Lee et al. (2021), J. Adv. Manuf. Process. 3:e10095 (IDAES).
+
+    Examples
+    --------
+    >>> from mmopt.reactor import Quantity, System
+    >>> class Tank(System):
+    ...     states = (Quantity("volume", "L", lower=0.0),)
+    ...     controls = (Quantity("feed", "L/h", lower=0.0),)
+    ...
+    ...     def derivative(self, states, controls, parameters, cell):
+    ...         return {"volume": controls["feed"]}
+    >>> diagnose(Problem(Tank(), {"volume": 1.0}, Horizon(1.0, 1, 1), {"feed": (0.0, 1.0)}, maximise="volume"))
+    ()
     """
     from idaes.core.util.model_diagnostics import DiagnosticsToolbox
 

@@ -51,6 +51,11 @@ class Relaxation:
         The limits that ``price`` makes soft: ``everywhere``, or ``end`` for those at the end alone.
     objective
         Whether the problem's objective is maximised; else only violations are minimised.
+
+    Examples
+    --------
+    >>> Relaxation(price=100.0).where
+    'everywhere'
     """
 
     price: float | None = None
@@ -244,12 +249,42 @@ def _write_moves(block: Any, problem: Problem) -> None:
 
 
 def state_at(block: Any, name: str, t: float) -> Any:
-    """Return a state's scaled variable at a point, quasi-steady or not."""
+    """Return a state's scaled variable at a point, quasi-steady or not.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    name
+        The state.
+    t
+        The point, as a fraction of the length.
+
+    Returns
+    -------
+    Pyomo variable
+    """
     return block.state[name, t] if (name, t) in block.state else block.quasi_steady[name, t]
 
 
 def control_at(block: Any, problem: Problem, name: str, t: float) -> Any:
-    """Return a control at a point, scaled: a variable, or the line between two."""
+    """Return a control at a point, scaled: a variable, or the line between two.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem
+        The problem.
+    name
+        The control.
+    t
+        The point, as a fraction of the length.
+
+    Returns
+    -------
+    Pyomo variable or expression
+    """
     element = element_at(problem, t)
     if problem.controls[name].shape != LINES:
         return block.control[name, element]
@@ -259,12 +294,36 @@ def control_at(block: Any, problem: Problem, name: str, t: float) -> Any:
 
 
 def element_at(problem: Problem, t: float) -> int:
-    """Return the number of the element that a point belongs to; an edge belongs to the earlier one."""
+    """Return the number of the element that a point belongs to; an edge belongs to the earlier one.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    t
+        The point, as a fraction of the length.
+
+    Returns
+    -------
+    int
+    """
     return max(0, int(np.searchsorted(problem.horizon.fractions, t - 1.0e-9)) - 1)
 
 
 def value_count(problem: Problem, control: Control) -> int:
-    """Return how many values a control has: one an element or, of lines, one an edge."""
+    """Return how many values a control has: one an element or, of lines, one an edge.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    control
+        The control.
+
+    Returns
+    -------
+    int
+    """
     return problem.horizon.elements + (control.shape == LINES)
 
 

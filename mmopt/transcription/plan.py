@@ -71,6 +71,11 @@ class SolveRecord:
         Largest amount by which uptake limits leave the surrogate's domain, by exchange [mmol/gDW/h].
     adaptation_gaps
         Gap to the reference before each round of surrogate adaptation, and after the last.
+
+    Examples
+    --------
+    >>> SolveRecord("bundled Ipopt", "solved to optimality", 20, 1, 0.1, 0.2, 300, 280, 12).elements
+    12
     """
 
     solver: str
@@ -109,6 +114,11 @@ class Replay:
         Difference to the plan's objective, relative to this one.
     violations
         Largest violation of each violated limit, relative to the limit; limits at the end are named ``final <name>``.
+
+    Examples
+    --------
+    >>> Replay(None, 49.9, 0.001, {"oxygen_saturation": 0.002}).worst_violation
+    0.002
     """
 
     trajectory: Trajectory
@@ -278,5 +288,19 @@ class Plan:
 
 
 def profile_of(shape: str, edges: tuple[float, ...], values: tuple[float, ...]) -> Profile:
-    """Return a control of a shape as a profile: steps between edges [h], or lines through them."""
+    """Return a control of a shape as a profile: steps between edges, or lines through them.
+
+    Parameters
+    ----------
+    shape
+        ``steps`` or ``lines``.
+    edges
+        Times [h].
+    values
+        One value a step, or one a time.
+
+    Returns
+    -------
+    StepFeed or LinearFeed
+    """
     return LinearFeed(edges, values) if shape == LINES else StepFeed(edges, values)

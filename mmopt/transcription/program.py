@@ -63,7 +63,7 @@ class CollocationProgram:
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
-    >>> CollocationProgram(problem, load_surrogate("ecoli_ijo1366")).size > (100, 100)
+    >>> CollocationProgram(problem, load_surrogate("ecoli_ijo1366")).size > (50, 50)
     True
     """
 

@@ -53,7 +53,15 @@ def start_from(
 
 
 def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) -> None:
-    """Give rates of change and limited quantities the values that states and controls imply."""
+    """Give rates of change and limited quantities the values that states and controls imply.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem, surrogate
+        The problem and the surrogate of its cell.
+    """
     system, scales = problem.system, problem.scales
     parameters = {name: variable.value for name, variable in block.parameter.items()}
     cell = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
