@@ -3,6 +3,7 @@ from .atlas_file import load_atlas as load_atlas
 from .deletions import essential as essential
 from .deletions import single_deletions as single_deletions
 from .domain import Domain as Domain
+from .flux_problem import flux_problem as flux_problem
 from .flux_program import FluxProgram as FluxProgram
 from .flux_program import pfba as pfba
 from .fluxes import FluxBatch as FluxBatch

@@ -9,7 +9,7 @@ import numpy as np
 from mmopt.checking import as_float, finite, shown
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.reactor.integration import SLACK, Derivative, integrated, section_edges
+from mmopt.reactor.integration import Derivative, integrated, section_edges
 from mmopt.reactor.profiles import Profile, checked_profile
 from mmopt.reactor.system import Cell, Metabolism, System, checked_system, no_cell
 from mmopt.results import Trajectory, trajectory
@@ -21,6 +21,10 @@ TOLERANCE: Final = 1.0e-6
 
 _ABUNDANT: Final = 1.0e6
 """Concentration, in scales, at which uptake is saturated."""
+
+_ROOM: Final = 0.15
+"""Scales by which an initial state may lie beyond its bounds: a simulation that continues from an estimate, a collocation or
+another simulation begins a little below zero where a substrate is spent."""
 
 _MOST_POINTS: Final = 1_000_000
 """Times in a result: more than any figure shows, and 8 MB for every quantity."""
@@ -267,7 +271,7 @@ def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> n
 def _initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
     values = checked_values(initial, [known.name for known in system.states], "state")
     for known, value in zip(system.states, values, strict=True):
-        slack = SLACK * known.scale
+        slack = _ROOM * known.scale
         if not known.lower - slack <= value <= known.upper + slack:
             raise StudyError(
                 f"state '{known.name}' begins at {value:g} {known.unit}; give a value from {known.lower:g} to {known.upper:g}"
