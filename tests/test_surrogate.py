@@ -244,10 +244,10 @@ def test_trained_growth_follows_the_labels(trained: Surrogate) -> None:
 
 
 def test_trained_card_tells_how_it_was_made(trained: Surrogate, textbook: Network) -> None:
-    told = {name: trained.card[name] for name in ("network_hash", "labels", "hidden", "activation", "training_seed")}
+    told = {name: trained.card[name] for name in ("network_hash", "points", "hidden", "activation", "training_seed")}
     assert told == {
         "network_hash": textbook.hash,
-        "labels": 300,
+        "points": 300,
         "hidden": [8, 8],
         "activation": "tanh",
         "training_seed": 1,
@@ -285,18 +285,18 @@ def test_training_with_softplus_balances(table: FluxTable, textbook: Network) ->
 
 @pytest.mark.parametrize("activation", ["relu", "linear", ""])
 def test_activation_that_is_not_smooth_is_refused(table: FluxTable, activation: str) -> None:
-    with pytest.raises(SurrogateError, match=rf"activation '{activation}' cannot be used; use one of tanh, softplus"):
+    with pytest.raises(SurrogateError, match=rf"activation is '{activation}'; give one of tanh, softplus"):
         train(table, activation=activation)
 
 
 @pytest.mark.parametrize("hidden", [(), (0,), (8, -1)], ids=str)
 def test_hidden_layers_that_cannot_be_made_are_refused(table: FluxTable, hidden: tuple[int, ...]) -> None:
-    with pytest.raises(SurrogateError, match="cannot be made; give one width or more, each at least 1"):
+    with pytest.raises(SurrogateError, match="hidden is .*; give (one width or more|a whole number, at least 1)"):
         train(table, hidden=hidden)
 
 
 def test_too_few_labels_are_refused(textbook: Network) -> None:
-    with pytest.raises(SurrogateError, match="49 labels are too few to train on; sample at least 50"):
+    with pytest.raises(SurrogateError, match="49 points are too few to train on; tabulate at least 50"):
         train(tabulate_fluxes(textbook, SMALL, 49))
 
 
@@ -304,13 +304,13 @@ def test_too_few_labels_are_refused(textbook: Network) -> None:
 def test_labels_that_are_not_finite_are_refused(table: FluxTable, name: str) -> None:
     data = table.data.copy(deep=True)
     data[name][3, 1] = np.nan
-    with pytest.raises(SurrogateError, match="the table holds numbers that are not finite; sample again"):
+    with pytest.raises(SurrogateError, match="the table holds numbers that are not finite; tabulate the fluxes again"):
         train(dataclasses.replace(table, data=data))
 
 
 def test_table_without_growth_is_refused(textbook: Network) -> None:
     starving = tabulate_fluxes(textbook, Domain({GLUCOSE: (0.0, 0.2)}), 50)
-    with pytest.raises(SurrogateError, match="there is nothing to learn; widen the domain"):
+    with pytest.raises(SurrogateError, match="there is nothing to fit; widen the domain"):
         train(starving)
 
 
@@ -368,5 +368,5 @@ def test_surrogate_that_does_not_scale_is_refused(trained: Surrogate) -> None:
 
 def test_domain_with_the_maintenance_demand_is_referred_to_scaling(textbook: Network) -> None:
     table = tabulate_fluxes(textbook, Domain({GLUCOSE: (0.0, 10.0), "ATPM": (1.0, 10.0)}), 60)
-    with pytest.raises(SurrogateError, match="needs no input of its own, since answers scale with it"):
+    with pytest.raises(SurrogateError, match="needs no input of its own, since fluxes scale with it"):
         train(table)

@@ -1,9 +1,9 @@
-"""Minor fluxes tied to growth, so that no capacity of a surrogate and no repair is spent on them.
+"""Alternate optima of minor fluxes, fixed in proportion to growth.
 
-A cell may take its traces of iron up by one transporter or by another, and which of the two changes from region to
-region. No reactor notices, but a surrogate would need modes and bends for it. So each such flux is made proportional to
-growth in the labels, by a balanced exchange with its alternatives that leaves growth as it is and every label within all
-directions. The surrogate's error of a tied flux is then as large as the flux moves, which is nothing beside the others.
+A cell may take its traces of iron up by one transporter or by another, and which of the two differs between critical
+regions. No reactor notices, but a surrogate would need modes and bends for it. Such a flux is therefore set proportional
+to growth in the training fluxes, by adding a balanced exchange with its alternatives that keeps growth as it is and all
+fluxes within their directions. The surrogate's error of such a flux is as large as its range, which is negligible.
 """
 
 from typing import Final
@@ -16,65 +16,67 @@ from mmopt.network.balance import rebalanced
 from mmopt.network.network import Network
 
 MINOR: Final = 0.02
-"""A flux that moves less than this over all labels is minor [mmol/gDW/h]."""
+"""A flux whose range over all points is smaller than this is minor [mmol/gDW/h]."""
 
-_MOVES: Final = 1.0e-9
-"""Below this a flux does not move at all [mmol/gDW/h]."""
+_CONSTANT: Final = 1.0e-9
+"""A flux whose range is smaller than this is constant [mmol/gDW/h]."""
 
-_DISTURBS: Final = 1.0e-3
-"""Part of the range of any reading by which a tie may move it."""
+_DISTURBANCE: Final = 1.0e-3
+"""Largest change of any reading by an exchange, as a fraction of its range."""
 
 _LEAST_COST: Final = 1.0e-4
-"""Price of a flux inside the cell in an exchange, beside one range of a reading that counts."""
+"""Cost of a flux inside the cell in an exchange, beside one range of a weighted reading."""
 
 _STRICT: Final = {"primal_feasibility_tolerance": 1.0e-10, "dual_feasibility_tolerance": 1.0e-10}
-"""What HiGHS is asked for: traces are smaller than its usual tolerances."""
+"""Options of HiGHS: traces are smaller than its usual tolerances."""
 
 
-def tie(network: Network, fluxes: np.ndarray, readings: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Tie every minor flux that must not run backwards to growth, where its alternatives allow it.
+def fix_alternate_optima(
+    network: Network, fluxes: np.ndarray, readings: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Set every minor irreversible flux proportional to growth, where its alternatives allow it.
 
     Parameters
     ----------
     network
         The network.
     fluxes
-        FluxBatch, shape (labels, reactions) [mmol/gDW/h].
+        Shape (points, reactions) [mmol/gDW/h].
     readings
-        How much an error of growth, an exchange or maintenance counts, shape (reactions,); zero inside the cell.
+        Weights of errors of growth, exchanges and maintenance, shape (reactions,); zero inside the cell.
 
     Returns
     -------
-    fluxes, tied
-        Balanced labels within all directions, shape (labels, reactions), and ids of the reactions that were tied.
+    fluxes, fixed
+        Balanced fluxes within all directions, shape (points, reactions), and ids of the reactions that were changed.
     """
-    tied = np.array(fluxes)
-    growth = tied[:, network.column(network.biomass)]
-    used = np.flatnonzero(np.any(tied != 0.0, axis=0))
-    fixed = [network.column(network.biomass)]
+    result = np.array(fluxes)
+    growth = result[:, network.column(network.biomass)]
+    used = np.flatnonzero(np.any(result != 0.0, axis=0))
+    kept = [network.column(network.biomass)]
     if network.maintenance is not None:
-        fixed.append(network.column(network.maintenance))
-    ranges = np.ptp(tied[:, used], axis=0)
+        kept.append(network.column(network.maintenance))
+    ranges = np.ptp(result[:, used], axis=0)
     one_way = (network.lower[used] >= 0.0) | (network.upper[used] <= 0.0)
-    minor = used[one_way & (ranges < MINOR) & (ranges > _MOVES)]
+    minor = used[one_way & (ranges < MINOR) & (ranges > _CONSTANT)]
     names = []
-    for column in minor[np.argsort(-np.ptp(tied[:, minor], axis=0), kind="stable")]:
-        for ratio in _ratios(tied[:, column], growth):
-            excess = tied[:, column] - ratio * growth
-            if np.abs(excess).max() <= _MOVES:  # it is tied already
-                fixed.append(int(column))
+    for column in minor[np.argsort(-np.ptp(result[:, minor], axis=0), kind="stable")]:
+        for ratio in _ratios(result[:, column], growth):
+            excess = result[:, column] - ratio * growth
+            if np.abs(excess).max() <= _CONSTANT:  # it is proportional already
+                kept.append(int(column))
                 break
-            exchange = _exchange(network, tied, used, np.array(fixed), int(column), excess, readings)
+            exchange = _exchange(network, result, used, np.array(kept), int(column), excess, readings)
             if exchange is not None:
-                tied -= excess[:, None] * exchange
-                fixed.append(int(column))
+                result -= excess[:, None] * exchange
+                kept.append(int(column))
                 names.append(network.reactions[column])
                 break
-    return tied, tuple(names)
+    return result, tuple(names)
 
 
 def _ratios(flux: np.ndarray, growth: np.ndarray) -> list[float]:
-    """Ratios to growth that are tried: the best one, none at all, and the largest."""
+    """Ratios to growth to try: the best one, none at all, and the largest."""
     grows = growth > 1.0e-3 * growth.max()
     best = float(flux @ growth / (growth @ growth))
     every = flux[grows] / growth[grows]
@@ -85,31 +87,17 @@ def _exchange(
     network: Network,
     fluxes: np.ndarray,
     used: np.ndarray,
-    fixed: np.ndarray,
+    kept: np.ndarray,
     column: int,
     excess: np.ndarray,
     readings: np.ndarray,
 ) -> np.ndarray | None:
-    """The cheapest balanced vector with one unit of a flux that can be taken off every label, excess by excess."""
-    most = np.full(len(used), np.inf)
-    least = np.full(len(used), -np.inf)
-    above, below = excess > _MOVES, excess < -_MOVES
-    for sign, one_way in ((1.0, network.lower[used] >= 0.0), (-1.0, network.upper[used] <= 0.0)):
-        room = np.maximum(sign * fluxes[:, used[one_way]], 0.0)
-        # what is taken off is excess times the exchange, and must not exceed what is there
-        ends = [
-            room[part] / np.abs(excess[part])[:, None] if part.any() else np.full((1, one_way.sum()), np.inf)
-            for part in (above, below)
-        ]
-        highest, lowest = (ends[0].min(axis=0), -ends[1].min(axis=0))
-        if sign > 0.0:
-            most[one_way], least[one_way] = highest, lowest
-        else:
-            most[one_way], least[one_way] = -lowest, -highest
-    held = np.isin(used, fixed)
+    """The cheapest balanced vector with one unit of a flux that can be subtracted from the fluxes, times their excess."""
+    least, most = _room(network, fluxes[:, used], used, excess)
+    held = np.isin(used, kept)
     most[held] = least[held] = 0.0
-    here = used == column
-    most[here] = least[here] = 1.0
+    own = used == column
+    most[own] = least[own] = 1.0
     stoichiometry = sp.csc_array(network.stoichiometry[:, used])
     split = sp.hstack([stoichiometry, -stoichiometry]).tocsc()
     bounds = np.column_stack(
@@ -119,13 +107,28 @@ def _exchange(
         ]
     )
     cost = np.tile(_LEAST_COST + readings[used], 2)
-    found = linprog(cost, A_eq=split, b_eq=np.zeros(split.shape[0]), bounds=bounds, method="highs", options=_STRICT)
-    if found.status != 0:
+    solution = linprog(cost, A_eq=split, b_eq=np.zeros(split.shape[0]), bounds=bounds, method="highs", options=_STRICT)
+    if solution.status != 0:
         return None
-    exchange = found.x[: len(used)] - found.x[len(used) :]
-    if np.max(np.abs(exchange) * readings[used]) * np.abs(excess).max() > _DISTURBS:
+    exchange = solution.x[: len(used)] - solution.x[len(used) :]
+    if np.max(np.abs(exchange) * readings[used]) * np.abs(excess).max() > _DISTURBANCE:
         return None
     whole = np.zeros(fluxes.shape[1])
     whole[used] = exchange
     whole[column] = 1.0
     return rebalanced(sp.csc_array(network.stoichiometry), whole, column)
+
+
+def _room(network: Network, fluxes: np.ndarray, used: np.ndarray, excess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest exchange of the used reactions with which no irreversible flux changes its direction."""
+    least, most = np.full(len(used), -np.inf), np.full(len(used), np.inf)
+    above, below = excess > _CONSTANT, excess < -_CONSTANT
+    for sign, one_way in ((1.0, network.lower[used] >= 0.0), (-1.0, network.upper[used] <= 0.0)):
+        room = np.maximum(sign * fluxes[:, one_way], 0.0)
+        # excess times the exchange is subtracted, and must not exceed the flux
+        highest, lowest = (
+            (room[rows] / np.abs(excess[rows])[:, None]).min(axis=0) if rows.any() else np.full(one_way.sum(), np.inf)
+            for rows in (above, below)
+        )
+        least[one_way], most[one_way] = (-lowest, highest) if sign > 0.0 else (-highest, lowest)
+    return least, most

@@ -1,143 +1,237 @@
-"""The fit of non-negative weights: all layers at once, with the softplus that keeps the weights above zero in the loop.
+"""The default trainer: starts by variable projection, then all layers jointly, both by the Levenberg-Marquardt method.
 
-Variable projection cannot see through a softplus. Here the network does: it may let a weight fall far below zero where
-its softplus is zero, and bend less itself, since the softplus bends for it at the borders of critical regions.
+Variable projection cannot treat the softplus that keeps the weights of the modes non-negative. The joint fit includes it:
+a weight may be far below zero where its softplus is zero, and the hidden layers bend less, since the softplus bends at the
+borders of critical regions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.special import expit
 
 from mmopt.dataset.tabulate import Progress
-from mmopt.training.fit import (
-    SLOPES,
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.solvers.levenberg_marquardt import descend
+from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
+from mmopt.training.variable_projection import (
     Fit,
     Layers,
+    backward_through,
     changed,
-    descend,
     forward,
     gradient_of,
     products_of_one,
     products_of_two,
+    variable_projection,
 )
 
-_THREADS: Final = 2
-"""Blocks of the Gram matrix that are made at once."""
+_START_POINTS, _START_STEPS = 1024, 40
+"""Points and steps with which the starts are compared."""
 
-_RIDGE: Final = 1.0e-7
-"""Price of the squared weights of the hidden layers, beside the mean squared error. Without it one unit of a fit became so
-steep that growth was off by a quarter of its range in a layer of a thousandth of the domain, between all labels."""
+_NEAR_STEPS: Final = 20
+"""Steps of the variable projection before a joint fit: it only has to come near."""
 
-_RIDGE_LAST: Final = 3.0e-9
-"""The same for the layer before the softplus. It costs no accuracy, but no weight is sent to softplus(-300) where it is zero:
-the most a unit can be given, as far as bounds on the last hidden layer tell, falls from 887 to 170 for iJO1366. Programs
-that bound every unit that way overflow above 709."""
+_CONCURRENT: Final = 2
+"""Starts that are tried at once, and blocks of the Gram matrix that are computed at once."""
+
+RIDGE: Final = 1.0e-7
+"""Penalty on the squared weights of the hidden layers, beside the mean squared error. Without it one unit of a fit became so
+steep that growth was off by a quarter of its range in a layer of a thousandth of the domain, between all points."""
+
+RIDGE_LAST: Final = 3.0e-9
+"""The same for the layer before the softplus. It costs no accuracy, but no weight becomes softplus(-300) where it is zero:
+the largest pre-activation, by bounds on the last hidden layer, falls from 887 to 170 for iJO1366. Programs that bound every
+unit that way overflow above 709."""
 
 
 @dataclass(frozen=True, eq=False)
-class Goal:
-    """What a network is to give.
+class FitTarget:
+    """What a network with non-negative mode weights is fitted to.
 
     Attributes
     ----------
     inputs
         Scaled inputs, shape (points, inputs).
-    wanted
-        FluxBatch in which every error counts alike, shape (points, counted).
+    targets
+        Targets whose errors have equal importance, shape (points, targets).
     gains
-        What the softplus of each weight adds to them, shape (modes, counted).
+        Effect of the softplus of every mode weight on the targets, shape (modes, targets).
     activation
-        Of the hidden layers.
+        Activation of the hidden layers.
     """
 
     inputs: np.ndarray
-    wanted: np.ndarray
+    targets: np.ndarray
     gains: np.ndarray
     activation: str
 
 
-def polish(goal: Goal, start: Layers, steps: int, progress: Progress | None = None) -> Fit:
-    """Fit all layers, from where variable projection ended or an earlier fit.
+def train_layers(training_set: TrainingSet, output: OutputLayer) -> Fit:
+    """Fit the layers of a surrogate by the Levenberg-Marquardt method; the best of several starts continues.
 
     Parameters
     ----------
-    goal
-        The goal.
+    training_set
+        Points, fluxes and the settings of the training.
+    output
+        What the output layer combines.
+
+    Returns
+    -------
+    Fit
+        Hidden layers in scaled inputs, then the output layer.
+    """
+    return _train_conic(training_set, output) if output.conic else _train_linear(training_set, output)
+
+
+def _train_conic(training_set: TrainingSet, output: OutputLayer) -> Fit:
+    """Non-negative mode weights: starts near by variable projection, then all layers jointly."""
+    target = FitTarget(training_set.unit, output.targets, output.gains, training_set.activation)
+    progress, start = training_set.progress, output.start
+    if start is None:
+        start = _best_conic_start(training_set, target, output.pre_activations)
+        total = training_set.starts * _START_STEPS
+        progress = _after(progress, total, total + training_set.iterations)
+    return joint_fit(target, start, training_set.iterations, progress)
+
+
+def _best_conic_start(training_set: TrainingSet, target: FitTarget, pre_activations: np.ndarray) -> Layers:
+    """The best of some starts on some of the points."""
+    random = np.random.default_rng(training_set.seed)
+    some = random.permutation(len(target.inputs))[:_START_POINTS]
+    few = replace(target, inputs=target.inputs[some], targets=target.targets[some])
+    starts = [initial_layers(training_set, random) for _ in range(training_set.starts)]
+
+    def fitted(start: Layers) -> Fit:
+        steps = min(_NEAR_STEPS, training_set.iterations)
+        near = variable_projection(few.inputs, pre_activations[some], start, training_set.activation, steps=steps)
+        return joint_fit(few, near.layers, min(_START_STEPS, training_set.iterations))
+
+    fits = []
+    with ThreadPoolExecutor(_CONCURRENT) as threads:
+        for number, fit in enumerate(threads.map(fitted, starts)):
+            fits.append(fit)
+            if training_set.progress is not None:
+                total = training_set.starts * _START_STEPS + training_set.iterations
+                training_set.progress((number + 1) * _START_STEPS, total)
+    return min(fits, key=lambda fit: fit.loss).layers
+
+
+def _train_linear(training_set: TrainingSet, output: OutputLayer) -> Fit:
+    """Any mode weights: the hidden layers by variable projection."""
+    inputs, progress, start = training_set.unit, training_set.progress, output.start
+    if start is None:
+        short = min(_START_STEPS, training_set.iterations)
+        total = training_set.starts * short + training_set.iterations
+        start = _best_linear_start(training_set, output.targets, short, total)
+        progress = _after(progress, training_set.starts * short, total)
+    return variable_projection(
+        inputs, output.targets, start, training_set.activation, steps=training_set.iterations, progress=progress
+    )
+
+
+def _best_linear_start(training_set: TrainingSet, targets: np.ndarray, steps: int, total: int) -> Layers:
+    """The hidden layers of the best of some starts on some of the points."""
+    random, inputs = np.random.default_rng(training_set.seed), training_set.unit
+    some = random.permutation(len(inputs))[:_START_POINTS]
+    fits = []
+    for number in range(training_set.starts):
+        start = initial_layers(training_set, random)
+        fits.append(variable_projection(inputs[some], targets[some], start, training_set.activation, steps=steps))
+        if training_set.progress is not None:
+            training_set.progress((number + 1) * steps, total)
+    return min(fits, key=lambda fit: fit.loss).layers[:-1]
+
+
+def _after(progress: Progress | None, before: int, total: int) -> Callable[[int, int], None] | None:
+    """Progress of the rest of the work, reported as that of all of it."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(min(total, before + done), total)
+
+
+def joint_fit(target: FitTarget, start: Layers, steps: int, progress: Progress | None = None) -> Fit:
+    """Fit all layers jointly, from the end of a variable projection or of an earlier fit.
+
+    Parameters
+    ----------
+    target
+        Inputs and targets.
     start
-        Weights and biases of the hidden layers, then of the layer whose softplus weighs the modes.
+        Weights and biases of the hidden layers, then of the layer whose softplus gives the mode weights.
     steps
-        Most steps.
+        Most steps; 0 computes the loss of the start.
     progress
         Called with (done, most) after every step.
+
+    Returns
+    -------
+    Fit
+        Hidden layers, then the layer before the softplus.
     """
-    at, taken = descend(_State.of(goal, start), steps, progress)
-    return Fit(tuple(w for w, _ in at.layers), tuple(b for _, b in at.layers), at.loss, taken)
+    state, history = descend(_State.of(target, start), steps, progress)
+    return Fit(tuple(w for w, _ in state.layers), tuple(b for _, b in state.layers), state.loss, history)
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """All layers, the values they give, and the errors."""
+    """All layers, their values, and the errors."""
 
-    goal: Goal
+    target: FitTarget
     layers: Layers
     values: list[np.ndarray]
-    """Scaled inputs and the values of every hidden layer, each with a column of ones."""
+    """Scaled inputs and the values of every hidden layer, with a column of ones."""
     last: np.ndarray
-    """What the softplus is given, shape (points, modes)."""
+    """Arguments of the softplus, shape (points, modes)."""
     residual: np.ndarray
     loss: float
 
     @property
     def points(self) -> int:
-        """Points of the mean."""
-        return len(self.goal.inputs)
+        """Number of points of the mean."""
+        return len(self.target.inputs)
 
     @classmethod
-    def of(cls, goal: Goal, layers: Layers) -> "_State":
+    def of(cls, target: FitTarget, layers: Layers) -> "_State":
         """The state with these layers."""
-        values = forward(goal.inputs, layers[:-1], goal.activation)
+        values = forward(target.inputs, layers[:-1], target.activation)
         last = values[-1] @ np.vstack(layers[-1])
-        residual = np.logaddexp(0.0, last) @ goal.gains - goal.wanted
-        ridge = float(_prices(layers) @ _flat(layers) ** 2)
-        return cls(goal, layers, values, last, residual, float(np.sum(residual * residual) / len(residual)) + ridge)
+        residual = np.logaddexp(0.0, last) @ target.gains - target.targets
+        ridge = float(_penalties(layers) @ _flat(layers) ** 2)
+        return cls(target, layers, values, last, residual, float(np.sum(residual * residual) / len(residual)) + ridge)
 
     def moved(self, change: np.ndarray) -> "_State":
         """The state after a change of all weights."""
-        return _State.of(self.goal, changed(self.layers, change))
+        return _State.of(self.target, changed(self.layers, change))
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Gram matrix and gradient of the residual by all weights, the ridge included."""
+        """Gram matrix and gradient of the residual by all weights, with the ridge."""
         backward = self._backward()
         sizes = np.cumsum([0, *(a.shape[1] * b.shape[1] for a, b in zip(self.values, backward, strict=True))])
         gram = np.empty((sizes[-1], sizes[-1]))
-        # a gram matrix rounded to single precision bends the way down, not where it ends, and takes half of the time
+        # a Gram matrix in single precision changes the path of the descent, not its end, and takes half of the time
         coarse = [
             (a.astype(np.float32), back.astype(np.float32)) for a, back in zip(self.values, backward, strict=True)
         ]
         pairs = [(i, j) for i in range(len(coarse)) for j in range(i + 1)]
-        with ThreadPoolExecutor(_THREADS) as threads:  # each block by one thread, so that it rounds the same way
+        with ThreadPoolExecutor(_CONCURRENT) as threads:  # one thread for a block, so that it rounds the same way
             blocks = list(threads.map(lambda pair: _products(coarse, *pair), pairs))
         for (i, j), block in zip(pairs, blocks, strict=True):
             gram[sizes[i] : sizes[i + 1], sizes[j] : sizes[j + 1]] = block
             gram[sizes[j] : sizes[j + 1], sizes[i] : sizes[i + 1]] = block.T
-        price = self.points * _prices(self.layers)
-        gram[np.diag_indices_from(gram)] += price
-        whole = gradient_of(self.values, backward, self.residual) + price * _flat(self.layers)
-        return gram, whole
+        penalty = self.points * _penalties(self.layers)
+        gram[np.diag_indices_from(gram)] += penalty
+        gradient = gradient_of(self.values, backward, self.residual) + penalty * _flat(self.layers)
+        return gram, gradient
 
     def _backward(self) -> list[np.ndarray]:
-        """Derivatives of the errors by what each unit is given, shapes (points, units, counted), the last layer's last."""
-        slope = SLOPES[self.goal.activation]
-        back = expit(self.last)[:, :, None] * self.goal.gains
-        found = [back]
-        for (weights, _), values in zip(self.layers[:0:-1], self.values[:0:-1], strict=True):
-            back = slope(values[:, :-1])[:, :, None] * np.matmul(weights, back)
-            found.append(back)
-        return found[::-1]
+        """Derivatives of the errors by all pre-activations, shapes (points, units, targets), the output layer last."""
+        back = expit(self.last)[:, :, None] * self.target.gains
+        return backward_through(self.layers, self.values, back, ACTIVATIONS[self.target.activation].slope_of_value)
 
 
 def _products(coarse: Sequence[tuple[np.ndarray, np.ndarray]], i: int, j: int) -> np.ndarray:
@@ -145,9 +239,9 @@ def _products(coarse: Sequence[tuple[np.ndarray, np.ndarray]], i: int, j: int) -
     return products_of_one(*coarse[i]) if i == j else products_of_two(*coarse[i], *coarse[j])
 
 
-def _prices(layers: Layers) -> np.ndarray:
-    """What the square of each weight costs, in the order of a change; biases cost nothing."""
-    ridges = [_RIDGE] * (len(layers) - 1) + [_RIDGE_LAST]
+def _penalties(layers: Layers) -> np.ndarray:
+    """Penalty on the square of every weight, in the order of a change; none on biases."""
+    ridges = [RIDGE] * (len(layers) - 1) + [RIDGE_LAST]
     return np.concatenate(
         [
             np.repeat([ridge, 0.0], [weights.size, bias.size])

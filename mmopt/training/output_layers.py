@@ -1,14 +1,15 @@
-"""What the last layer of a surrogate combines, and the fit of the hidden ones before it.
+"""The output layer of a surrogate: which flux vectors it combines, and the targets that a trainer fits.
 
-Three ways: ``conic``, non-negative weights on extreme answers; ``linear``, any weights on flux modes; ``rates``, growth and
-exchange rates one by one, as most dense surrogates do. In all of them a `Surrogate` comes out.
+Three bases: ``conic``, non-negative weights on conic generators; ``linear``, any weights on flux modes; ``rates``, growth
+and exchange rates one by one, as most dense surrogates do. A trainer fits the layers before it, and `trained_layers`
+assembles those of a `Surrogate`.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -17,54 +18,55 @@ from mmopt.errors import SurrogateError
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
 from mmopt.surrogate.surrogate import Layer, Surrogate, chained
-from mmopt.training.alternate_optima import tie
-from mmopt.training.conic_generators import combined, extreme_answers
-from mmopt.training.fit import Fit, fit, least_squares
-from mmopt.training.joint_fit import Goal, polish
-from mmopt.training.modes import counted, counting, flux_modes, rate_modes, shares
+from mmopt.training.alternate_optima import fix_alternate_optima
+from mmopt.training.modes import (
+    conic_generators,
+    counted_directions,
+    counted_errors,
+    error_weights,
+    flux_modes,
+    non_negative_weights,
+    rate_modes,
+)
+from mmopt.training.variable_projection import Fit, Layers, least_squares
 
-_START_LABELS, _START_STEPS = 1024, 40
-"""FluxBatch and steps with which the starts are told apart."""
+Basis = Literal["conic", "linear", "rates"]
 
 _STEEP: Final = {"tanh": (3.0, 2.0), "sigmoid": (6.0, 4.0), "softplus": (4.0, 2.0)}
-"""Slope of the first bends over half the domain, and of the later ones. Over starts 0 to 3, 1,000 labels of iJO1366 and 60
-steps, tanh bends of slope 3 end at losses of 0.0005 to 0.0008, of 2 at 0.0009 to 0.0059; Glorot's start is ten times worse."""
+"""Slope of the first layer over half the domain, and of the later ones. Over starts 0 to 3, 1,000 points of iJO1366 and 60
+steps, tanh of slope 3 ends at losses of 0.0005 to 0.0008, of 2 at 0.0009 to 0.0059; Glorot's start is ten times worse."""
 
-_SOFT: Final = 0.12
-"""Softness of a non-negative weight, in parts of its largest value. On iJO1366, seeds 0 to 4, what is wanted was reached after
-2 to 7 rounds with 0.12; with 0.06 after 4 to 8, and by one seed in 11 not."""
+_SOFTNESS: Final = 0.12
+"""Softness of a non-negative weight, as a fraction of its largest value. On iJO1366, seeds 0 to 4, the wanted errors were
+reached after 2 to 7 rounds with 0.12; with 0.06 after 4 to 8, and by one seed in 11 not."""
 
 _BELOW: Final = 0.15
-"""How far below zero the first fit is sent where a weight is zero, in parts of its largest value."""
+"""Target below zero of the first fit where a weight is zero, as a fraction of its largest value."""
 
-_NEXT_TO_NOTHING: Final = 1.0e-6
-"""A weight below this part of its largest value is none."""
-
-_AT_ONCE: Final = 2
-"""Starts that are tried at once."""
-
-_FIRST: Final = 20
-"""Steps of that first fit: it only has to come near."""
+_NEGLIGIBLE: Final = 1.0e-6
+"""A weight below this fraction of its largest value counts as zero."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """FluxBatch, and how they are to be learnt.
+class TrainingSet:
+    """Fluxes at points, and the settings of a training.
 
     Attributes
     ----------
     network, domain
-        Whose answers, and the box of the inputs.
+        The network, and the box of the inputs.
     inputs, fluxes
-        Shapes (labels, inputs) and (labels, reactions) [mmol/gDW/h].
+        Shapes (points, inputs) and (points, reactions) [mmol/gDW/h].
     widths, activation
-        Of the hidden layers.
+        Widths and activation of the hidden layers.
     iterations, starts, seed
-        Steps of the fit, starts that are tried, and the seed of both.
+        Most steps or epochs of the fit, number of starts, and the seed of both.
     start
-        A surrogate whose fit is gone on with.
+        A surrogate from which the fit continues.
     progress
         Called with (done, total) after every step.
+    callbacks
+        Callbacks for Keras.
     """
 
     network: Network
@@ -76,8 +78,9 @@ class Lesson:
     iterations: int
     starts: int
     seed: int
-    start: Surrogate | None
-    progress: Progress | None
+    start: Surrogate | None = None
+    progress: Progress | None = None
+    callbacks: Sequence[Any] = ()
 
     @property
     def unit(self) -> np.ndarray:
@@ -99,135 +102,200 @@ class Lesson:
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """The parts of a surrogate that a fit decides, the loss it reached, and the fluxes that were tied to growth."""
+class OutputLayer:
+    """Flux vectors that a surrogate combines, and the targets of the fit.
+
+    Attributes
+    ----------
+    modes, offset
+        Shapes (modes, reactions) and (reactions,) [mmol/gDW/h].
+    targets
+        Targets whose errors have equal importance, shape (points, targets).
+    gains
+        Effect of the outputs of the network on the targets, shape (outputs, targets): of the softplus of every mode weight
+        if the basis is conic, else the identity.
+    softness
+        Factor between the softplus and the mode weight, shape (modes,); empty if the basis is not conic.
+    weights
+        Mode weights at the points, shape (points, modes); empty if the basis is conic and a fit continues.
+    fixed
+        Ids of reactions with alternate optima whose flux is fixed in proportion to growth.
+    start
+        Layers of the surrogate from which the fit continues, in scaled inputs.
+    """
+
+    modes: np.ndarray
+    offset: np.ndarray
+    targets: np.ndarray
+    gains: np.ndarray
+    softness: np.ndarray
+    weights: np.ndarray
+    fixed: tuple[str, ...] = ()
+    start: Layers | None = None
+
+    @property
+    def conic(self) -> bool:
+        """Whether the mode weights are non-negative."""
+        return bool(self.softness.size)
+
+    @property
+    def pre_activations(self) -> np.ndarray:
+        """Targets before the softplus, shape (points, modes): some way below zero where a weight is zero."""
+        weights = self.weights / self.softness
+        targets: np.ndarray = np.where(weights > _NEGLIGIBLE / _SOFTNESS, weights, -_BELOW / _SOFTNESS)
+        return targets
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedLayers:
+    """Hidden layers in unscaled inputs, and the linear layer that gives the mode weights.
+
+    Attributes
+    ----------
+    hidden
+        Hidden layers, for inputs in mmol/gDW/h.
+    weights
+        The linear layer after them.
+    """
 
     hidden: tuple[Layer, ...]
     weights: Layer
-    modes: np.ndarray
-    offset: np.ndarray
-    loss: float
-    tied: tuple[str, ...] = ()
 
 
-def conic(lesson: Lesson) -> Learnt:
-    """Non-negative weights on extreme answers: whatever the input, fluxes balance and run nothing backwards."""
-    share, readings = shares(lesson.network, lesson.domain, lesson.fluxes)
-    fluxes, tied = tie(lesson.network, lesson.fluxes, readings)
-    counts = counting(fluxes, share, readings)
-    unit = lesson.unit
-    if lesson.start is None:
-        modes = extreme_answers(lesson.network, lesson.domain.inputs, fluxes, counts, lesson.seed)
-        weights = combined(fluxes, counts, modes)
-        soft = _SOFT * weights.max(axis=0)
+def conic(training_set: TrainingSet) -> OutputLayer:
+    """Choose conic generators: with non-negative weights, fluxes balance and no irreversible reaction runs backwards.
+
+    Parameters
+    ----------
+    training_set
+        Points and fluxes.
+
+    Returns
+    -------
+    OutputLayer
+        Generators, targets and gains.
+
+    Raises
+    ------
+    SurrogateError
+        If the surrogate to continue from has another basis or other layers.
+    """
+    weights, readings = error_weights(training_set.network, training_set.domain, training_set.fluxes)
+    fluxes, fixed = fix_alternate_optima(training_set.network, training_set.fluxes, readings)
+    counts = counted_directions(fluxes, weights, readings)
+    if training_set.start is None:
+        network, inputs = training_set.network, training_set.domain.inputs
+        modes = conic_generators(network, inputs, fluxes, counts, training_set.seed)
+        mode_weights = non_negative_weights(fluxes, counts, modes)
+        softness, start = _SOFTNESS * mode_weights.max(axis=0), None
     else:
-        modes, soft, start = _gone_on(lesson, lesson.start)
-    goal = Goal(unit, fluxes @ counts, soft[:, None] * (modes @ counts), lesson.activation)
-    progress = lesson.progress
-    if lesson.start is None:
-        start = _best_conic(lesson, goal, weights / soft)
-        progress = _after(progress, lesson.starts * _START_STEPS, lesson.starts * _START_STEPS + lesson.iterations)
-    found = polish(goal, start, lesson.iterations, progress)
-    *hidden, last = _layers(lesson, found)
-    # the weights are the softplus of what the network gives, times their softness
-    return Learnt(
-        (*hidden, Layer(last.weights, last.bias, "softplus")),
-        Layer(np.diag(soft), np.zeros(len(soft)), "linear"),
-        modes,
-        np.zeros(len(lesson.network.reactions)),
-        found.loss,
-        tied,
+        modes, softness, start = _continued(training_set, training_set.start)
+        mode_weights = np.empty((0, len(modes)))
+    return OutputLayer(
+        modes=modes,
+        offset=np.zeros(len(training_set.network.reactions)),
+        targets=fluxes @ counts,
+        gains=softness[:, None] * (modes @ counts),
+        softness=softness,
+        weights=mode_weights,
+        fixed=fixed,
+        start=start,
     )
 
 
-def _best_conic(lesson: Lesson, goal: Goal, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The best of some starts on some of the labels: near by variable projection, then all layers at once."""
-    random = np.random.default_rng(lesson.seed)
-    some = random.permutation(len(goal.inputs))[:_START_LABELS]
-    few = replace(goal, inputs=goal.inputs[some], wanted=goal.wanted[some])
-    below = np.where(weights > _NEXT_TO_NOTHING / _SOFT, weights, -_BELOW / _SOFT)[some]
-    begun = [_start(goal.inputs.shape[1], lesson.widths, lesson.activation, random) for _ in range(lesson.starts)]
+def linear(training_set: TrainingSet) -> OutputLayer:
+    """Choose flux modes for weights of any sign: fluxes balance, and may run backwards by as much as they err.
 
-    def fitted(start: list[tuple[np.ndarray, np.ndarray]]) -> Fit:
-        near = fit(few.inputs, below, start, lesson.activation, steps=min(_FIRST, lesson.iterations))
-        layers = list(zip(near.weights, near.biases, strict=True))
-        return polish(few, layers, min(_START_STEPS, lesson.iterations))
+    Parameters
+    ----------
+    training_set
+        Points and fluxes.
 
-    tried = []
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for number, found in enumerate(threads.map(fitted, begun)):
-            tried.append(found)
-            if lesson.progress is not None:
-                lesson.progress((number + 1) * _START_STEPS, lesson.starts * _START_STEPS + lesson.iterations)
-    best = min(tried, key=lambda each: each.loss)
-    return list(zip(best.weights, best.biases, strict=True))
+    Returns
+    -------
+    OutputLayer
+        Modes, offset and targets.
+    """
+    modes, offset = flux_modes(training_set.network, training_set.fluxes)
+    return _unconstrained(training_set, modes, offset)
 
 
-def linear(lesson: Lesson) -> Learnt:
-    """Any weights on flux modes: fluxes balance, and may run reactions backwards by as much as they err."""
-    share, _ = shares(lesson.network, lesson.domain, lesson.fluxes)
-    modes, offset = flux_modes(lesson.network, lesson.fluxes)
-    return _projected(lesson, modes, offset, share)
+def rates(training_set: TrainingSet) -> OutputLayer:
+    """Choose growth, maintenance and exchange rates one by one: they do not balance.
+
+    Parameters
+    ----------
+    training_set
+        Points and fluxes.
+
+    Returns
+    -------
+    OutputLayer
+        Unit vectors and targets.
+    """
+    modes = rate_modes(training_set.network, training_set.fluxes)
+    return _unconstrained(training_set, modes, np.zeros(len(training_set.network.reactions)))
 
 
-def rates(lesson: Lesson) -> Learnt:
-    """Growth, maintenance and exchange rates one by one: nothing balances."""
-    share, _ = shares(lesson.network, lesson.domain, lesson.fluxes)
-    return _projected(lesson, rate_modes(lesson.network, lesson.fluxes), np.zeros(len(lesson.network.reactions)), share)
+BASES: Final[Mapping[str, Callable[[TrainingSet], OutputLayer]]] = MappingProxyType(
+    {"conic": conic, "linear": linear, "rates": rates}
+)
+"""Output layers by the name of their basis."""
 
 
-def _projected(lesson: Lesson, modes: np.ndarray, offset: np.ndarray, share: np.ndarray) -> Learnt:
-    """The hidden layers by variable projection, and the best linear layer for them."""
-    wanted = (lesson.fluxes - offset) @ np.linalg.pinv(modes)
-    errors = counted(modes, wanted, share)
-    if lesson.start is None:
-        found = _best(lesson, wanted @ errors)
-    else:
-        start = _scaled(lesson, lesson.start.hidden)
-        found = fit(
-            lesson.unit,
-            wanted @ errors,
-            start,
-            lesson.activation,
-            steps=lesson.iterations,
-            progress=lesson.progress,
+def _unconstrained(training_set: TrainingSet, modes: np.ndarray, offset: np.ndarray) -> OutputLayer:
+    share, _ = error_weights(training_set.network, training_set.domain, training_set.fluxes)
+    mode_weights = (training_set.fluxes - offset) @ np.linalg.pinv(modes)
+    errors = counted_errors(modes, mode_weights, share)
+    start = None if training_set.start is None else _scaled(training_set, training_set.start.hidden)
+    gains = np.eye(errors.shape[1])
+    return OutputLayer(modes, offset, mode_weights @ errors, gains, np.empty(0), mode_weights, start=start)
+
+
+def trained_layers(training_set: TrainingSet, output: OutputLayer, fit: Fit) -> TrainedLayers:
+    """Assemble the layers of a surrogate from a fit in scaled inputs.
+
+    Parameters
+    ----------
+    training_set, output
+        Points and output layer of the fit.
+    fit
+        Hidden layers and output layer.
+
+    Returns
+    -------
+    TrainedLayers
+        The scaling of the inputs is folded into the first layer. A linear output layer is the least-squares fit of all
+        mode weights, also of those that hardly count.
+    """
+    *hidden, last = _unscaled(training_set, fit)
+    if output.conic:
+        softplus = Layer(last.weights, last.bias, "softplus")
+        return TrainedLayers(
+            (*hidden, softplus), Layer(np.diag(output.softness), np.zeros(len(output.modes)), "linear")
         )
-    hidden = _layers(lesson, found)[:-1]
-    values = chained(hidden, lesson.inputs)
-    _, last = least_squares(np.column_stack([values, np.ones(len(values))]), wanted)  # also modes that hardly count
-    return Learnt(hidden, Layer(last[:-1], last[-1], "linear"), modes, offset, found.loss)
+    values = chained(hidden, training_set.inputs)
+    _, weights = least_squares(np.column_stack([values, np.ones(len(values))]), output.weights)
+    return TrainedLayers(tuple(hidden), Layer(weights[:-1], weights[-1], "linear"))
 
 
-def _best(lesson: Lesson, wanted: np.ndarray) -> Fit:
-    """The best of some starts on some of the labels, then fitted to all of them."""
-    random, unit = np.random.default_rng(lesson.seed), lesson.unit
-    some = random.permutation(len(unit))[:_START_LABELS]
-    short = min(_START_STEPS, lesson.iterations)
-    whole = lesson.starts * short + lesson.iterations
-    tried = []
-    for number in range(lesson.starts):
-        start = _start(unit.shape[1], lesson.widths, lesson.activation, random)
-        tried.append(fit(unit[some], wanted[some], start, lesson.activation, steps=short))
-        if lesson.progress is not None:
-            lesson.progress((number + 1) * short, whole)
-    best = min(tried, key=lambda each: each.loss)
-    start = list(zip(best.weights[:-1], best.biases[:-1], strict=True))
-    progress = _after(lesson.progress, lesson.starts * short, whole)
-    return fit(unit, wanted, start, lesson.activation, steps=lesson.iterations, progress=progress)
+def initial_layers(training_set: TrainingSet, random: np.random.Generator) -> Layers:
+    """Draw hidden layers: bends of the first through random points in random directions, then random sums of them.
 
+    Parameters
+    ----------
+    training_set
+        Gives the number of inputs, widths and activation.
+    random
+        Source of the random numbers.
 
-def _after(progress: Progress | None, before: int, whole: int) -> Callable[[int, int], None] | None:
-    """Progress of a part of the work, told as that of the whole."""
-    if progress is None:
-        return None
-    return lambda done, _: progress(min(whole, before + done), whole)
-
-
-def _start(
-    inputs: int, widths: Sequence[int], activation: str, random: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Bends of the first layer through random points of the box in random directions; then random sums of them."""
-    first, later = _STEEP[activation]
+    Returns
+    -------
+    list
+        Weights and bias of every hidden layer, in scaled inputs.
+    """
+    inputs, widths = len(training_set.domain.inputs), training_set.widths
+    first, later = _STEEP[training_set.activation]
     normals = random.normal(size=(inputs, widths[0]))
     normals *= first / np.linalg.norm(normals, axis=0)
     through = random.uniform(-1.0, 1.0, (inputs, widths[0]))
@@ -238,31 +306,31 @@ def _start(
     return layers
 
 
-def _layers(lesson: Lesson, found: Fit) -> tuple[Layer, ...]:
+def _unscaled(training_set: TrainingSet, fit: Fit) -> tuple[Layer, ...]:
     """All layers of a fit, the scaling of the inputs folded into the first."""
     first, *later = (
-        Layer(weights, bias, lesson.activation) for weights, bias in zip(found.weights, found.biases, strict=True)
+        Layer(weights, bias, training_set.activation) for weights, bias in zip(fit.weights, fit.biases, strict=True)
     )
-    weights = first.weights / lesson.half[:, None]
-    return (Layer(weights, first.bias - lesson.middle @ weights, lesson.activation), *later)
+    weights = first.weights / training_set.half[:, None]
+    return (Layer(weights, first.bias - training_set.middle @ weights, training_set.activation), *later)
 
 
-def _scaled(lesson: Lesson, hidden: Sequence[Layer]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Hidden layers of a surrogate as the start of a fit in scaled inputs."""
-    first, *later = hidden
-    if [layer.weights.shape[1] for layer in hidden[: len(lesson.widths)]] != list(lesson.widths) or any(
-        layer.activation != lesson.activation for layer in hidden[: len(lesson.widths)]
-    ):
+def _scaled(training_set: TrainingSet, layers: Sequence[Layer]) -> Layers:
+    """Layers of a surrogate as the start of a fit in scaled inputs."""
+    widths, activation = list(training_set.widths), training_set.activation
+    hidden = layers[: len(widths)]
+    if [layer.weights.shape[1] for layer in hidden] != widths or {layer.activation for layer in hidden} != {activation}:
         raise SurrogateError(
-            f"the surrogate to start from has other layers than {list(lesson.widths)} {lesson.activation}; give hidden= and "
+            f"the surrogate to start from has other layers than {widths} {activation}; give hidden= and "
             "activation= as it was trained with, or no start"
         )
-    scaled = (first.weights * lesson.half[:, None], first.bias + lesson.middle @ first.weights)
+    first, *later = layers
+    scaled = (first.weights * training_set.half[:, None], first.bias + training_set.middle @ first.weights)
     return [scaled, *((layer.weights, layer.bias) for layer in later)]
 
 
-def _gone_on(lesson: Lesson, start: Surrogate) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+def _continued(training_set: TrainingSet, start: Surrogate) -> tuple[np.ndarray, np.ndarray, Layers]:
     """Modes, softness and layers of a surrogate with non-negative weights."""
     if not start.conic:
         raise SurrogateError("the surrogate to start from was not trained with basis='conic'; give the basis it has")
-    return start.modes, np.diag(start.weights.weights).copy(), _scaled(lesson, start.hidden)
+    return start.modes, np.diag(start.weights.weights).copy(), _scaled(training_set, start.hidden)

@@ -1,13 +1,15 @@
-"""Training a surrogate: from labels to layers, in NumPy.
+"""Training a surrogate: from tabulated fluxes to layers, by one of two trainers.
 
-What the last layer combines comes from the labels alone (`bases`). The hidden layers start as bends spread over the
-domain; several starts are fitted to some of the labels, and the best goes on with all of them.
+What the output layer combines follows from the fluxes alone (`output_layers`). The layers before it are fitted in NumPy
+by the Levenberg-Marquardt method, or in Keras by Adam; the same points are held out, and the card has the same keys.
 """
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, get_args
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,74 +19,119 @@ from mmopt.dataset.tabulate import Progress, tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH
-from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.training import joint_fit, keras_trainer
 from mmopt.training.comparison import balance_error, compare
 from mmopt.training.modes import homogeneous
-from mmopt.training.output_layers import Lesson, conic, linear, rates
+from mmopt.training.output_layers import BASES, OutputLayer, TrainingSet, trained_layers
+from mmopt.training.output_layers import Basis as Basis
+from mmopt.training.variable_projection import Fit
 
-Basis = Literal["conic", "linear", "rates"]
 HIDDEN: Final = (24, 24)
-LABELS: Final = 4096
-ITERATIONS: Final = 150
+POINTS: Final = 4096
 STARTS: Final = 4
+
+
+class Trainer(NamedTuple):
+    """A way to fit the layers of a surrogate.
+
+    Attributes
+    ----------
+    fit
+        Fits the layers before an output layer.
+    iterations
+        Steps or epochs by default.
+    """
+
+    fit: Callable[[TrainingSet, OutputLayer], Fit]
+    iterations: int
+
+
+TRAINERS: Final[Mapping[str, Trainer]] = MappingProxyType(
+    {
+        "levenberg_marquardt": Trainer(joint_fit.train_layers, 150),
+        "keras": Trainer(keras_trainer.train_layers, keras_trainer.EPOCHS),
+    }
+)
+"""Trainers by name; the first is the default."""
+
+TRAINER: Final = "levenberg_marquardt"
+ITERATIONS: Final = TRAINERS[TRAINER].iterations
 
 _THREADS: Final = 1
 """Threads of the linear algebra in a fit: its products are small, and two threads take 0.22 s for a step that one does in 0.12.
 One thread also rounds the same way on any machine of a kind."""
 
 _HELD_OUT: Final = 0.1
-"""Part of the table that fitting never sees; the card's errors are measured on it."""
+"""Fraction of the table that the fit does not use; the card's errors are measured on it."""
 
-_BASES: Final = {"conic": conic, "linear": linear, "rates": rates}
+_LEAST_POINTS: Final = 50
+_HISTORY: Final = 50
+"""Most losses on the card."""
 
 
 def train(
-    labels: FluxTable | Atlas,
+    table: FluxTable | Atlas,
     *,
     hidden: Sequence[int] = HIDDEN,
     activation: str = "tanh",
     basis: Basis = "conic",
-    iterations: int = ITERATIONS,
+    trainer: str = TRAINER,
+    iterations: int | None = None,
     starts: int = STARTS,
     seed: int = 0,
     start: Surrogate | None = None,
     held_among: int | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Surrogate:
-    """Fit a surrogate to labels.
+    """Fit a surrogate to tabulated fluxes.
 
     Parameters
     ----------
-    labels
-        A table, of which a tenth is held out and gives the errors on the card; or an atlas, of which 4,096 labels are
-        sampled, and the corners of the critical regions known so far.
+    table
+        A table, of which a tenth is held out and gives the errors on the card; or an atlas, of which fluxes are tabulated
+        at 4,096 points and at the corners of the critical regions known so far.
     hidden
         Widths of the hidden layers.
     activation
         ``tanh``, ``sigmoid`` or ``softplus``.
     basis
-        ``conic``: non-negative weights on extreme answers, so that fluxes balance and no irreversible reaction runs
+        ``conic``: non-negative weights on conic generators, so that fluxes balance and no irreversible reaction runs
         backwards, whatever the input; the weights are one more layer, of softplus. ``linear``: any weights on flux modes;
         fluxes balance, and may run reactions backwards by as much as they err. ``rates``: growth, maintenance and the
-        exchanges one by one, as most dense surrogates do; nothing makes them balance, and no other flux can be read.
+        exchanges one by one, as most dense surrogates do; they do not balance, and no other flux can be read.
+    trainer
+        ``levenberg_marquardt``: variable projection, then all layers jointly, in NumPy. ``keras``: Adam with a decaying
+        step length in Keras and TensorFlow, of which the best weights are kept.
     iterations
-        Most steps of the fit.
+        Most steps of the fit; with Keras, epochs. By default 150 steps, or 300 epochs of ten
+        passes over the points.
     starts
-        How many starts are tried; the best goes on.
+        Number of starts that are tried; the best continues.
     seed
-        Of the starting weights and of the held-out tenth. The same seed gives the same weights.
+        Seed of the starts and of the held-out tenth. The same seed gives the same weights.
     start
-        A surrogate with the same layers, whose fit is gone on with; no other start is tried then.
+        A surrogate with the same layers, from which the fit continues; no other start is tried then.
     held_among
-        FluxBatch at the start of the table among which the tenth is held out, so that labels joined later change nothing
-        about it and are all taught; by default all.
+        Number of points at the start of the table among which the tenth is held out, so that points joined later change
+        nothing about it and are all used; by default all.
     progress
-        Called with (done, total) after every step.
+        Called with (done, total) after every step or epoch.
+    callbacks
+        Keras callbacks, such as ``keras.callbacks.CSVLogger``; for the trainer ``keras`` alone.
+
+    Returns
+    -------
+    Surrogate
+        Its card holds the settings, the errors on the held-out points and the losses.
 
     Raises
     ------
     SurrogateError
-        If there are too few solved labels, labels that are not finite, or an activation that is not smooth or not known.
+        If an argument is out of its range, there are too few solved points, numbers are not finite, or TensorFlow is
+        needed and missing.
 
     References
     ----------
@@ -93,77 +140,108 @@ def train(
     Examples
     --------
     >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
-    >>> surrogate = train(sample(atlas.network, atlas.domain, 200, answers=atlas), hidden=(6,), iterations=60)
+    >>> table = tabulate_fluxes(atlas.network, atlas.domain, 200, source=atlas)
+    >>> surrogate = train(table, hidden=(6,), iterations=60)
     >>> surrogate.card["held_out"]["growth"]["r2"] > 0.99
     True
     """
-    table = training_table(labels, seed=seed) if isinstance(labels, Atlas) else labels
-    table = table.answered()  # a label without an answer teaches nothing
-    widths = _checked(table, hidden, activation, basis, starts)
+    steps = _check_settings(hidden, activation, basis, trainer, iterations, starts, seed, callbacks)
+    table = training_table(table, seed=seed) if isinstance(table, Atlas) else table
+    if not isinstance(table, FluxTable):
+        raise SurrogateError(f"table is {table!r:.60}; give a FluxTable or an Atlas")
+    table = table.answered()  # a point without a solution trains nothing
+    _check_table(table)
     if start is not None and start.inputs != table.domain.inputs:
         raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
-    started = time.perf_counter()
+    begin = time.perf_counter()
     held_out = _held_out(len(table), seed, held_among)
-    lesson = Lesson(
+    training_set = TrainingSet(
         network=table.network,
         domain=table.domain,
         inputs=table.inputs[~held_out],
         fluxes=table.fluxes[~held_out],
-        widths=widths,
+        widths=tuple(int(width) for width in hidden),
         activation=activation,
-        iterations=iterations,
+        iterations=steps,
         starts=starts,
         seed=seed,
         start=start,
         progress=progress,
+        callbacks=callbacks,
     )
+    surrogate, record = _fitted(training_set, basis, trainer)
+    record["homogeneous"] = homogeneous(table.network, table.domain, table.fluxes)
+    record["seconds"] = round(time.perf_counter() - begin, 1)
+    return replace(surrogate, card=_card(table, surrogate, held_out, record))
+
+
+def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrogate, dict[str, Any]]:
+    """A surrogate without a card, and the record of its fit."""
+    network = training_set.network
     with threadpool_limits(_THREADS):
-        found = _BASES[basis](lesson)
-    if progress is not None:
-        progress(1, 1)
+        output = BASES[basis](training_set)
+        fit = TRAINERS[trainer].fit(training_set, output)
+        layers = trained_layers(training_set, output, fit)
+    if training_set.progress is not None:
+        training_set.progress(1, 1)
     surrogate = Surrogate(
-        domain=table.domain,
-        hidden=found.hidden,
-        weights=found.weights,
-        modes=found.modes,
-        offset=found.offset,
-        reactions=table.network.reactions,
-        biomass=table.network.biomass,
-        maintenance=table.network.maintenance,
-        maintenance_demand=table.network.maintenance_demand,
+        domain=training_set.domain,
+        hidden=layers.hidden,
+        weights=layers.weights,
+        modes=output.modes,
+        offset=output.offset,
+        reactions=network.reactions,
+        biomass=network.biomass,
+        maintenance=network.maintenance,
+        maintenance_demand=network.maintenance_demand,
         card={},
     )
-    how = {
-        "hidden": list(widths),
-        "activation": activation,
+    record = {
+        "hidden": list(training_set.widths),
+        "activation": training_set.activation,
         "basis": basis,
         "balanced": basis != "rates",
-        "modes": len(found.modes),
-        "tied": list(found.tied),
-        "homogeneous": homogeneous(table.network, table.domain, table.fluxes),
-        "training_seed": seed,
-        "starts": starts if start is None else 0,
-        "iterations": iterations,
-        "loss": found.loss,
-        "seconds": round(time.perf_counter() - started, 1),
+        "modes": len(output.modes),
+        "alternate_optima": list(output.fixed),
+        "trainer": trainer,
+        "training_seed": training_set.seed,
+        "starts": training_set.starts if training_set.start is None else 0,
+        "iterations": training_set.iterations,
+        "loss": fit.loss,
+        "loss_history": _thinned(fit.history),
     }
-    return replace(surrogate, card=_card(table, surrogate, held_out, how))
+    return surrogate, record
 
 
-def training_table(atlas: Atlas, n: int = LABELS, seed: int = 0) -> FluxTable:
-    """FluxBatch from an atlas: ``n`` sampled ones, and those at the corners of the regions it knows."""
+def training_table(atlas: Atlas, n: int = POINTS, seed: int = 0) -> FluxTable:
+    """Tabulate the fluxes of an atlas for a training.
+
+    Parameters
+    ----------
+    atlas
+        Source of the fluxes.
+    n
+        Number of points, spread over the domain.
+    seed
+        Seed of the points.
+
+    Returns
+    -------
+    FluxTable
+        Fluxes at ``n`` points, and at the corners of the critical regions known so far.
+    """
     table = tabulate_fluxes(atlas.network, atlas.domain, n, seed, source=atlas)
     points, source = atlas.corners()
     return table.joined(points, source) if len(points) else table
 
 
-def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, how: dict[str, Any]) -> dict[str, Any]:
-    """Tell where a surrogate comes from, how it was trained, and how wrong it is on the labels held out."""
+def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, record: dict[str, Any]) -> dict[str, Any]:
+    """Origin of a surrogate, its training, and its errors on the points held out."""
     origin = {name: _plain(value) for name, value in table.data.attrs.items() if name not in ("lower", "upper")}
     return {
         **origin,
-        "labels": len(table),
-        **how,
+        "points": len(table),
+        **record,
         "held_out": compare(surrogate, table.network, table.inputs[held_out], table.fluxes[held_out]),
         "balance": balance_error(surrogate, table.network, table.inputs),
     }
@@ -176,31 +254,85 @@ def _held_out(count: int, seed: int, among: int | None) -> np.ndarray:
     return chosen
 
 
+def _thinned(history: Sequence[float]) -> list[list[float]]:
+    """Pairs of step and loss, the first and the last among them."""
+    steps = np.unique(np.linspace(0, len(history) - 1, min(len(history), _HISTORY)).round().astype(int))
+    return [[int(step), float(history[step])] for step in steps]
+
+
 def _plain(value: Any) -> Any:
-    """What JSON can hold: netCDF gives NumPy scalars back."""
+    """A value that JSON can hold: netCDF returns NumPy scalars."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _checked(table: FluxTable, hidden: Sequence[int], activation: str, basis: str, starts: int) -> tuple[int, ...]:
-    if activation not in ACTIVATIONS or activation == "linear":
-        smooth = ", ".join(name for name in ACTIVATIONS if name != "linear")
-        raise SurrogateError(f"activation '{activation}' cannot be used; use one of {smooth}")
-    widths = tuple(int(width) for width in hidden)
-    if not widths or min(widths) < 1:
-        raise SurrogateError(f"hidden layers {list(hidden)} cannot be made; give one width or more, each at least 1")
-    if basis not in get_args(Basis):
-        raise SurrogateError(f"basis '{basis}' is unknown; use one of {', '.join(get_args(Basis))}")
-    if starts < 1:
-        raise SurrogateError(f"{starts} starts cannot be tried; use at least 1")
+def _check_settings(
+    hidden: Sequence[int],
+    activation: str,
+    basis: str,
+    trainer: str,
+    iterations: int | None,
+    starts: int,
+    seed: int,
+    callbacks: Sequence[Any],
+) -> int:
+    """Refuse settings out of their range; return the number of steps."""
+    smooth = [name for name in ACTIVATIONS if name != "linear"]
+    for name, value, known in (
+        ("activation", activation, smooth),
+        ("basis", basis, list(BASES)),
+        ("trainer", trainer, list(TRAINERS)),
+    ):
+        if value not in known:
+            raise SurrogateError(f"{name} is {value!r:.60}; give one of {', '.join(known)}")
+    widths: Any = hidden
+    if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray) or not len(widths):
+        raise SurrogateError(f"hidden is {hidden!r:.60}; give one width or more, such as (16, 16)")
+    for width in widths:
+        check_count("hidden", width, 1)
+    check_count("starts", starts, 1)
+    check_count("seed", seed, 0)
+    if callbacks and trainer != "keras":
+        raise SurrogateError(f"callbacks are for the trainer 'keras', not for '{trainer}'; choose it, or give none")
+    return TRAINERS[trainer].iterations if iterations is None else check_count("iterations", iterations, 1)
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """Return a whole number, or raise an error that names it.
+
+    Parameters
+    ----------
+    name
+        Name of the argument, for the message.
+    value
+        Value of the argument.
+    least
+        Smallest value allowed.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    SurrogateError
+        If it is no whole number, or too small.
+    """
+    number = value if isinstance(value, int | float | np.number) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or number != int(number) or number < least:
+        raise SurrogateError(f"{name} is {value!r:.60}; give a whole number, at least {least}")
+    return int(number)
+
+
+def _check_table(table: FluxTable) -> None:
     if table.network.maintenance in table.domain.inputs:
         raise SurrogateError(
-            f"the maintenance demand '{table.network.maintenance}' needs no input of its own, since answers scale with it; "
+            f"the maintenance demand '{table.network.maintenance}' needs no input of its own, since fluxes scale with it; "
             "train over uptake limits, then use Surrogate.with_maintenance(demand) or embed(..., maintenance=demand)"
         )
-    if len(table) < 50:
-        raise SurrogateError(f"{len(table)} labels are too few to train on; sample at least 50")
+    if len(table) < _LEAST_POINTS:
+        raise SurrogateError(f"{len(table)} points are too few to train on; tabulate at least {_LEAST_POINTS}")
     if not np.all(np.isfinite(table.fluxes)) or not np.all(np.isfinite(table.inputs)):
-        raise SurrogateError("the table holds numbers that are not finite; sample again")
+        raise SurrogateError("the table holds numbers that are not finite; tabulate the fluxes again")
     if np.ptp(table.data[GROWTH].values) == 0.0:
-        raise SurrogateError("growth is the same at every label: there is nothing to learn; widen the domain")
-    return widths
+        raise SurrogateError("growth is the same at every point: there is nothing to fit; widen the domain")
