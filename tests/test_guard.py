@@ -97,7 +97,7 @@ HOSTILE = {
     "flat.json": (lambda: b'{"reactions": [' + b"[]," * (16 * MEGABYTE), "more than 2,000,000 parts"),
     "blank.json.gz": (lambda: packed(b'{"a": ', b" " * MEGABYTE, repeat=256), "inflates to more than 100 times"),
     "deep.mat": (lambda: nested_cells(100_000), "nests more than 100 deep"),
-    "claim.mat": (lambda: mat(array(CELL, (2**31 - 1, 1), NUMBER)), "an array claims 2,147,483,647 parts"),
+    "claim.mat": (lambda: mat(array(CELL, (2**31 - 1, 1), NUMBER)), "an array claims 2,147,483,647 elements"),
     "text.mat": (lambda: mat(array(TEXT, (2**31 - 1, 1), element(1, b""))), "texts have more than 33,554,432"),
     "cells.mat": (lambda: mat(array(CELL, (4 * MEGABYTE, 1), b"\x0e" + bytes(32 * MEGABYTE))), "2,000,000 parts"),
     "inflating.mat": (lambda: inflating(256 * MEGABYTE), "inflates to more than 100 times"),

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from mmopt.errors import NetworkError
-from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
+from mmopt.errors import DomainError, NetworkError
+from mmopt.network import LinearLimit, Network, set_bounds, set_medium
+from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
 
 
 def with_bound(network: Network, reaction: str, low: float) -> Network:
@@ -90,3 +93,77 @@ def test_bounds_of_a_thousand_become_infinite() -> None:
 def test_bounds_that_no_flux_keeps_are_refused(low: float, high: float, said: str) -> None:
     with pytest.raises(NetworkError, match=said):
         check_bounds(["a", "b"], np.array([0.0, low]), np.array([0.0, high]))
+
+
+@pytest.mark.parametrize("show", [repr, str, Network._repr_html_])
+def test_network_shows_itself_briefly(ijo1366: Network, show: Callable[[Network], str]) -> None:
+    text = show(ijo1366)
+    assert len(text) < 700
+    assert "iJO1366" in text
+    assert "2583" in text
+    assert " at 0x" not in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("name", None, "name is None; give a text"),
+        ("reactions", "PFK", "reactions is 'PFK'; give a tuple of ids"),
+        ("reactions", None, "reactions is None; give a tuple of ids"),
+        ("metabolites", ("a", 3.0), "metabolites is .*; give a tuple of ids"),
+        ("genes", ("b1", "b1"), "genes names 'b1' twice; give every id once"),
+        ("stoichiometry", np.zeros((72, 95)), "stoichiometry is .*; give a scipy.sparse.csc_array"),
+        ("stoichiometry", sp.csc_array((3, 95)), r"stoichiometry has shape \(3, 95\)"),
+        ("stoichiometry", sp.csc_array(np.full((72, 95), np.nan)), "stoichiometry holds what is not a finite number"),
+        ("lower", None, "lower is None; give an array of 95 numbers"),
+        ("upper", np.zeros(3), "upper is array.*; give an array of 95 numbers"),
+        ("upper", np.full(95, "x"), "upper is array.*; give an array of 95 numbers"),
+        ("lower", np.full(95, np.nan), "reaction 'ACALD' has a bound that is not a number"),
+        ("biomass", "growth", "biomass: there is no reaction 'growth'; known"),
+        ("biomass", None, "biomass: there is no reaction None; known"),
+        ("maintenance", "ATPMM", "maintenance: there is no reaction 'ATPMM'; nearest known: ATPM"),
+        ("exchanges", ("EX_glc_e",), "exchanges: there is no reaction 'EX_glc_e'; nearest known: EX_glc__D_e"),
+        ("carbon", 6.0, "carbon is 6.0; give a mapping by reaction id"),
+        ("rules", "b1 and b2", "rules is 'b1 and b2'; give a mapping by reaction id"),
+    ],
+)
+def test_wrong_argument_is_named(textbook: Network, argument: str, value: object, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        replace(textbook, **{argument: value})
+
+
+@pytest.mark.parametrize("name", [None, 3, float("nan"), ["PFK"], b"PFK"])
+def test_id_that_is_no_text_is_unknown(textbook: Network, name: object) -> None:
+    with pytest.raises(NetworkError, match=r"has no reaction .*; known: "):
+        textbook.column(name)  # type: ignore[arg-type]
+    with pytest.raises(NetworkError, match=r"has no exchange .*; known: "):
+        textbook.exchange(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": None}, "name is None; give the name of the limit"),
+        ({"most": None}, "limit 'flux' is None; give a finite number"),
+        ({"most": "large"}, "limit 'flux' is 'large'; give a finite number"),
+        ({"most": np.nan}, "limit 'flux' is nan; give a finite number"),
+        ({"weights": ["PFK"]}, r"weights of limit 'flux' are \['PFK'\]; give a mapping"),
+        ({"weights": {"PFK": "heavy"}}, "weight of PFK in limit 'flux' is 'heavy'; give a finite number"),
+        ({"net": "yes"}, "net of limit 'flux' is 'yes'; give True or False"),
+    ],
+)
+def test_wrong_argument_of_a_limit_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(DomainError, match=message):
+        LinearLimit(**{"name": "flux", "most": 1.0, **arguments})
+
+
+@pytest.mark.parametrize("bounds", [None, "PFK", {"PFK": 1.0}, {"PFK": (0.0,)}, {"PFK": ("low", 1.0)}, {"PFK": None}])
+def test_bounds_of_another_kind_are_refused(textbook: Network, bounds: Any) -> None:
+    with pytest.raises(NetworkError, match=r"bounds (of reaction 'PFK' are|is) .*; give a (pair of numbers|mapping)"):
+        set_bounds(textbook, bounds)
+
+
+@pytest.mark.parametrize("limit", [None, "much", np.nan, -1.0])
+def test_uptake_that_is_no_number_is_refused(textbook: Network, limit: Any) -> None:
+    with pytest.raises(DomainError, match=r"uptake limit of EX_glc__D_e is .*; give a number from 0 up"):
+        set_medium(textbook, {"EX_glc__D_e": limit})

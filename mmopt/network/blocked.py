@@ -1,9 +1,9 @@
-"""Which directions of which reactions can carry flux at all, so that nothing is solved that cannot.
+"""Directions of reactions that can carry flux; blocked ones are left out of every program.
 
-Bounds count by their signs alone: what is blocked here is blocked at every limit. Three steps, each exact. Dead ends: a
-metabolite that nothing can make, or nothing can use. Irreversible reactions: one linear program runs all of them that can
-run, because feasible fluxes add up. Reversible ones: since the irreversible that are left can all run at once, the
-feasible fluxes span the whole null space, and a reversible reaction is blocked just where that space is zero.
+Only the signs of bounds count: what is blocked here is blocked at every limit. Three exact steps. Dead ends: metabolites
+that no reaction produces, or none consumes. Irreversible reactions: one linear program runs all of them that can run,
+because feasible fluxes add up. Reversible reactions: since all remaining irreversible reactions can run at once, the
+feasible fluxes span the whole null space, and a reversible reaction is blocked exactly where that space is zero.
 """
 
 from typing import Final
@@ -16,33 +16,39 @@ from mmopt.errors import SolverError
 from mmopt.solvers.highs import maximise
 
 _RUNS: Final = 0.5
-"""The program lets each reaction run at up to 1, and scales freely: those that can run do at 1, the others at 0."""
+"""The program limits every rewarded flux to 1 and scales freely: reactions that can run reach 1, all others 0."""
 
 _SPAN_ZERO: Final = 1.0e-8
-"""Parts of a random vector of the null space below this are zero; on the packaged networks they are below 4e-10, and those
-of reactions that run above 9e-7."""
+"""Entries of a random vector of the null space below this are zero; on the packaged networks those of blocked reactions are
+below 4e-10, and those of reactions that run above 9e-7."""
 
 
 def running_directions(
     stoichiometry: sp.csc_array, forward: np.ndarray, reverse: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Directions that can carry flux.
+    """Compute which directions can carry flux.
 
     Parameters
     ----------
     stoichiometry
         S, shape (metabolites, reactions).
     forward, reverse
-        Which directions the bounds allow, shape (reactions,).
+        Whether the bounds allow the direction, shape (reactions,).
 
     Returns
     -------
     forward, reverse
-        Which of them some flux with S v = 0 uses. Of a reversible reaction both are kept if it can run at all.
+        Whether some flux with S v = 0 uses it, shape (reactions,). Both directions of a reversible reaction count as used if
+        it can run at all.
+
+    Raises
+    ------
+    SolverError
+        If the linear program has no solution.
 
     Examples
     --------
-    >>> chain = sp.csc_array(np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]]))  # -> a ->, and b that nothing uses
+    >>> chain = sp.csc_array(np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]]))  # -> a ->, and b that no reaction consumes
     >>> running_directions(chain, np.full(3, True), np.full(3, False))[0]
     array([ True,  True, False])
     """
@@ -57,13 +63,13 @@ def running_directions(
 def _without_dead_ends(
     stoichiometry: sp.csc_array, forward: np.ndarray, reverse: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    makes, takes = sp.csr_array(stoichiometry > 0.0, dtype=float), sp.csr_array(stoichiometry < 0.0, dtype=float)
+    produces, consumes = sp.csr_array(stoichiometry > 0.0, dtype=float), sp.csr_array(stoichiometry < 0.0, dtype=float)
     while True:
-        alone = ((makes + takes) @ (forward | reverse).astype(float)) < 2
-        never_made = (makes @ forward + takes @ reverse == 0.0) | alone
-        never_used = (takes @ forward + makes @ reverse == 0.0) | alone
-        kept_forward = forward & ~(takes.T @ never_made + makes.T @ never_used > 0.0)
-        kept_reverse = reverse & ~(makes.T @ never_made + takes.T @ never_used > 0.0)
+        alone = ((produces + consumes) @ (forward | reverse).astype(float)) < 2
+        unproduced = (produces @ forward + consumes @ reverse == 0.0) | alone
+        unconsumed = (consumes @ forward + produces @ reverse == 0.0) | alone
+        kept_forward = forward & ~(consumes.T @ unproduced + produces.T @ unconsumed > 0.0)
+        kept_reverse = reverse & ~(produces.T @ unproduced + consumes.T @ unconsumed > 0.0)
         if np.array_equal(kept_forward, forward) and np.array_equal(kept_reverse, reverse):
             return forward, reverse
         forward, reverse = kept_forward, kept_reverse
@@ -74,7 +80,7 @@ def _without_idle_irreversible(
 ) -> tuple[np.ndarray, np.ndarray]:
     one_way = np.flatnonzero(forward ^ reverse)
     sign = np.where(forward[one_way], 1.0, -1.0)
-    counted = stoichiometry[:, one_way] @ sp.diags_array(sign)  # the first unit of each, which is rewarded
+    counted = stoichiometry[:, one_way] @ sp.diags_array(sign)  # the first unit of every flux, which is rewarded
     values, status = maximise(
         sp.csc_array(sp.hstack([stoichiometry, counted])),
         np.concatenate([np.zeros(len(forward)), np.ones(len(one_way))]),
@@ -91,10 +97,12 @@ def _without_idle_irreversible(
 
 def _spanned(stoichiometry: sp.csc_array, kept: np.ndarray) -> np.ndarray:
     """Where a random vector, projected onto the null space of the kept columns, is not zero."""
-    part = sp.csc_array(stoichiometry[:, np.flatnonzero(kept)])
-    rows, columns = part.shape
-    # a dependent row would make this system singular; so small a number decides no digit that is looked at
-    saddle = sp.block_array([[sp.eye_array(columns), part.T], [part, -1.0e-10 * sp.eye_array(rows)]], format="csc")
+    running = sp.csc_array(stoichiometry[:, np.flatnonzero(kept)])
+    rows, columns = running.shape
+    # a dependent row would make this system singular; so small a number changes no digit that counts
+    saddle = sp.block_array(
+        [[sp.eye_array(columns), running.T], [running, -1.0e-10 * sp.eye_array(rows)]], format="csc"
+    )
     start = np.concatenate([np.random.default_rng(0).uniform(0.5, 1.0, columns), np.zeros(rows)])
     projected = splu(saddle).solve(start)[:columns]
     spanned = np.zeros(len(kept), dtype=bool)

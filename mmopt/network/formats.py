@@ -1,6 +1,6 @@
-"""Files of metabolic networks, by their suffix: each format is checked, then read by cobra, and its failures are told.
+"""Files of metabolic networks, by their suffix: a file is checked, then read by cobra, and failures are explained.
 
-cobra stops at the first bound it does not like without saying whose it is. So where it stops, the bounds are read once more
+cobra stops at the first bound it refuses and does not name its reaction. So where it stops, the bounds are read once more
 on their own, to name the reaction.
 """
 
@@ -34,12 +34,22 @@ PACKAGED = ("textbook", "iJO1366", "salmonella")
 
 
 def find_file(source: str | Path) -> Path:
-    """Path of a network's file, or of one that ships with cobra.
+    """Return the path of a network's file, or of one that ships with cobra.
+
+    Parameters
+    ----------
+    source
+        A path, or a name in `PACKAGED`.
+
+    Returns
+    -------
+    Path
+        An existing file.
 
     Raises
     ------
     NetworkError
-        If there is no such file; the nearest packaged names are told.
+        If there is no such file; the nearest packaged names are given.
     """
     path = Path(source)
     if str(source) in PACKAGED:
@@ -54,7 +64,17 @@ def find_file(source: str | Path) -> Path:
 
 
 def load(path: Path) -> "cobra.Model":
-    """Read a file with cobra, after looking whether that is safe.
+    """Read a file with cobra, after a check that this is safe.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Returns
+    -------
+    cobra.Model
+        The network as cobra reads it.
 
     Raises
     ------
@@ -77,12 +97,12 @@ def load(path: Path) -> "cobra.Model":
             if isinstance(root, NetworkError):
                 raise root from None
             _name_bad_bound(kind, path)
-            raise NetworkError(f"{path} cannot be read as {kind.name}: {_told(root)}; {kind.cure}") from error
+            raise NetworkError(f"{path} cannot be read as {kind.name}: {_first_line(root)}; {kind.cure}") from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep a chatty reader's remarks off the user's screen; its errors still come as exceptions."""
+    """Silence the warnings and log messages of a reader; errors are still raised."""
     logger = logging.getLogger("cobra")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -103,19 +123,19 @@ def _name_bad_bound(kind: "_Format", path: Path) -> None:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What lies at the root of an error."""
+    """First exception in a chain of causes."""
     return error if error.__cause__ is None else _root(error.__cause__)
 
 
-def _told(error: BaseException) -> str:
-    """First line of an error, with its kind where that is needed to make sense of it."""
+def _first_line(error: BaseException) -> str:
+    """First line of an error, with its type where the line alone is not clear."""
     first = str(error).strip().partition("\n")[0]
     return first if first and not isinstance(error, KeyError) else f"{type(error).__name__} {first}".strip()
 
 
 @dataclass(frozen=True)
 class _Format:
-    """How files with some suffixes are checked and read, and what to do about those that cannot be."""
+    """Suffixes of a format, functions that check and read it, and advice for files that cannot be read."""
 
     name: str
     suffixes: tuple[str, ...]

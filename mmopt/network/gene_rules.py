@@ -1,12 +1,13 @@
-"""Gene rules: which reactions run without which genes.
+"""Gene rules: reactions that are lost with genes.
 
-A rule such as ``"b1 and (b2 or b3)"`` names the proteins a reaction needs. cobra reads it; a rule it cannot read is an error
-here, since an empty one would say that the reaction needs no gene at all.
+A rule such as ``"b1 and (b2 or b3)"`` names the genes a reaction needs. cobra reads it; a rule it cannot read is an error
+here, since an empty rule means that the reaction needs no gene at all.
 """
 
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from mmopt.checking import shown
 from mmopt.errors import NetworkError, nearest
 from mmopt.network.formats import quiet
 from mmopt.network.network import Network
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
 
 
 def reactions_lost(network: Network, *names: str) -> tuple[str, ...]:
-    """Which reactions cannot run without these genes and reactions, in the order of the network.
+    """Compute which reactions cannot run without some genes and reactions.
 
     Parameters
     ----------
     network
         The metabolic network.
-    names
+    *names
         Ids of genes or reactions; a name that is both counts as the gene.
+
+    Returns
+    -------
+    tuple of str
+        Ids of the reactions, in the order of the network.
 
     Raises
     ------
@@ -41,7 +47,25 @@ def reactions_lost(network: Network, *names: str) -> tuple[str, ...]:
 
 
 def lost_by(network: Network, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Reactions lost with each name alone, as `reactions_lost` has them; each rule is read once."""
+    """Compute the reactions that are lost with single genes or reactions; every rule is read once.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    names
+        Ids of genes or reactions; a name that is both counts as the gene.
+
+    Returns
+    -------
+    dict
+        Ids of the reactions by name, as `reactions_lost` returns them.
+
+    Raises
+    ------
+    NetworkError
+        As in `reactions_lost`.
+    """
     names = list(names)
     genes, _ = _sorted(network, names)
     lost: dict[str, list[str]] = {name: [] if name in genes else [name] for name in names}
@@ -58,14 +82,14 @@ def _sorted(network: Network, names: Iterable[str]) -> tuple[set[str], set[str]]
     genes = {name for name in names if name in known}
     reactions = set(names) - genes
     for name in reactions:
-        if name not in network.index:
+        if not isinstance(name, str) or name not in network.index:
             near = nearest(name, (*network.genes, *network.reactions))
-            raise NetworkError(f"{network.name} has no gene or reaction '{name}'; {near}")
+            raise NetworkError(f"{network.name} has no gene or reaction {shown(name)}; {near}")
     return genes, reactions
 
 
 def _rules_with(network: Network, genes: Collection[str]) -> dict[str, "GPR"]:
-    """Rules, by reaction, of which the text holds one of the genes."""
+    """Rules by reaction whose text contains one of the genes."""
     return {
         reaction: _read_rule(reaction, rule)
         for reaction, rule in network.rules.items()
@@ -76,13 +100,13 @@ def _rules_with(network: Network, genes: Collection[str]) -> dict[str, "GPR"]:
 def _read_rule(reaction: str, rule: str) -> "GPR":
     from cobra.core.gene import GPR
 
-    with quiet():  # cobra warns of a rule it cannot read, and gives an empty one
+    with quiet():  # cobra warns of a rule it cannot read, and returns an empty one
         try:
-            found = GPR.from_string(rule)
+            rule_tree = GPR.from_string(rule)
         except (TypeError, RecursionError, MemoryError):
-            found = GPR()
-    if rule.strip() and not found.body:
+            rule_tree = GPR()
+    if rule.strip() and not rule_tree.body:
         raise NetworkError(
             f"the gene rule of reaction '{reaction}' cannot be read: {rule!r:.80}; write it with and, or"
         )
-    return found
+    return rule_tree

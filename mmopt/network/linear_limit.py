@@ -1,5 +1,6 @@
 """Linear limits on fluxes beyond the bounds of single reactions: what enzymes, membranes or a flux budget allow."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.checking import as_float, shown
 from mmopt.errors import DomainError
 from mmopt.network.network import Network
 
@@ -18,19 +20,19 @@ class LinearLimit:
     Parameters
     ----------
     name
-        How the limit is called; a label program may take it as an input under this name.
+        Name of the limit; a flux program may have it as an input under this name.
     most
         The limit, in units of weight x mmol/gDW/h.
     weights
         Weight of each reaction by id; by default 1 for every reaction, which limits the total flux.
     net
-        Count net fluxes, which may be negative, and so may weights. By default both directions count alike, as an enzyme
-        does, and weights are >= 0.
+        Whether net fluxes count, which may be negative, and so may weights. By default both directions count alike, as they
+        do for an enzyme, and weights are >= 0.
 
     Raises
     ------
     DomainError
-        If a weight or the limit is not finite, or negative where sizes are counted.
+        If the name is no text, or a weight or the limit is no finite number, or negative where sizes are counted.
 
     References
     ----------
@@ -50,24 +52,46 @@ class LinearLimit:
     net: bool = False
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.most) or (self.most < 0.0 and not self.net):
-            raise DomainError(f"limit '{self.name}' is {self.most:g}; give a finite number from 0 up")
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise DomainError(f"name is {shown(self.name)}; give the name of the limit as a text")
+        if not isinstance(self.net, bool):
+            raise DomainError(f"net of limit '{self.name}' is {shown(self.net)}; give True or False")
+        if not self._allowed(self.most):
+            raise DomainError(f"limit '{self.name}' is {shown(self.most)}; give a finite number from 0 up")
         if self.weights is None:
             return
+        if not isinstance(self.weights, Mapping):
+            raise DomainError(
+                f"weights of limit '{self.name}' are {shown(self.weights)}; give a mapping by reaction id"
+            )
         for reaction, weight in self.weights.items():
-            if not np.isfinite(weight) or (weight < 0.0 and not self.net):
+            if not self._allowed(weight):
                 raise DomainError(
-                    f"weight of {reaction} in limit '{self.name}' is {weight:g}; give a finite number from 0 up, "
+                    f"weight of {reaction} in limit '{self.name}' is {shown(weight)}; give a finite number from 0 up, "
                     "or net=True to count net fluxes"
                 )
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    def _allowed(self, value: Any) -> bool:
+        number = as_float(value)
+        return math.isfinite(number) and (self.net or number >= 0.0)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a plain mapping; the read-only view of it cannot be pickled."""
         return LinearLimit, (self.name, self.most, self.weights and dict(self.weights), self.net)
 
     def coefficients(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients of the forward and of the reverse fluxes, both of shape (reactions,).
+        """Compute the coefficients of the forward and of the reverse fluxes.
+
+        Parameters
+        ----------
+        network
+            The metabolic network.
+
+        Returns
+        -------
+        forward, reverse
+            Both of shape (reactions,).
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""What is refused before SciPy sees a MATLAB file: claims that the bytes behind them do not keep.
+"""Checks of a MATLAB file before SciPy reads it: sizes and types in headers must agree with the bytes that follow.
 
-SciPy's reader believes such a file. It reserves what a header claims, looks up the types of data without asking whether
-there are such, and recurses into cells of cells; each of these can end the process. The walk here takes the same steps in
-the same order (MATLAB's format, level 5) and holds every claim against what is there, so a file that passes is read safely.
+SciPy's reader trusts such a file. It allocates what a header claims, looks up data types without a check that they exist,
+and recurses into cells of cells; all of this can end the process. The walk here takes the same steps in the same order
+(MATLAB's format, level 5) and compares every claim with the bytes of the file, so a file that passes is read safely.
 """
 
 import struct
@@ -22,7 +22,7 @@ _COMPRESSED: Final = 15
 _TEXTS: Final = (1, 16)
 _INTEGERS: Final = MappingProxyType({5: "i4", 6: "u4"})
 _DATA: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18))
-"""The types of data that there are; in SciPy's table the others are holes, or lie beyond its end."""
+"""The data types that exist; in SciPy's table all others are missing, or lie beyond its end."""
 
 _CELL: Final = 1
 _STRUCT: Final = 2
@@ -33,10 +33,10 @@ _NUMBERS: Final = range(6, 16)
 _COMPLEX: Final = 1 << 11
 
 _LETTERS: Final = 2**25
-"""Most characters in all texts of a variable; SciPy takes four bytes for each, and makes up those only claimed."""
+"""Most characters in all texts of a variable; SciPy takes four bytes per character, also for characters only claimed."""
 
 _FIELDS: Final = 1000
-"""Most fields of a structure; the COBRA toolbox knows some hundred, and SciPy compares each with each."""
+"""Most fields of a structure; the COBRA toolbox has about a hundred, and SciPy compares all pairs."""
 
 _DIMENSIONS: Final = 32
 _CHUNK: Final = 2**14
@@ -44,16 +44,21 @@ _HEADER: Final = 128
 
 
 class _DamagedError(Exception):
-    """The bytes are not what the format asks for."""
+    """The bytes do not follow the format."""
 
 
 def check_mat(path: Path) -> None:
     """Refuse a file that is no MATLAB file of level 5, or that would harm its reader.
 
+    Parameters
+    ----------
+    path
+        The file.
+
     Raises
     ------
     NetworkError
-        Saying what was found and what to do.
+        With the reason and what to do.
     """
     try:
         check_size(path, path.stat().st_size)
@@ -78,7 +83,7 @@ def check_mat(path: Path) -> None:
 
 
 def _byte_order(path: Path, header: bytes) -> str:
-    """How the file writes its numbers, in the letters of `struct`."""
+    """Byte order of the file, as a format character of `struct`."""
     if not header:
         raise NetworkError(f"{path} is empty; give a metabolic network")
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
@@ -101,14 +106,20 @@ def _inflated(path: Path, body: memoryview) -> bytes:
 
 
 class _Walk:
-    """One pass over one variable; what is read is checked and forgotten."""
+    """One pass over one variable; nothing that is read is kept."""
 
     def __init__(self, path: Path, data: bytes | memoryview, order: str) -> None:
         self.path, self.data, self.order = path, memoryview(data), order
         self.at = self.arrays = self.letters = 0
 
     def matrix(self, depth: int) -> None:
-        """An array of any class, with all it holds."""
+        """Walk over an array of any class and its content.
+
+        Parameters
+        ----------
+        depth
+            Number of arrays that contain this one.
+        """
         kind, size = struct.unpack(self.order + "II", self._take(8))
         if kind != _MATRIX:
             raise _DamagedError(f"type {kind} stands where an array should")
@@ -150,21 +161,21 @@ class _Walk:
             raise _DamagedError("a sparse array has rows outside of it")
 
     def _fields(self) -> int:
-        """How many fields a structure has."""
+        """Number of fields of a structure."""
         length, names = self._integers(), self._text()
         if len(length) != 1 or length[0] < 1 or len(names) // int(length[0]) > _FIELDS:
             raise _DamagedError("the names of a structure's fields make no sense")
         return len(names) // int(length[0])
 
     def _dimensions(self) -> list[int]:
-        found: list[int] = self._integers().tolist()
-        if not 2 <= len(found) <= _DIMENSIONS or min(found) < 0:
+        dimensions: list[int] = self._integers().tolist()
+        if not 2 <= len(dimensions) <= _DIMENSIONS or min(dimensions) < 0:
             raise _DamagedError("the size of an array makes no sense")
-        return found
+        return dimensions
 
     def _claim(self, count: int, depth: int) -> None:
         if 8 * count > len(self.data) - self.at:  # an empty array takes 8 bytes
-            raise _DamagedError(f"an array claims {count:,} parts, for which the file is too short")
+            raise _DamagedError(f"an array claims {count:,} elements, for which the file is too short")
         self.arrays += count
         check_shape(self.path, depth, self.arrays)
 
@@ -181,7 +192,7 @@ class _Walk:
         return content
 
     def _element(self) -> tuple[int, memoryview]:
-        """Type and bytes of one element; of few bytes, both may stand in the place of a type alone."""
+        """Type and bytes of one element; up to four bytes share a word with their type."""
         (word,) = struct.unpack(self.order + "I", self._take(4))
         kind, size = word & 0xFFFF, word >> 16
         if size > 4:

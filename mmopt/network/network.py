@@ -1,21 +1,21 @@
-"""Metabolic networks as mmopt sees them: stoichiometry, bounds, names and gene rules, frozen.
+"""Metabolic networks: stoichiometry, bounds, names and gene rules, frozen.
 
-Every exchange reaction is written so that a positive flux secretes and a negative flux takes up. `reading` sees to that, and
-everything after it may rely on it.
+Every exchange reaction is written so that a positive flux secretes and a negative flux takes up. `reading` turns them that
+way, and all other modules rely on it.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
+from mmopt.checking import shown
 from mmopt.errors import NetworkError, nearest
-
-_UNBOUNDED = 1.0e3
-"""Flux bounds at or beyond this are the field's way to write 'no bound' [mmol/gDW/h]."""
+from mmopt.io.seal import digest
+from mmopt.network.network_checks import check_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Network:
     Attributes
     ----------
     name
-        The id the source gives it.
+        Id of the network in its source.
     metabolites, reactions
         Ids, in the order of rows and columns of the stoichiometry.
     stoichiometry
@@ -39,11 +39,25 @@ class Network:
     exchanges
         Ids of the exchange reactions.
     carbon
-        Carbon atoms in what each exchange moves, where the source gives a formula.
+        Carbon atoms of the metabolite of every exchange, by exchange id; 0 where the source gives no formula.
     genes
         Ids of the genes.
     rules
-        By reaction id, which genes it needs, as in ``"b1 and (b2 or b3)"``; a reaction that needs none has no rule.
+        Genes a reaction needs, by reaction id, as in ``"b1 and (b2 or b3)"``; a reaction that needs none has no rule.
+
+    Raises
+    ------
+    NetworkError
+        If an argument is of the wrong kind, an id stands twice, shapes do not agree, a number is not finite, a bound cannot
+        be kept, or the biomass, the maintenance reaction or an exchange is no reaction of the network.
+
+    Examples
+    --------
+    >>> network = read_network("textbook")
+    >>> network
+    Network('e_coli_core': 95 reactions, 72 metabolites, 20 exchanges, 137 genes)
+    >>> network.biomass, network.maintenance_demand, network.column("PFK")
+    ('Biomass_Ecoli_core', 8.39, 71)
     """
 
     name: str
@@ -59,6 +73,9 @@ class Network:
     genes: tuple[str, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_network(self)
+
     @cached_property
     def index(self) -> Mapping[str, int]:
         """Column of each reaction."""
@@ -66,18 +83,18 @@ class Network:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over everything that decides an answer: two networks with one hash give the same labels.
+        """SHA-256 of everything that decides fluxes: two networks with one hash have the same fluxes.
 
-        Genes and rules are not among it: they decide nothing until a knock-out turns them into bounds.
+        Genes and rules are not covered: they decide nothing until a knock-out turns them into bounds.
         """
-        digest = hashlib.sha256()
-        for text in (*self.metabolites, *self.reactions, self.biomass, str(self.maintenance)):
-            digest.update(text.encode() + b"\0")
-        for array in (self.stoichiometry.indptr, self.stoichiometry.indices):
-            digest.update(array.astype("<i8").tobytes())
-        for array in (self.stoichiometry.data, self.lower, self.upper):
-            digest.update(array.astype("<f8").tobytes())
-        return digest.hexdigest()
+        names = (*self.metabolites, *self.reactions, self.biomass, str(self.maintenance))
+        pattern = (self.stoichiometry.indptr, self.stoichiometry.indices)
+        numbers = (self.stoichiometry.data, self.lower, self.upper)
+        return digest(
+            *(f"{name}\0" for name in names),
+            *(array.astype("<i8") for array in pattern),
+            *(array.astype("<f8") for array in numbers),
+        )
 
     @property
     def maintenance_demand(self) -> float:
@@ -85,51 +102,70 @@ class Network:
         return 0.0 if self.maintenance is None else max(0.0, float(self.lower[self.index[self.maintenance]]))
 
     def column(self, reaction: str) -> int:
-        """Column of a reaction.
+        """Return the column of a reaction.
+
+        Parameters
+        ----------
+        reaction
+            Id of the reaction.
+
+        Returns
+        -------
+        int
+            Its position among `reactions`.
 
         Raises
         ------
         NetworkError
             If the id is unknown; the nearest known ids are named.
         """
-        if reaction not in self.index:
-            raise NetworkError(f"{self.name} has no reaction '{reaction}'; {nearest(reaction, self.reactions)}")
+        if not isinstance(reaction, str) or reaction not in self.index:
+            raise NetworkError(f"{self.name} has no reaction {shown(reaction)}; {nearest(reaction, self.reactions)}")
         return self.index[reaction]
 
     def exchange(self, reaction: str) -> int:
-        """Column of an exchange reaction.
+        """Return the column of an exchange reaction.
+
+        Parameters
+        ----------
+        reaction
+            Id of the exchange reaction.
+
+        Returns
+        -------
+        int
+            Its position among `reactions`.
 
         Raises
         ------
         NetworkError
             If the id is unknown, or is no exchange reaction; the nearest known exchange ids are named.
         """
-        if reaction not in self.exchanges:
-            raise NetworkError(f"{self.name} has no exchange '{reaction}'; {nearest(reaction, self.exchanges)}")
+        if not isinstance(reaction, str) or reaction not in self.exchanges:
+            raise NetworkError(f"{self.name} has no exchange {shown(reaction)}; {nearest(reaction, self.exchanges)}")
         return self.index[reaction]
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {kind}" for kind, count in self._counts().items())
+        return f"Network({self.name!r}: {counts})"
 
-def check_bounds(reactions: Sequence[str], lower: np.ndarray, upper: np.ndarray) -> None:
-    """Refuse bounds that no flux can keep [mmol/gDW/h].
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in self._facts().items())
 
-    Raises
-    ------
-    NetworkError
-        Naming the first such reaction.
-    """
-    for reaction, low, high in zip(reactions, lower.tolist(), upper.tolist(), strict=True):
-        if np.isnan(low) or np.isnan(high):
-            raise NetworkError(f"reaction '{reaction}' has a bound that is not a number; correct it")
-        if low > high:
-            raise NetworkError(
-                f"reaction '{reaction}' has lower bound {low:g} above upper bound {high:g}; correct them"
-            )
-        if low == np.inf or high == -np.inf:
-            raise NetworkError(
-                f"reaction '{reaction}' has bounds {low:g} and {high:g}, which no flux keeps; correct them"
-            )
+    def _repr_html_(self) -> str:
+        """Table for a notebook."""
+        rows = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in self._facts().items())
+        return f"<table>{''.join(rows)}</table>"
 
+    def _counts(self) -> dict[str, int]:
+        return {
+            "reactions": len(self.reactions),
+            "metabolites": len(self.metabolites),
+            "exchanges": len(self.exchanges),
+            "genes": len(self.genes),
+        }
 
-def unbounded_to_infinite(bounds: np.ndarray) -> np.ndarray:
-    """Bounds with 'no bound' as infinity, however it was written [mmol/gDW/h]."""
-    return np.where(np.abs(bounds) >= _UNBOUNDED, np.copysign(np.inf, bounds), bounds)
+    def _facts(self) -> dict[str, str]:
+        demand = f"{self.maintenance} >= {self.maintenance_demand:g} mmol/gDW/h" if self.maintenance else "none"
+        counts = {kind: str(count) for kind, count in self._counts().items()}
+        return {"network": self.name, **counts, "biomass": self.biomass, "maintenance": demand, "hash": self.hash[:12]}

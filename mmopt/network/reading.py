@@ -1,7 +1,7 @@
-"""From what cobra reads to a `Network`: here signs flip, once.
+"""From a network as cobra reads it to a `Network`: the only module that changes signs.
 
-Every exchange reaction is turned so that a positive flux secretes and a negative flux takes up, whichever way the file wrote
-it. What cannot be decided, such as which of two objectives is growth, is asked for and not guessed.
+Every exchange reaction is turned so that a positive flux secretes and a negative flux takes up, whichever way it is written
+in the file. What cannot be decided, such as which of two objectives is growth, must be given and is not guessed.
 """
 
 from pathlib import Path
@@ -12,13 +12,14 @@ import scipy.sparse as sp
 
 from mmopt.errors import NetworkError
 from mmopt.network.formats import find_file, load, quiet
-from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
+from mmopt.network.network import Network
+from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
 
 if TYPE_CHECKING:
     import cobra
 
 _CANDIDATES = 3
-"""How many reactions are named that could be growth, where no id says so."""
+"""Number of candidates for growth in a message, where no id contains that word."""
 
 
 def read_network(
@@ -37,11 +38,16 @@ def read_network(
     maintenance
         ATP maintenance reaction; by default the one named ``ATPM``, else the only reaction with a positive lower bound.
 
+    Returns
+    -------
+    Network
+        The network.
+
     Raises
     ------
     NetworkError
-        If the file is missing, damaged, of another format or made to harm its reader, or the network has no single
-        objective or has bounds no flux can keep.
+        If the file is missing, damaged, of another format or harmful to its reader, or the network has no single
+        objective or has bounds no flux can keep, or ``biomass`` or ``maintenance`` is none of its reactions.
 
     Examples
     --------
@@ -52,11 +58,7 @@ def read_network(
     if not hasattr(raw, "reactions"):
         raise NetworkError(f"a {type(raw).__name__} is no metabolic network; give a path, a name or a cobra object")
     with quiet():
-        network = _network(raw, biomass, maintenance)
-    network.column(network.biomass)
-    if network.maintenance is not None:
-        network.column(network.maintenance)
-    return network
+        return _network(raw, biomass, maintenance)
 
 
 def _network(raw: "cobra.Model", biomass: str | None, maintenance: str | None) -> Network:
@@ -70,7 +72,7 @@ def _network(raw: "cobra.Model", biomass: str | None, maintenance: str | None) -
     for column in (index[exchange] for exchange in exchanges):
         if stoichiometry[:, [column]].data[0] > 0.0:  # written as uptake
             stoichiometry[:, [column]] *= -1.0
-            lower[column], upper[column] = 0.0 - upper[column], 0.0 - lower[column]  # no -0.0: the hash sees it
+            lower[column], upper[column] = 0.0 - upper[column], 0.0 - lower[column]  # no -0.0: the hash covers it
     return Network(
         name=str(raw.id or "network"),
         metabolites=tuple(metabolite.id for metabolite in raw.metabolites),
@@ -96,7 +98,7 @@ def _stoichiometry(raw: "cobra.Model") -> sp.csc_array:
     ]
     if not entries:
         raise NetworkError(f"{raw.id or 'the network'} has no reactions; give a file with a metabolic network")
-    row, column, value = (np.array(part) for part in zip(*entries, strict=True))
+    row, column, value = (np.array(values) for values in zip(*entries, strict=True))
     if not np.isfinite(value).all():
         reaction = raw.reactions[int(column[~np.isfinite(value)][0])].id
         raise NetworkError(
@@ -106,12 +108,12 @@ def _stoichiometry(raw: "cobra.Model") -> sp.csc_array:
 
 
 def _moves_outside(reaction: Any) -> bool:
-    """Exchanges move one metabolite across the system's border; sinks and demands of the inside are not exchanges."""
+    """Whether a reaction moves one metabolite across the system's border; sinks and demands of the inside do not."""
     return len(reaction.metabolites) == 1 and not reaction.id.startswith(("DM_", "SK_", "sink_"))
 
 
 def _genes(raw: "cobra.Model") -> tuple[str, ...]:
-    """Ids of the genes, without the pieces of rules that cobra takes for genes in files of level 2."""
+    """Ids of the genes, without the pieces of rules that cobra reads as genes in files of level 2."""
     return tuple(str(gene.id) for gene in raw.genes if gene.reactions or " " not in str(gene.id))
 
 
@@ -120,19 +122,19 @@ def _objective(raw: "cobra.Model") -> str:
 
     sign = -1.0 if raw.objective_direction == "min" else 1.0
     weights = linear_reaction_coefficients(raw)
-    found = {reaction.id: sign * weights[reaction] for reaction in raw.reactions if weights.get(reaction)}
-    if len(found) == 1 and min(found.values()) > 0.0:
-        return str(next(iter(found)))
-    told = ", ".join(f"{value:g} {reaction}" for reaction, value in found.items())
-    what = (
-        "no objective" if not found else f"the objective {told}" if len(found) == 1 else f"several objectives: {told}"
+    objectives = {reaction.id: sign * weights[reaction] for reaction in raw.reactions if weights.get(reaction)}
+    if len(objectives) == 1 and min(objectives.values()) > 0.0:
+        return str(next(iter(objectives)))
+    listed = ", ".join(f"{value:g} {reaction}" for reaction, value in objectives.items())
+    several = f"several objectives: {listed}" if len(objectives) > 1 else f"the objective {listed}"
+    candidates = ", ".join(objectives if len(objectives) > 1 else _likely_growth(raw))
+    raise NetworkError(
+        f"the network has {several if objectives else 'no objective'}; name one reaction as biomass=, candidates: {candidates}"
     )
-    candidates = ", ".join(found if len(found) > 1 else _likely_growth(raw))
-    raise NetworkError(f"the network has {what}; name one reaction as biomass=, candidates: {candidates}")
 
 
 def _likely_growth(raw: "cobra.Model") -> list[str]:
-    """Reactions that call themselves growth, else those that consume most metabolites, as only growth does."""
+    """Reactions named after growth, else those that consume most metabolites, as only growth does."""
     named = [
         reaction.id
         for reaction in raw.reactions

@@ -1,33 +1,37 @@
-"""Variants of a network: knock-outs, media, bounds and aims, each a new frozen network with a hash of its own.
+"""Variants of a network: knock-outs, media, bounds and objectives; every variant is a new network with a hash of its own.
 
-A variant differs from its network in bounds or in the reaction called growth, and in nothing else. So whatever takes a
-network takes a variant, and labels or surrogates of the one are never mistaken for the other's.
+A variant differs from its network in bounds or in the growth reaction, and in nothing else. So whatever takes a network
+takes a variant, and fluxes or surrogates of one are never mistaken for those of the other.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from mmopt.errors import DomainError
+from mmopt.checking import as_float, shown
+from mmopt.errors import DomainError, NetworkError
 from mmopt.network.gene_rules import reactions_lost
-from mmopt.network.network import Network, check_bounds, unbounded_to_infinite
+from mmopt.network.network import Network
+from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
 
 
 def knock_out(network: Network, *names: str) -> Network:
-    """Take genes or reactions out of a network.
+    """Remove genes or reactions from a network.
 
     Parameters
     ----------
     network
         The metabolic network.
-    names
+    *names
         Ids of genes or reactions; a name that is both counts as the gene.
 
     Returns
     -------
     Network
-        The network without flux through what is lost, whatever its bounds were before.
+        The network with bounds of zero for all reactions that are lost.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def knock_out(network: Network, *names: str) -> Network:
 
 
 def set_medium(network: Network, uptake: Mapping[str, float]) -> Network:
-    """Give the cell another medium: what is not named cannot be taken up, water and salts included.
+    """Set the medium: what is not named cannot be taken up, water and salts included.
 
     Parameters
     ----------
@@ -52,7 +56,12 @@ def set_medium(network: Network, uptake: Mapping[str, float]) -> Network:
         The metabolic network.
     uptake
         Largest uptake by exchange reaction id, >= 0 [mmol/gDW/h]; infinity and 1000 mean that there is no limit. Sinks and
-        demands of the inside are no exchanges, and stay as they are.
+        demands of the inside are no exchanges, and are not changed.
+
+    Returns
+    -------
+    Network
+        The network with other bounds of its exchanges.
 
     Raises
     ------
@@ -68,16 +77,16 @@ def set_medium(network: Network, uptake: Mapping[str, float]) -> Network:
     >>> round(pfba(on_acetate, {}).growth, 4)
     0.1733
     """
-    for exchange, limit in uptake.items():
+    for exchange, limit in _items("uptake", uptake):
         network.exchange(exchange)
-        if not limit >= 0.0:
-            raise DomainError(f"uptake limit of {exchange} is {limit:g} mmol/gDW/h; give a number from 0 up")
+        if not as_float(limit) >= 0.0:
+            raise DomainError(f"uptake limit of {exchange} is {shown(limit)} mmol/gDW/h; give a number from 0 up")
     bounds = {}
     for exchange in network.exchanges:
         low, high = _bounds(network, exchange)
         if exchange in uptake:
             bounds[exchange] = -float(uptake[exchange]), high
-        else:  # an uptake that was forced is closed as well
+        else:  # a forced uptake is closed as well
             bounds[exchange] = max(0.0, low), max(0.0, high)
     return set_bounds(network, bounds)
 
@@ -93,10 +102,15 @@ def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> N
         Lower and upper bound by reaction id [mmol/gDW/h]; 1000 and more mean that there is no bound. Exchanges are positive
         where the cell secretes; the lower bound of the maintenance reaction is its demand.
 
+    Returns
+    -------
+    Network
+        The network with these bounds.
+
     Raises
     ------
     NetworkError
-        If an id is unknown (the nearest known ids are named), or no flux can keep the bounds.
+        If an id is unknown (the nearest known ids are named), bounds are no pair of numbers, or no flux can keep them.
 
     Examples
     --------
@@ -104,26 +118,30 @@ def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> N
     >>> round(pfba(anaerobic, {"EX_glc__D_e": 10.0}).growth, 4)
     0.2117
     """
-    columns = [network.column(reaction) for reaction in bounds]
-    given = (
-        np.array([tuple(pair) for pair in bounds.values()], dtype=float).reshape(-1, 2) + 0.0
-    )  # no -0.0: the hash sees it
-    given = unbounded_to_infinite(given)
-    check_bounds(list(bounds), given[:, 0], given[:, 1])
+    pairs = _items("bounds", bounds)
+    columns = [network.column(reaction) for reaction, _ in pairs]
+    numbers = np.array([_pair(reaction, pair) for reaction, pair in pairs], dtype=float).reshape(-1, 2)
+    changed = unbounded_to_infinite(numbers + 0.0)  # no -0.0: the hash covers it
+    check_bounds(list(bounds), changed[:, 0], changed[:, 1])
     lower, upper = network.lower.copy(), network.upper.copy()
-    lower[columns], upper[columns] = given[:, 0], given[:, 1]
+    lower[columns], upper[columns] = changed[:, 0], changed[:, 1]
     return replace(network, lower=lower, upper=upper)
 
 
 def set_objective(network: Network, reaction: str) -> Network:
-    """Call another reaction growth: what the cell makes the most of.
+    """Set the growth reaction, whose flux the cell maximises.
 
     Parameters
     ----------
     network
         The metabolic network.
     reaction
-        Id of any reaction; its flux [mmol/gDW/h] then stands wherever growth does.
+        Id of any reaction; its flux [mmol/gDW/h] then takes the role of growth.
+
+    Returns
+    -------
+    Network
+        The network with this biomass reaction.
 
     Raises
     ------
@@ -138,6 +156,24 @@ def set_objective(network: Network, reaction: str) -> Network:
     """
     network.column(reaction)
     return replace(network, biomass=reaction)
+
+
+def _items(argument: str, given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    if not isinstance(given, Mapping):
+        raise NetworkError(f"{argument} is {shown(given)}; give a mapping by reaction id")
+    return list(given.items())
+
+
+def _pair(reaction: str, pair: Any) -> tuple[float, float]:
+    try:
+        low, high = pair
+    except (TypeError, ValueError):
+        low = high = None
+    if any(math.isnan(as_float(bound)) and not isinstance(bound, float) for bound in (low, high)):
+        raise NetworkError(
+            f"bounds of reaction '{reaction}' are {shown(pair)}; give a pair of numbers, lower and upper bound"
+        )
+    return as_float(low), as_float(high)
 
 
 def _bounds(network: Network, reaction: str) -> tuple[float, float]:
