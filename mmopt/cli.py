@@ -99,7 +99,7 @@ def tabulate(
     from mmopt.study.tables import TABLE_FILE, compute_table
 
     with _opened(file, folder) as (study, current):
-        network = study.cell()
+        network = study.read_network()
         table = compute_table(study, current, network, workers=workers, scheduler=scheduler)
         unsolved = len(table) - int(table.solved.sum())
         without = f", {unsolved} of them unsolved" if unsolved else ""
@@ -117,7 +117,7 @@ def train(
     from mmopt.study.tables import table_of
 
     with _opened(file, folder) as (study, current):
-        network = study.cell()
+        network = study.read_network()
         surrogate = train_surrogate(study, current, table_of(study, current, network), iterations=iterations)
         growth, report, atlas = surrogate.card["held_out"]["growth"], surrogate.error_report, current.summary.atlas
         errors = f"growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
@@ -145,7 +145,7 @@ def simulate(
     from mmopt.study.surrogates import surrogate_of
 
     with _opened(file, folder) as (study, current):
-        problem, network = study.problem(), study.cell()
+        problem, network = study.problem, study.read_network()
         surrogate = surrogate_of(study, current, network)
         cell: Any = FluxProgram(network, surrogate.inputs) if program else surrogate
         with current.stage("simulation"):
@@ -165,7 +165,7 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
     from mmopt.study.surrogates import surrogate_of
 
     with _opened(file, folder) as (study, current):
-        problem, network = _described(study, current), study.cell()
+        problem, network = _described(study, current), study.read_network()
         surrogate = surrogate_of(study, current, network)
         plan, replay = plan_and_replay(current, problem, surrogate, Atlas(network, surrogate.domain))
         unit = f" {problem.objective.unit}".rstrip()
@@ -184,8 +184,8 @@ def diagnose(file: StudyFile, folder: Folder = None) -> None:
     from mmopt.transcription.diagnose import with_few_elements
 
     with _opened(file, folder) as (study, current):
-        surrogate = surrogate_of(study, current, study.cell())
-        warnings = structural_warnings(with_few_elements(study.problem()), surrogate)
+        surrogate = surrogate_of(study, current, study.read_network())
+        warnings = structural_warnings(with_few_elements(study.problem), surrogate)
         for warning in warnings:
             say(warning)
         none = "no structural warnings: the problem is square and nonsingular"
@@ -203,12 +203,12 @@ def closed_loop(file: StudyFile, folder: Folder = None) -> None:
     from mmopt.study.surrogates import surrogate_of
 
     with _opened(file, folder) as (study, current):
-        if study.nmpc is None:
+        if study.closed_loop is None:
             raise StudyError(f"{file} has no 'closed_loop'; add one, as in the study that `mmopt init` writes")
-        problem, network = _described(study, current), study.cell()
+        problem, network = _described(study, current), study.read_network()
         surrogate = surrogate_of(study, current, network)
         atlas = Atlas(network, surrogate.domain)
-        record = run_closed_loops(study.nmpc, current, problem, surrogate, atlas)
+        record = run_closed_loops(study.closed_loop, current, problem, surrogate, atlas)
         say(f"closed loop: {closed_loop_line(record, current.summary)}")
 
 
@@ -291,6 +291,6 @@ def _described(study: "Study", current: "Run") -> "Problem":
     """Return the problem of a study, and describe it in the summary of the run."""
     from mmopt.study.description import describe_study
 
-    problem = study.problem()
+    problem = study.problem
     current.record(**describe_study(study.title, problem))
     return problem

@@ -45,7 +45,7 @@ CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
-    return read_study(CASE).problem()
+    return read_study(CASE).problem
 
 
 @pytest.fixture(scope="module")

@@ -36,9 +36,9 @@ def study() -> Study:
 @pytest.fixture(scope="module")
 def problem(study: Study) -> Problem:
     """The case study, over its first hours: batch, oxygen limit, feed."""
-    assert study.nmpc is not None
-    whole = study.problem()
-    return replace(whole, horizon=Horizon(HOURS, 12, 3), limits={**whole.limits, **study.nmpc.limits})
+    assert study.closed_loop is not None
+    whole = study.problem
+    return replace(whole, horizon=Horizon(HOURS, 12, 3), limits={**whole.limits, **study.closed_loop.limits})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def closed_loop(
     broken_solves: tuple[int, ...] = (),
 ) -> tuple[ClosedLoop, Estimator]:
     """The study's closed loop on its disturbed plant; the numbered solves fail."""
-    part = study.nmpc
+    part = study.closed_loop
     assert part is not None
     controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
     whole, count = controller._compiled.ipopt.solve, 0
@@ -114,14 +114,14 @@ def test_samples_are_kept_where_they_were_taken(disturbed: tuple[ClosedLoop, Est
 def test_disturbed_loop_comes_close_to_one_that_knows_the_plant(
     study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
-    assert study.nmpc is not None
-    reference, _ = closed_loop(study, problem, surrogate, atlas, study.nmpc.disturbance)
+    assert study.closed_loop is not None
+    reference, _ = closed_loop(study, problem, surrogate, atlas, study.closed_loop.disturbance)
     assert disturbed[0].objective == pytest.approx(reference.objective, rel=0.05)
 
 
 def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[ClosedLoop, Estimator]) -> None:
-    assert study.nmpc is not None
-    assert disturbed[1].parameters["kla"] == pytest.approx(study.nmpc.disturbance["kla"], rel=0.08)
+    assert study.closed_loop is not None
+    assert disturbed[1].parameters["kla"] == pytest.approx(study.closed_loop.disturbance["kla"], rel=0.08)
 
 
 def test_injected_failures_are_survived_and_told(

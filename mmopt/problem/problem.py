@@ -67,7 +67,9 @@ class Problem:
     system: SystemField
     initial: dict[str, NumberOrRange]
     horizon: Horizon
-    controls: dict[str, Annotated[Control, BeforeValidator(as_control)]]
+    controls: dict[
+        str, Annotated[Control, BeforeValidator(as_control, json_schema_input_type=Control | tuple[float, float])]
+    ]
     limits: dict[str, LimitPair] = field(default_factory=dict)
     maximise: _ObjectiveField = "biomass_amount"
     parameters: dict[str, NumberOrRange] = field(default_factory=dict)

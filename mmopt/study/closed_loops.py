@@ -16,7 +16,7 @@ from mmopt.reactor.system import Metabolism
 from mmopt.report.records import Amount, ClosedLoopRecord
 from mmopt.study.description import describe_limits
 from mmopt.study.run import Run
-from mmopt.study.schema import NmpcPart
+from mmopt.study.options import ClosedLoopOptions
 from mmopt.surrogate.surrogate import Surrogate
 
 _MILLI: Final = 1.0e3
@@ -24,7 +24,7 @@ _MILLI: Final = 1.0e3
 
 
 def run_closed_loops(
-    settings: NmpcPart, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
+    settings: ClosedLoopOptions, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
 ) -> ClosedLoopRecord:
     """Control the batch on a disturbed plant, and with a controller that knows the plant.
 
@@ -58,7 +58,7 @@ def run_closed_loops(
 
 
 def _loop(
-    settings: NmpcPart,
+    settings: ClosedLoopOptions,
     run: Run,
     name: str,
     stage: str,
@@ -82,7 +82,7 @@ def _loop(
 
 
 def _describe(
-    settings: NmpcPart, run: Run, problem: Problem, loop: ClosedLoop, reference: ClosedLoop
+    settings: ClosedLoopOptions, run: Run, problem: Problem, loop: ClosedLoop, reference: ClosedLoop
 ) -> ClosedLoopRecord:
     optimum = run.summary.row("optimum")
     units = {known.name: known.unit for known in problem.system.parameters}

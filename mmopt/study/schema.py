@@ -1,259 +1,211 @@
-"""A study file: YAML, checked, becomes the same objects a script builds.
+"""A study: the network, its surrogate and the problem, as one object that a script or a YAML file gives.
 
-Every number is checked where it is read, so that a wrong one is named by its place in the file before any work begins.
+Every field is checked where it is given. A study file contains the same objects that a script builds, field by field; see
+`read_study` for the file and `study_template` for an example with comments.
 """
 
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import PlainValidator, TypeAdapter
 
-from mmopt.errors import StudyError
+from mmopt.checking import Name, as_float, checked, checked_arguments, shown
+from mmopt.errors import StudyError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network
-from mmopt.problem.control import Control
-from mmopt.problem.horizon import Horizon
-from mmopt.problem.objective import Objective, productivity, worth
 from mmopt.problem.problem import Problem
-from mmopt.reactor import Aeration, Bioreactor, Species, Uptake
-from mmopt.reactor.ecoli import SOURCES, ecoli_fed_batch
-from mmopt.training.train import HIDDEN, ITERATIONS, STARTS, Basis
-from mmopt.training.train_to_error import WANTED
+from mmopt.study.mistakes import mistakes
+from mmopt.study.options import ClosedLoopOptions, StarvationOptions, TableOptions, TrainingOptions
+from mmopt.study.yaml_file import read_yaml
 
-Range = tuple[FiniteFloat | None, FiniteFloat | None]
-Positive = Annotated[FiniteFloat, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-
-ECOLI = "ecoli_fed_batch"
+_RANGE = 2
+"""Numbers of a range."""
 
 
-class _Part(BaseModel):
-    """A part of a study file: unknown keys are errors, numbers are finite, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sampling(_Part):
-    """How labels are sampled: by an atlas, explored first, or by the linear program alone; the answers are the same."""
-
-    labels: Count = 4096
-    seed: int = 0
-    source: Literal["atlas", "program"] = "atlas"
-
-
-class Training(_Part):
-    """How a surrogate is trained, and the worst error wanted, in parts of a range; see `learn`. Null trains only once."""
-
-    hidden: tuple[Count, ...] = HIDDEN
-    activation: str = "tanh"
-    basis: Basis = "conic"
-    iterations: Count = ITERATIONS
-    starts: Count = STARTS
-    seed: int = 0
-    wanted: Positive | None = WANTED
+def _domain(value: Any) -> Domain:
+    """Return the domain of a mapping from exchanges to ranges."""
+    if isinstance(value, Domain):
+        return value
+    if not isinstance(value, Mapping):
+        raise StudyError(f"{shown(value)} is given; give lowest and highest uptake limit by exchange reaction")
+    for name, limits in value.items():
+        pair = limits if isinstance(limits, list | tuple) and len(limits) == _RANGE else (None, None)
+        if not all(as_float(limit) >= 0.0 for limit in pair):
+            raise StudyError(f"'{name}' is {shown(limits)}; give a range [lowest, highest] in mmol/gDW/h")
+    return Domain({str(name): (as_float(low), as_float(high)) for name, (low, high) in value.items()})
 
 
-class UptakePart(_Part):
-    """An uptake law of a species, see `Uptake`."""
+@checked(repr=False)
+class Study:
+    """A whole study.
 
-    vmax: Positive
-    half: Positive
-    inhibitors: dict[str, Positive] = {}
-
-
-class SpeciesPart(_Part):
-    """A species of the reactor, see `Species`."""
-
-    name: str
-    exchange: str
-    unit: str = "g/L"
-    molar_mass: Positive | None = None
-    uptake: UptakePart | None = None
-    fed: FiniteFloat = 0.0
-    scale: Positive = 1.0
-
-
-class AerationPart(_Part):
-    """Oxygen transfer, see `Aeration`."""
-
-    kla: Positive
-    saturation: Positive
-    species: str = "oxygen"
-
-
-class ReactorPart(_Part):
-    """The reactor: a known one by name, or its own species; parameters may differ from its defaults."""
-
-    base: str | None = ECOLI
-    species: tuple[SpeciesPart, ...] = ()
-    aeration: AerationPart | None = None
-    parameters: dict[str, FiniteFloat] = {}
-
-
-class HorizonPart(_Part):
-    """How far, how fine, see `Horizon`."""
-
-    hours: Positive
-    elements: Count = 20
-    points: Count = 3
-    scheme: Literal["radau", "legendre"] = "radau"
-    grading: Positive = 1.0
-
-
-class ControlPart(_Part):
-    """A control of which more is told than its range, see `Control`."""
-
-    range: tuple[FiniteFloat, FiniteFloat]
-    shape: Literal["steps", "lines"] = "steps"
-    change: Positive | None = None
-    windows: tuple[tuple[FiniteFloat, FiniteFloat], ...] | None = None
-    move_penalty: Annotated[FiniteFloat, Field(ge=0.0)] = 1.0e-4
-
-    def control(self) -> Control:
-        """As a script makes it."""
-        return Control(*self.range, self.shape, self.change, self.windows, self.move_penalty)
-
-
-class WorthPart(_Part):
-    """An objective made of prices on quantities at the end, see `worth`."""
-
-    worth: dict[str, FiniteFloat]
-    unit: str = ""
-    scale: Positive = 1.0
-
-
-class ProductivityPart(_Part):
-    """Gain per hour of a quantity, see `productivity`."""
-
-    productivity: str
-    unit: str = ""
-    scale: Positive = 1.0
-
-
-class NmpcPart(_Part):
-    """The closed loop: what the controller does not know, what the sensors show, and the limits it aims to keep."""
-
-    interval: Positive = 0.5
-    disturbance: dict[str, FiniteFloat] = {}
-    estimated: dict[str, Positive] = {}
-    limits: dict[str, Range] = {}
-    noise: dict[str, Positive]
-    seed: int = 0
-
-
-class StarvationPart(_Part):
-    """A simulation in which the feed stops."""
-
-    feed: Positive
-    feed_stops: Positive
-    hours: Positive
-
-
-class Study(_Part):
-    """A whole study."""
-
-    title: str
-    network: str = "iJO1366"
-    biomass: str | None = None
-    maintenance: str | None = None
-    surrogate: str | None = None
-    domain: dict[str, tuple[FiniteFloat, FiniteFloat]]
-    sampling: Sampling = Sampling()
-    training: Training = Training()
-    reactor: ReactorPart = ReactorPart()
-    initial: dict[str, FiniteFloat]
-    horizon: HorizonPart
-    controls: dict[str, tuple[FiniteFloat, FiniteFloat] | ControlPart]
-    limits: dict[str, Range] = {}
-    final: dict[str, Range] = {}
-    soft: dict[str, Positive] = {}
-    maximise: str | WorthPart | ProductivityPart = "biomass_amount"
-    nmpc: NmpcPart | None = None
-    starvation: StarvationPart | None = None
-
-    def cell(self) -> Network:
-        """The metabolic network."""
-        return read_network(self.network, biomass=self.biomass, maintenance=self.maintenance)
-
-    def box(self) -> Domain:
-        """The domain of the surrogate."""
-        return Domain(self.domain)
-
-    def bioreactor(self) -> Bioreactor:
-        """The reactor."""
-        part = self.reactor
-        if not part.species:
-            if part.base != ECOLI:
-                raise StudyError(f"reactor base '{part.base}' is unknown; use {ECOLI}, or list the species")
-            return ecoli_fed_batch()
-        species = tuple(
-            Species(
-                each.name,
-                each.exchange,
-                each.unit,
-                each.molar_mass,
-                Uptake(each.uptake.vmax, each.uptake.half, each.uptake.inhibitors) if each.uptake else None,
-                each.fed,
-                each.scale,
-            )
-            for each in part.species
-        )
-        air = part.aeration
-        return Bioreactor(species, Aeration(air.kla, air.saturation, air.species) if air else None)
-
-    def problem(self) -> Problem:
-        """What is to be optimised."""
-        part = self.horizon
-        return Problem(
-            self.bioreactor(),
-            self.initial,
-            Horizon(part.hours, part.elements, part.points, part.scheme, part.grading),
-            {name: each.control() if isinstance(each, ControlPart) else each for name, each in self.controls.items()},
-            self.limits,
-            self._objective(),
-            self.reactor.parameters,
-            self.final,
-            self.soft,
-        )
-
-    def _objective(self) -> str | Objective:
-        told = self.maximise
-        if isinstance(told, WorthPart):
-            return worth(told.worth, told.unit, told.scale)
-        return productivity(told.productivity, told.unit, told.scale) if isinstance(told, ProductivityPart) else told
-
-    def sources(self) -> dict[str, str]:
-        """Where each parameter of the reactor comes from."""
-        known = {} if self.reactor.species else dict(SOURCES)
-        return {**known, **dict.fromkeys(self.reactor.parameters, "set in the study")}
-
-
-def read_study(path: str | Path) -> Study:
-    """Read and check a study file.
+    Parameters
+    ----------
+    title
+        Title of the report.
+    problem
+        What is optimised.
+    domain
+        Uptake limits for which the surrogate is trained [mmol/gDW/h], a `Domain` or its ranges by exchange reaction.
+    network
+        Name of a network that ships with cobra, or the path of a file; see `read_network`.
+    biomass, maintenance
+        Reactions of growth and of ATP maintenance, where the network does not say.
+    surrogate
+        Name of a surrogate that ships with mmopt, or its folder; None trains one.
+    table
+        Options of the table of fluxes.
+    training
+        Options of the training.
+    closed_loop
+        Options of the closed loop; None leaves it out.
+    starvation
+        Options of the simulation in which the feed stops; None leaves it out.
 
     Raises
     ------
     StudyError
-        If the file is missing, is not YAML, or says something that makes no sense; the place is named.
+        If a value is of the wrong type, out of range, or names something that the problem does not have.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(12.0), {"feed": (0.0, 0.1)})
+    >>> Study("A batch", problem, Domain({"EX_glc__D_e": (0.0, 12.0)}), network="textbook")
+    Study 'A batch' with the network textbook
     """
-    path = Path(path)
+
+    title: Name
+    problem: Problem
+    domain: Annotated[Domain, PlainValidator(_domain, json_schema_input_type=dict[str, tuple[float, float]])]
+    network: Name = "iJO1366"
+    biomass: Name | None = None
+    maintenance: Name | None = None
+    surrogate: Name | None = None
+    table: TableOptions = field(default_factory=TableOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    closed_loop: ClosedLoopOptions | None = None
+    starvation: StarvationOptions | None = None
+
+    def __post_init__(self) -> None:
+        for message in _unknown_names(self):
+            raise StudyError(message)
+
+    def read_network(self) -> Network:
+        """Read the metabolic network."""
+        return read_network(self.network, biomass=self.biomass, maintenance=self.maintenance)
+
+    def __repr__(self) -> str:
+        return f"Study '{self.title}' with the network {self.network}"
+
+
+def _unknown_names(study: Study) -> Iterator[str]:
+    """Yield a message for names in the closed loop that the problem does not have."""
+    loop, problem = study.closed_loop, study.problem
+    if loop is None:
+        return
+    parameters = {parameter.name: parameter for parameter in problem.system.parameters}
+    states = [state.name for state in problem.system.states]
+    kinds: tuple[tuple[str, Mapping[str, Any], Any], ...] = (
+        ("closed_loop.disturbance", loop.disturbance, parameters),
+        ("closed_loop.estimated", loop.estimated, parameters),
+        ("closed_loop.noise", loop.noise, states),
+        ("closed_loop.limits", loop.limits, problem.quantities),
+    )
+    for kind, names, known in kinds:
+        for name in names:
+            if name not in known:
+                yield f"{kind} names '{name}', which the problem does not have; {nearest(name, known)}"
+    for name, value in loop.disturbance.items():
+        try:
+            parameters[name].checked_value(value)
+        except StudyError as error:
+            yield f"closed_loop.disturbance: {error}"
+
+
+@checked_arguments
+def read_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    path
+        A YAML file. Paths in it are relative to its folder.
+
+    Returns
+    -------
+    Study
+        The study.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, is not YAML, or has wrong values; all of them are listed with their line, one per line.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "study.yaml")
+    ...     _ = path.write_text(study_template())
+    ...     read_study(path)
+    Study 'Fed-batch of E. coli' with the network iJO1366
+    """
+    file = read_yaml(path)
+    lines = mistakes(file, Study)
+    if lines:
+        raise StudyError("\n".join(lines))
+    study: Study = TypeAdapter(Study).validate_python(file.values)
+    folder = file.path.parent
+    return replace(
+        study,
+        network=_beside(folder, study.network),
+        surrogate=study.surrogate and _beside(folder, study.surrogate),
+    )
+
+
+def _beside(folder: Path, name: str) -> str:
+    """Return a path relative to a folder where there is such a file or folder; else the name as it is."""
     try:
-        told: Any = YAML(typ="safe").load(path.read_text())
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read ({error.strerror}); give a study file") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict):
-        raise StudyError(
-            f"{path} is empty or no mapping; give a study file, such as case_studies/ecoli_fedbatch/study.yaml"
-        )
-    try:
-        return Study.model_validate(told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise StudyError(f"{path}: {place}: {first['msg']}; it is {first['input']!r}{more}"[:400]) from error
+        return str(folder / name) if (folder / name).exists() else name
+    except (OSError, ValueError):
+        return name
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON Schema of study files, for editors.
+
+    Returns
+    -------
+    dict
+        The schema, of the draft 2020-12.
+
+    Examples
+    --------
+    >>> sorted(study_schema()["required"])
+    ['domain', 'problem', 'title']
+    """
+    schema = TypeAdapter(Study).json_schema(mode="validation")
+    for described in (schema, *schema.get("$defs", {}).values()):
+        described["description"] = described.get("description", "").partition("\n")[0]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mmopt study"}
+
+
+def study_template() -> str:
+    """Return a commented study file to begin with.
+
+    Returns
+    -------
+    str
+        YAML that `read_study` accepts.
+
+    Examples
+    --------
+    >>> print(study_template().splitlines()[0])
+    # A study for mmopt. Change what differs in your case, then: mmopt run study.yaml
+    """
+    return files("mmopt.study").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -49,11 +49,11 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> RunSummary:
     >>> run_study.__name__
     'run_study'
     """
-    problem = study.problem()
+    problem = study.problem
     run.summary = RunSummary(title=study.title)
     run.record(**describe_study(study.title, problem))
     with run.stage("network"):
-        network = study.cell()
+        network = study.read_network()
         run.record(network=describe_network(network))
     surrogate = fresh_or_known_surrogate(study, run, network, fresh)
     atlas = Atlas(network, surrogate.domain)
@@ -63,8 +63,8 @@ def run_study(study: Study, run: Run, *, fresh: bool = False) -> RunSummary:
         if study.starvation is not None:
             simulate_starvation(study.starvation, run, problem, surrogate, atlas)
         plan, replay = plan_and_replay(run, problem, surrogate, atlas)
-        if study.nmpc is not None:
-            run_closed_loops(study.nmpc, run, problem, surrogate, atlas)
+        if study.closed_loop is not None:
+            run_closed_loops(study.closed_loop, run, problem, surrogate, atlas)
         compare_feeds(run, problem, plan, replay, searches)
     with run.stage("report"):
         write_report(run.folder)

@@ -9,7 +9,7 @@ from mmopt.reactor.system import Metabolism
 from mmopt.report.records import StarvationRecord
 from mmopt.results import Trajectory
 from mmopt.study.run import Run
-from mmopt.study.schema import StarvationPart
+from mmopt.study.options import StarvationOptions
 from mmopt.surrogate.surrogate import Surrogate
 
 _STARVES = 1.0e-6
@@ -17,7 +17,7 @@ _STARVES = 1.0e-6
 
 
 def simulate_starvation(
-    settings: StarvationPart, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
+    settings: StarvationOptions, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
 ) -> StarvationRecord:
     """Stop the feed, and simulate the cell with the linear program and with the surrogate.
 

@@ -52,11 +52,12 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
     from mmopt.training.train_to_error import train_to_error
 
     settings = study.training
-    most = settings.iterations if iterations is None else iterations
+    most = settings.steps if iterations is None else iterations
     options: dict[str, Any] = {
         "hidden": settings.hidden,
         "activation": settings.activation,
         "basis": settings.basis,
+        "trainer": settings.trainer,
         "starts": settings.starts,
         "iterations": most,
         "seed": settings.seed,

@@ -46,15 +46,15 @@ def compute_table(
     FluxTable
         The table.
     """
-    settings, journal = study.sampling, run.folder / JOURNAL_FILE
+    settings, journal = study.table, run.folder / JOURNAL_FILE
     source = _source(study, run, network)
     if workers is None:  # an atlas computes faster than processes start
-        workers = 1 if scheduler or settings.source == "atlas" else worthwhile_workers(settings.labels)
-    with run.stage("fluxes", settings.labels) as progress:
+        workers = 1 if scheduler or settings.source == "atlas" else worthwhile_workers(settings.size)
+    with run.stage("fluxes", settings.size) as progress:
         table = tabulate_fluxes(
             network,
-            study.box(),
-            settings.labels,
+            study.domain,
+            settings.size,
             settings.seed,
             source=source,
             workers=workers,
@@ -87,8 +87,8 @@ def table_of(study: Study, run: Run, network: Network) -> FluxTable:
     path = run.folder / TABLE_FILE
     if path.is_file():
         table = load_table(path, network)
-        settings = study.sampling
-        if (table.domain, len(table), int(table.data.attrs["seed"])) == (study.box(), settings.labels, settings.seed):
+        settings = study.table
+        if (table.domain, len(table), int(table.data.attrs["seed"])) == (study.domain, settings.size, settings.seed):
             return table
     return compute_table(study, run, network)
 
@@ -119,11 +119,11 @@ def explored_atlas(run: Run, table: FluxTable) -> Atlas | None:
 
 def _source(study: Study, run: Run, network: Network) -> Atlas | FluxProgram:
     """The flux program, or an atlas explored as far as that saves work."""
-    settings = study.sampling
+    settings = study.table
     if settings.source == "program":
-        return FluxProgram(network, study.box().inputs)
-    atlas = Atlas(network, study.box())
-    _explore(run, atlas, max(1, settings.labels // _POINTS_PER_REGION))
+        return FluxProgram(network, study.domain.inputs)
+    atlas = Atlas(network, study.domain)
+    _explore(run, atlas, max(1, settings.size // _POINTS_PER_REGION))
     _record(run, atlas)
     return atlas
 

@@ -1,0 +1,169 @@
+"""Options of the stages of a study: the table of fluxes, the training, the closed loop, starvation."""
+
+from dataclasses import field
+from typing import Literal
+
+from mmopt.checking import Count, Finite, LimitPair, NotNegative, Positive, Seed, checked
+from mmopt.errors import StudyError
+from mmopt.surrogate.surrogate import ACTIVATIONS
+from mmopt.training.output_layers import Basis
+from mmopt.training.train import HIDDEN, POINTS, STARTS, TRAINER, TRAINERS
+from mmopt.training.train_to_error import WANTED
+
+
+@checked
+class TableOptions:
+    """Options of the table of fluxes that a surrogate is trained with.
+
+    Parameters
+    ----------
+    size
+        Number of points.
+    seed
+        Seed of the design of inputs.
+    source
+        ``atlas``: fluxes from the critical regions, which are explored first. ``program``: from the linear program alone.
+        The fluxes are the same.
+
+    Raises
+    ------
+    StudyError
+        If a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> TableOptions(size=512).source
+    'atlas'
+    """
+
+    size: Count = POINTS
+    seed: Seed = 0
+    source: Literal["atlas", "program"] = "atlas"
+
+
+@checked
+class TrainingOptions:
+    """Options of the training of a surrogate.
+
+    Parameters
+    ----------
+    hidden
+        Width of every hidden layer.
+    activation
+        Activation of the hidden layers.
+    basis
+        What the output layer combines, as of `train`.
+    iterations
+        Iterations or epochs; by default those of the trainer.
+    starts
+        Number of initial guesses of the fit.
+    seed
+        Seed of the initial guesses.
+    wanted
+        Largest error that is accepted anywhere, as a fraction of a range, as of `train_to_error`; None trains once.
+    trainer
+        ``levenberg_marquardt`` or ``keras``.
+
+    Raises
+    ------
+    StudyError
+        If a value is of the wrong type or out of range, or there is no such activation or trainer.
+
+    Examples
+    --------
+    >>> TrainingOptions(activation="relu")
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: activation 'relu' is unknown or not smooth; give one of tanh, softplus, sigmoid
+    """
+
+    hidden: tuple[Count, ...] = HIDDEN
+    activation: str = "tanh"
+    basis: Basis = "conic"
+    iterations: Count | None = None
+    starts: Count = STARTS
+    seed: Seed = 0
+    wanted: Positive | None = WANTED
+    trainer: str = TRAINER
+
+    def __post_init__(self) -> None:
+        if not self.hidden:
+            raise StudyError("hidden is empty; give the width of one layer or more")
+        smooth = [name for name in ACTIVATIONS if name != "linear"]
+        if self.activation not in smooth:
+            raise StudyError(
+                f"activation '{self.activation:.60}' is unknown or not smooth; give one of {', '.join(smooth)}"
+            )
+        if self.trainer not in TRAINERS:
+            raise StudyError(f"trainer '{self.trainer:.60}' is unknown; give one of {', '.join(TRAINERS)}")
+
+    @property
+    def steps(self) -> int:
+        """Iterations, or the trainer's own number of them."""
+        return TRAINERS[self.trainer].iterations if self.iterations is None else self.iterations
+
+
+@checked
+class ClosedLoopOptions:
+    """Options of the closed loop: measurements, differences of the plant, and the limits that the controller aims at.
+
+    Parameters
+    ----------
+    noise
+        Standard deviation of the measurement by measured state, in its unit.
+    interval
+        Sampling interval [h].
+    disturbance
+        Parameters of the plant that differ from those that the controller assumes.
+    estimated
+        Drift of estimated parameters in the square root of an hour, relative to their value.
+    limits
+        Limits that the controller aims at in place of the problem's.
+    seed
+        Seed of the noise.
+
+    Raises
+    ------
+    StudyError
+        If a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> ClosedLoopOptions(noise={"biomass": 0.2}, disturbance={"kla": 255.0}).interval
+    0.5
+    """
+
+    noise: dict[str, Positive]
+    interval: Positive = 0.5
+    disturbance: dict[str, Finite] = field(default_factory=dict)
+    estimated: dict[str, Positive] = field(default_factory=dict)
+    limits: dict[str, LimitPair] = field(default_factory=dict)
+    seed: Seed = 0
+
+
+@checked
+class StarvationOptions:
+    """Options of the simulation in which the feed stops.
+
+    Parameters
+    ----------
+    feed
+        Value of every control until then, in its unit.
+    feed_stops
+        Time at which it becomes zero [h].
+    hours
+        Length of the simulation [h].
+
+    Raises
+    ------
+    StudyError
+        If a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> StarvationOptions(feed=0.005, feed_stops=5.0, hours=8.0).hours
+    8.0
+    """
+
+    feed: NotNegative
+    feed_stops: Positive
+    hours: Positive
