@@ -38,18 +38,18 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print an error as one line on the standard error stream.
+    """Print an error on the standard error stream.
 
     Parameters
     ----------
     text
-        The message.
+        The message: one line, or one per mistake of a study.
 
     Examples
     --------
     >>> warn("no such file")
     """
-    typer.echo(f"mmopt: {' '.join(text.split())}", err=True)
+    typer.echo(f"mmopt: {text}", err=True)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ class PlainProgress:
         self._stages: dict[str, float] = {}
         self._latest = 0.0
 
-    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+    def __call__(self, stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
         """Report that ``done`` of ``total`` steps of a stage are done.
 
         Parameters
@@ -97,13 +97,15 @@ class PlainProgress:
             Steps.
         detail
             What the stage does now.
+        ended
+            Whether the stage has ended.
         """
         now = time.perf_counter()
-        if stage not in self._stages:
+        if ended:
+            self._line(now, f"{stage}: done in {now - self._stages.pop(stage, now):.1f} s")
+        elif stage not in self._stages:
             self._stages[stage] = now
             self._line(now, stage)
-        elif done == total:
-            self._line(now, f"{stage}: done in {now - self._stages[stage]:.1f} s")
         elif now - self._latest > _QUIET:
             self._line(now, f"{stage}: {detail or f'{done} of {total}'}")
 
@@ -147,9 +149,9 @@ def _bars() -> "Iterator[Progress]":
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
-        def report(stage: str, done: int, total: int, detail: str = "") -> None:
+        def report(stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
             # a stage of one step has no length until it ends: its bar moves, and the detail says what it does
-            known = total if total > 1 or done else None
+            known = total if total > 1 or ended else None
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=known, detail=detail)
             bars.update(tasks[stage], completed=done, total=known, detail=detail)

@@ -18,11 +18,11 @@ StepProgress = Callable[[int, int], None]
 class Progress(Protocol):
     """Receives the progress of stages, such as the bars of the command line."""
 
-    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+    def __call__(self, stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
         """Report that ``done`` of ``total`` steps of a stage are done; ``detail`` says what it does now."""
 
 
-def no_progress(stage: str, done: int, total: int, detail: str = "") -> None:
+def no_progress(stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
     """Ignore progress.
 
     Parameters
@@ -33,6 +33,8 @@ def no_progress(stage: str, done: int, total: int, detail: str = "") -> None:
         Steps.
     detail
         What the stage does now.
+    ended
+        Whether the stage has ended.
 
     Examples
     --------
@@ -87,7 +89,7 @@ class Run:
         yield lambda done, total: self.progress(name, done, total)
         seconds = round(time.perf_counter() - started, 2)
         self.record(timings={**(self.summary.timings or {}), name: seconds})
-        self.progress(name, steps, steps)
+        self.progress(name, steps, steps, ended=True)
 
     def record(self, **fields: Any) -> None:
         """Change fields of the summary, and write it.
