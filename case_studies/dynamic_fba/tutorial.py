@@ -1,10 +1,10 @@
-"""Dynamic flux balance analysis of a batch culture, and what becomes of it when the glucose is gone.
+"""Dynamic flux balance analysis of a batch culture, through the starvation after the glucose is spent.
 
 The case is that of COBRApy's tutorial on dynamic FBA: *E. coli* core on glucose, whose uptake limit follows Monod's law. There
 the linear program becomes infeasible at 5.80191 h, when the glucose no longer pays for maintenance, and the tutorial
-ends. The label program misses a part of the maintenance demand instead, and the culture goes on, starving.
+ends. The flux program misses a fraction of the maintenance demand instead, and the simulation continues.
 
-`PUBLISHED` holds what the tutorial's equations give by the textbook's rule, to stop at the first shortfall.
+`PUBLISHED` is the end of the tutorial's equations by the textbook's rule, to stop at the first shortfall.
 """
 
 from types import MappingProxyType
@@ -22,7 +22,7 @@ PUBLISHED: Final = MappingProxyType({"time": 5.80191035, "biomass": 0.87280538, 
 
 _TOLERANCE: Final = 1.0e-10
 _FIRST_SHORTFALL: Final = 1.0e-6
-"""A shortfall above this counts [mmol/gDW/h]; solvers leave about 1e-9 where there is none. It is met 1e-7 h later."""
+"""A shortfall above this counts [mmol/gDW/h]; solvers leave about 1e-9 where there is none. It is exceeded 1e-7 h later."""
 
 
 class Batch(System):
@@ -59,16 +59,16 @@ def until_first_shortfall(program: FluxProgram) -> Trajectory:
 
 
 def through_starvation(program: FluxProgram) -> Trajectory:
-    """Simulate by the label program's own rule: maintenance is missed in part, and the culture goes on."""
+    """Simulate by the rule of the flux program: a fraction of maintenance is missed, and the culture continues."""
     return simulate(Batch(), INITIAL, {}, 8.0, program, tolerance=_TOLERANCE)
 
 
 def main() -> None:
-    """Simulate by both rules, print them side by side, and hold the first against the published end."""
+    """Simulate by both rules, print them side by side, and compare the first with the published end."""
     program = FluxProgram(read_network("textbook"), [GLUCOSE])
     ended, whole = until_first_shortfall(program), through_starvation(program)
     print(f"{'':24}{'time [h]':>12}{'biomass [g/L]':>16}{'glucose [mmol/L]':>18}{'shortfall':>12}")
-    for title, run in (("textbook rule ends at", ended), ("label program goes on to", whole)):
+    for title, run in (("textbook rule ends at", ended), ("flux program continues to", whole)):
         row = (run.time[-1], run.final("biomass"), run.final("glucose"), run.final("shortfall"))
         print(f"{title:24}{row[0]:12.6f}{row[1]:16.8f}{row[2]:18.8f}{row[3]:12.4f}")
 

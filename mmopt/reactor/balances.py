@@ -8,26 +8,65 @@ from typing import Any
 
 
 def volume_balance(feed: Any) -> Any:
-    """dV/dt [L/h] of a vessel that is only fed [L/h]."""
+    """Compute dV/dt of a vessel that is only fed.
+
+    Parameters
+    ----------
+    feed
+        Feed [L/h].
+
+    Returns
+    -------
+    Any
+        dV/dt [L/h].
+
+    Examples
+    --------
+    >>> volume_balance(0.1)
+    0.1
+    """
     return feed
 
 
 def biomass_balance(biomass: Any, growth: Any, decay: Any, dilution: Any) -> Any:
-    """dX/dt [g/L/h] from growth, decay and dilution [1/h]."""
+    """Compute dX/dt of the biomass.
+
+    Parameters
+    ----------
+    biomass
+        Concentration X [g/L].
+    growth, decay, dilution
+        Specific rates [1/h].
+
+    Returns
+    -------
+    Any
+        dX/dt [g/L/h].
+
+    Examples
+    --------
+    >>> biomass_balance(10.0, growth=0.5, decay=0.0, dilution=0.25)
+    2.5
+    """
     return (growth - decay - dilution) * biomass
 
 
 def species_balance(concentration: Any, fed: Any, dilution: Any, production: Any, transfer: Any = 0.0) -> Any:
-    """dC/dt of a dissolved species.
+    """Compute dC/dt of a dissolved species.
 
     Parameters
     ----------
     concentration, fed
-        In the vessel and in the feed, in one unit.
+        Concentration in the vessel and in the feed, in one unit.
     dilution
-        Feed over volume [1/h].
+        Feed divided by volume [1/h].
     production, transfer
-        By the biomass and from the gas, in that unit per hour.
+        Rates of production by the biomass and of transfer from the gas, in that unit per hour.
+
+    Returns
+    -------
+    Any
+        dC/dt, in that unit per hour.
 
     Examples
     --------
@@ -38,5 +77,23 @@ def species_balance(concentration: Any, fed: Any, dilution: Any, production: Any
 
 
 def oxygen_transfer(kla: Any, saturation: Any, concentration: Any) -> Any:
-    """Oxygen transfer rate, kLa (C* - C) [mmol/L/h]."""
+    """Compute the oxygen transfer rate, kLa (C* - C).
+
+    Parameters
+    ----------
+    kla
+        Volumetric mass transfer coefficient [1/h].
+    saturation, concentration
+        C* and C [mmol/L].
+
+    Returns
+    -------
+    Any
+        Transfer from gas to liquid [mmol/L/h].
+
+    Examples
+    --------
+    >>> oxygen_transfer(kla=300.0, saturation=0.25, concentration=0.125)
+    37.5
+    """
     return kla * (saturation - concentration)

@@ -1,13 +1,27 @@
-"""Uptake laws: how fast a cell can take up what surrounds it. Pure arithmetic; the caller minds the units."""
+"""Uptake laws: the rate at which a cell can take up a species, from concentrations. Plain arithmetic, in any unit."""
 
 from typing import Any
 
 
 def monod(concentration: Any, vmax: Any, half: Any) -> Any:
-    """Monod's law, ``vmax c / (half + |c|)``; ``half`` in the unit of ``concentration``.
+    """Compute Monod's law, ``vmax c / (half + |c|)``.
 
     No concentration is negative, but trial steps of solvers are. Through the absolute value the law stays smooth and
-    monotone there; without it, a step past ``-half`` meets a pole and turns a lack into an abundance.
+    monotone there; without it, a step past ``-half`` passes a pole and turns a lack into an abundance.
+
+    Parameters
+    ----------
+    concentration
+        Concentration c.
+    vmax
+        Largest rate.
+    half
+        Concentration at half of it, in the unit of ``concentration``.
+
+    Returns
+    -------
+    Any
+        The rate, in the unit of ``vmax``.
 
     References
     ----------
@@ -22,7 +36,21 @@ def monod(concentration: Any, vmax: Any, half: Any) -> Any:
 
 
 def inhibited(rate: Any, inhibitor: Any, constant: Any) -> Any:
-    """Non-competitive inhibition, ``rate / (1 + i / constant)``.
+    """Compute a rate under non-competitive inhibition, ``rate / (1 + i / constant)``.
+
+    Parameters
+    ----------
+    rate
+        Rate without the inhibitor.
+    inhibitor
+        Concentration i of the inhibitor.
+    constant
+        Concentration that halves the rate, in the unit of ``inhibitor``.
+
+    Returns
+    -------
+    Any
+        The rate, in its unit.
 
     References
     ----------
