@@ -16,83 +16,37 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, Validat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
+from mmopt.arguments import LARGEST_WHOLE, as_float, finite, float_or_none, shown, whole
 from mmopt.errors import MmoptError, StudyError
+
+__all__ = [
+    "Count",
+    "Finite",
+    "LimitPair",
+    "Name",
+    "NotNegative",
+    "Number",
+    "NumberOrRange",
+    "Positive",
+    "Seed",
+    "as_float",
+    "checked",
+    "checked_arguments",
+    "describe_problem",
+    "finite",
+    "shown",
+    "whole",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=True, strict=False)
 
-_SHOWN = 60
-"""Characters of a value in a message."""
-
 _LISTED = 5
 """Problems in the message of one constructor; a study file lists all."""
 
 _PAIR = 2
-
-_LARGEST_COUNT = 2**53
-"""Whole numbers up to here are exact as floats, so that none changes on its way through a file."""
-
-
-def shown(value: Any) -> str:
-    """Describe a value of any kind in a message: at most 60 characters, no address.
-
-    Parameters
-    ----------
-    value
-        Any object.
-
-    Returns
-    -------
-    str
-        Its ``repr`` where that is short, or else its beginning, or its kind.
-
-    Examples
-    --------
-    >>> shown("fast"), shown(object()), shown(list(range(100)))
-    ("'fast'", 'an object of object', '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16...')
-    """
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # an integer too long to print, or an object that cannot
-        return f"an object of {type(value).__name__}"
-    if " object at 0x" in text or " at 0x" in text:
-        return f"an object of {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def as_float(value: Any) -> float:
-    """Return a number of any kind (NumPy's too) as a float, and NaN for anything else: text, truth values, arrays.
-
-    Parameters
-    ----------
-    value
-        Any object.
-
-    Returns
-    -------
-    float
-        The number, or NaN.
-
-    Examples
-    --------
-    >>> as_float(3), as_float("fast")
-    (3.0, nan)
-    """
-    number = _float_or_none(value)
-    return math.nan if number is None else number
-
-
-def _float_or_none(value: Any) -> float | None:
-    if isinstance(value, bool | str | bytes) or getattr(value, "ndim", False):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _should_be(what: str) -> PydanticCustomError:
@@ -100,21 +54,21 @@ def _should_be(what: str) -> PydanticCustomError:
 
 
 def _number(value: Any) -> float:
-    if (number := _float_or_none(value)) is None:
+    if (number := float_or_none(value)) is None:
         raise _should_be("a number")
     return number
 
 
 def _count(value: Any) -> int:
     number = as_float(value)
-    if not abs(number) <= _LARGEST_COUNT or number != math.floor(number):
-        raise _should_be(f"a whole number, at most {_LARGEST_COUNT}")
+    if not abs(number) <= LARGEST_WHOLE or number != math.floor(number):
+        raise _should_be(f"a whole number, at most {LARGEST_WHOLE}")
     return int(value)
 
 
 def _number_or_range(value: Any) -> float | tuple[float, ...]:
     values = value if isinstance(value, tuple | list) and len(value) == _PAIR else (value,)
-    numbers = tuple(map(_float_or_none, values))
+    numbers = tuple(map(float_or_none, values))
     if None in numbers:
         raise _should_be("a number, or a range of two")
     return _number(value) if len(values) == 1 else tuple(map(_number, values))
@@ -122,7 +76,7 @@ def _number_or_range(value: Any) -> float | tuple[float, ...]:
 
 def _limit_pair(value: Any) -> tuple[float | None, ...]:
     pair = value if isinstance(value, tuple | list) else ()
-    if len(pair) != _PAIR or any(_float_or_none(bound) is None for bound in pair if bound is not None):
+    if len(pair) != _PAIR or any(float_or_none(bound) is None for bound in pair if bound is not None):
         raise _should_be("a pair (lowest, highest), None where there is none")
     return tuple(None if bound is None else _number(bound) for bound in pair)
 
@@ -275,6 +229,16 @@ def _named(location: tuple[int | str, ...], names: list[str]) -> tuple[int | str
 def describe_problem(problem: Any) -> str:
     """Return one problem of pydantic as a clause: which argument, its value, what it should be.
 
+    Parameters
+    ----------
+    problem
+        One of ``ValidationError.errors()``.
+
+    Returns
+    -------
+    str
+        The clause.
+
     Examples
     --------
     >>> describe_problem({"loc": ("kla",), "input": -5, "msg": "Input should be greater than 0", "type": "greater_than"})
@@ -314,54 +278,3 @@ def _instruction(message: str) -> str:
     for kind, plain in _PLAIN.items():
         message = message.replace(kind, plain)
     return message
-
-
-def finite(
-    name: str,
-    value: Any,
-    *,
-    above: float | None = None,
-    least: float | None = None,
-    unit: str = "",
-    error: type[MmoptError] = StudyError,
-) -> float:
-    """Return a finite number, or raise an error that names it.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the message.
-    value
-        What was given.
-    above, least
-        Exclusive and inclusive lower bound.
-    unit
-        Unit of the number, for the message.
-    error
-        Error to raise.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    MmoptError
-        Of the class ``error``, if the value is no finite number or below a bound.
-
-    Examples
-    --------
-    >>> finite("kla", 300, above=0.0)
-    300.0
-    >>> finite("kla", "fast")
-    Traceback (most recent call last):
-    mmopt.errors.StudyError: kla is 'fast'; give a finite number
-    """
-    number = as_float(value)
-    want = "a finite number"
-    want += f" above {above:g}" if above is not None else f", at least {least:g}" if least is not None else ""
-    want += f" [{unit}]" if unit else ""
-    if not math.isfinite(number) or (above is not None and number <= above) or (least is not None and number < least):
-        raise error(f"{name} is {shown(value)}; give {want}")
-    return number
