@@ -1,0 +1,221 @@
+"""Checks of what a simulation is given: parameters, states, names, and a metabolism that fits the system."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from mmopt.arguments import as_float, shown
+from mmopt.errors import StudyError, nearest
+from mmopt.fba.rates import SHORTFALL
+from mmopt.reactor.system import Cell, Metabolism, System, no_cell
+
+_ABUNDANT: Final = 1.0e6
+"""Concentration, in scales, at which uptake is saturated."""
+
+_ROOM: Final = 0.09
+"""Scales by which an initial state may lie beyond its bounds: a simulation that continues from an estimate, a collocation or
+another simulation begins a little below zero where a substrate is spent."""
+
+
+def merged_parameters(system: System, changed: Mapping[str, float] | None) -> dict[str, float]:
+    """Return the system's parameters, with some changed.
+
+    Parameters
+    ----------
+    system
+        The system.
+    changed
+        Values that differ from its defaults.
+
+    Returns
+    -------
+    dict
+        Value of every parameter by name.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown, or a value not finite or outside the bounds of its parameter.
+
+    Examples
+    --------
+    >>> merged_parameters(ecoli_fed_batch(), {"kla": 250.0})["kla"]
+    250.0
+    """
+    known = {parameter.name: parameter for parameter in system.parameters}
+    values = system.defaults
+    for name, value in _mapping({} if changed is None else changed, "parameter").items():
+        if name not in known:
+            raise StudyError(f"there is no parameter '{name}'; {nearest(str(name), known)}")
+        values[name] = known[name].checked_value(value)
+    return values
+
+
+def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> np.ndarray:
+    """Return values in the order of ``names``.
+
+    Parameters
+    ----------
+    given
+        Values by name.
+    names
+        The names that must be given.
+    kind
+        What the names are, for messages: ``state``, ``control``.
+
+    Returns
+    -------
+    ndarray
+        Shape (names,).
+
+    Raises
+    ------
+    StudyError
+        If one is missing, unknown or not finite.
+
+    Examples
+    --------
+    >>> checked_values({"b": 2.0, "a": 1.0}, ["a", "b"], "state").tolist()
+    [1.0, 2.0]
+    """
+    check_names(given, names, kind)
+    values = np.array([as_float(given[name]) for name in names])
+    for name, value in zip(names, values, strict=True):
+        if not np.isfinite(value):
+            raise StudyError(f"{kind} '{name}' is {shown(given[name])}; give a finite number")
+    return values
+
+
+def initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
+    """Return the initial states of a simulation in the order of the system's.
+
+    Parameters
+    ----------
+    system
+        The system.
+    initial
+        Value of every state, in its unit.
+
+    Returns
+    -------
+    ndarray
+        Shape (states,).
+
+    Raises
+    ------
+    StudyError
+        If one is missing, unknown, not finite, or far outside its physical bounds.
+
+    Examples
+    --------
+    >>> start = {"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> initial_states(ecoli_fed_batch(), start).tolist()
+    [1.0, 0.5, 5.0, 0.0, 0.2]
+    """
+    values = checked_values(initial, [known.name for known in system.states], "state")
+    for known, value in zip(system.states, values, strict=True):
+        slack = _ROOM * known.scale
+        if not known.lower - slack <= value <= known.upper + slack:
+            raise StudyError(
+                f"state '{known.name}' begins at {value:g} {known.unit}; give a value from {known.lower:g} to {known.upper:g}"
+            )
+    return values
+
+
+def _mapping(given: Any, kind: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise StudyError(f"{shown(given)} is given for every {kind}; give a mapping from names to values")
+    return given
+
+
+def check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
+    """Check that exactly the known names are given.
+
+    Parameters
+    ----------
+    given
+        Values by name.
+    names
+        The known names.
+    kind
+        What they name, for messages.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown or missing.
+
+    Examples
+    --------
+    >>> check_names({"fed": 0.1}, ["feed"], "control")
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: there is no control 'fed'; nearest known: feed
+    """
+    for name in _mapping(given, kind):
+        if name not in names:
+            raise StudyError(f"there is no {kind} '{name}'; {nearest(str(name), names)}")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise StudyError(f"{kind} {', '.join(missing)} is missing; give a value for each of {', '.join(names)}")
+
+
+def checked_cell(
+    system: System, metabolism: Metabolism | None, parameters: Mapping[str, float]
+) -> tuple[Cell, tuple[str, ...]]:
+    """Return the cell of a system and the names of its rates: those that the derivative reads, and the shortfall.
+
+    Parameters
+    ----------
+    system
+        The system.
+    metabolism
+        Its metabolism, or None.
+    parameters
+        Value of every parameter.
+
+    Returns
+    -------
+    cell : Cell
+        From uptake limits to rates by name.
+    names : tuple of str
+        Names of the rates; empty for a system without a cell.
+
+    Raises
+    ------
+    StudyError
+        If the system reads rates and there is no metabolism, or one with other uptake limits.
+    DomainError
+        If the system can request more uptake than the metabolism is valid for.
+
+    Examples
+    --------
+    >>> reactor = ecoli_fed_batch()
+    >>> checked_cell(reactor, load_surrogate("ecoli_ijo1366"), reactor.defaults)[1]
+    ('growth', 'EX_glc__D_e', 'EX_ac_e', 'EX_o2_e', 'shortfall')
+    """
+    if not system.readings:
+        return no_cell, ()
+    if metabolism is None:
+        raise StudyError("this system has a cell; give metabolism= a Surrogate, an Atlas or a FluxProgram")
+    if not isinstance(metabolism, Metabolism) or isinstance(metabolism, type):
+        raise StudyError(f"metabolism is {shown(metabolism)}; give a Surrogate, an Atlas or a FluxProgram")
+    largest = _largest_limits(system, parameters)
+    if set(largest) != set(metabolism.inputs):
+        raise StudyError(
+            f"the reactor limits the uptake of {', '.join(largest)}, but the metabolism takes "
+            f"{', '.join(metabolism.inputs)}; make them the same"
+        )
+    metabolism.check_limits(largest)
+    names = tuple(dict.fromkeys((*system.readings, SHORTFALL)))
+    return metabolism.rate_function(names), names
+
+
+def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:
+    """Return the largest uptake limits a system can request: one state after the other is abundant, the others are gone."""
+    largest: dict[str, float] = {}
+    for abundant in system.states:
+        states = {known.name: _ABUNDANT * known.scale if known is abundant else 0.0 for known in system.states}
+        for exchange, limit in system.limits(states, parameters).items():
+            largest[exchange] = max(limit, largest.get(exchange, 0.0))
+    return largest
