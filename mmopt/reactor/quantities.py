@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmopt.arguments import as_float, shown
 from mmopt.checking import Name, Number, Positive, checked
 from mmopt.errors import StudyError
 
@@ -106,24 +107,16 @@ class Parameter:
         StudyError
             If it is no finite number, or outside the bounds.
         """
-        number = _as_number(value)
+        number = as_float(value)
         if not np.isfinite(number) or not self.lower <= number <= self.upper:
-            shown = f"{number:g} {self.unit}".rstrip() if np.isfinite(number) else f"{value!r:.60}"
-            raise StudyError(f"parameter '{self.name}' is {shown}; give a finite number{self._bounds()}")
+            text = f"{number:g} {self.unit}".rstrip() if np.isfinite(number) else shown(value)
+            raise StudyError(f"parameter '{self.name}' is {text}; give a finite number{self._bounds()}")
         return number
 
     def _bounds(self) -> str:
         """Describe the bounds in a message."""
         low = ", above 0" if self.lower == ABOVE_ZERO else f", at least {self.lower:g}"
         return (low if self.lower > -np.inf else "") + (f", at most {self.upper:g}" if self.upper < np.inf else "")
-
-
-def _as_number(value: Any) -> float:
-    """Convert a number to a float; return NaN for anything that is none."""
-    try:
-        return np.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return np.nan
 
 
 def _check_bounds(quantity: Quantity | Parameter) -> None:

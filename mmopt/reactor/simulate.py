@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.checking import as_float, finite, shown
+from mmopt.arguments import as_float, finite, shown
 from mmopt.errors import StudyError
 from mmopt.fba.rates import GROWTH
 from mmopt.reactor.inputs import check_names, checked_cell, checked_values, initial_states, merged_parameters

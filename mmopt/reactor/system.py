@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
+from mmopt.arguments import shown
 from mmopt.errors import StudyError
 from mmopt.reactor.quantities import Parameter, Quantity
 
@@ -144,11 +145,10 @@ def checked_system(system: Any) -> System:
     >>> checked_system(ecoli_fed_batch()).controls[0].name
     'feed'
     """
+    if isinstance(system, type):
+        raise StudyError(f"system is {shown(system)}; give an object of it, such as {system.__name__}()")
     if not isinstance(system, System):
-        call = f"; {system.__name__} is a class, give an object of it" if isinstance(system, type) else ""
-        raise StudyError(
-            f"system is {_shown(system)}; give a System, such as a Bioreactor, or derive from System{call}"
-        )
+        raise StudyError(f"system is {shown(system)}; give a System, such as a Bioreactor, or derive from System")
     kinds: tuple[tuple[str, type], ...] = (
         ("states", Quantity),
         ("controls", Quantity),
@@ -160,7 +160,7 @@ def checked_system(system: Any) -> System:
         values = getattr(system, attribute)
         if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
             raise StudyError(
-                f"{attribute} of {type(system).__name__} is {_shown(values)}; give a tuple of {kind.__name__}"
+                f"{attribute} of {type(system).__name__} is {shown(values)}; give a tuple of {kind.__name__}"
             )
     if not system.states:
         raise StudyError(f"{type(system).__name__} has no states; give a tuple of Quantity")
@@ -235,10 +235,3 @@ def no_cell(limits: Mapping[str, Any]) -> dict[str, Any]:
     {}
     """
     return {}
-
-
-def _shown(value: Any) -> str:
-    """Describe an object of any kind in a message, without an address."""
-    if value is None or isinstance(value, str | int | float | tuple | list | dict):
-        return f"{value!r:.60}"
-    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of {type(value).__name__}"

@@ -1,6 +1,12 @@
+from .options import ClosedLoopOptions as ClosedLoopOptions
+from .options import StarvationOptions as StarvationOptions
+from .options import TableOptions as TableOptions
+from .options import TrainingOptions as TrainingOptions
 from .run import Progress as Progress
 from .run import Run as Run
 from .run import open_run as open_run
 from .schema import Study as Study
 from .schema import read_study as read_study
+from .schema import study_schema as study_schema
+from .schema import study_template as study_template
 from .stages import run_study as run_study
