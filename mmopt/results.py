@@ -1,11 +1,11 @@
-"""What every computation over time returns: a `Trajectory`.
+"""The result of every computation over time: a `Trajectory`.
 
-A simulation, an optimisation and a closed loop all give the same kind of result, so pictures and reports need to know
-only one.
+A simulation, an optimisation and a closed loop return the same kind of result, so that plots and reports need only one.
 """
 
+import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,31 +13,55 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mmopt.errors import StudyError, first_line
+from mmopt.checking import shown
+from mmopt.errors import StudyError, first_line, nearest
 from mmopt.io.files import write_whole
 from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.status import Status
 from mmopt.units import TIME
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """States, controls and rates over time.
 
     Attributes
     ----------
     data
-        One variable for each quantity along the coordinate ``time`` [h]; each carries ``units`` and ``kind``
-        (``state``, ``control``, ``rate`` or ``derived``) in its attributes.
+        One variable per quantity along the coordinate ``time`` [h], with ``units`` and ``kind`` (``state``, ``control``,
+        ``rate`` or ``derived``) in its attributes.
     status
-        How the computation ended.
+        Status of the computation.
     stats
-        Figures about the computation: seconds, iterations, gaps. Only what JSON can hold.
+        Figures about the computation, in types that JSON can contain.
+
+    Raises
+    ------
+    StudyError
+        If an argument is of another kind, or the data have no times.
+
+    Examples
+    --------
+    >>> volume = ("state", "L", np.array([1.0, 2.0]))
+    >>> run = trajectory(np.array([0.0, 4.0]), {"volume": volume}, Status.SIMULATED)
+    >>> run
+    Trajectory(2 times from 0 to 4 h, 1 quantity: simulated to the end)
+    >>> run.final("volume"), float(run.at("volume", 1.0))
+    (2.0, 1.25)
     """
 
     data: xr.Dataset
     status: Status
     stats: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, xr.Dataset) or "time" not in self.data.coords:
+            raise StudyError(f"data is {shown(self.data)}; give a Dataset with a coordinate 'time'")
+        if not isinstance(self.status, Status):
+            raise StudyError(f"status is {shown(self.status)}; give a Status")
+        if not isinstance(self.stats, Mapping):
+            raise StudyError(f"stats is {shown(self.stats)}; give a mapping of names to figures")
+        object.__setattr__(self, "stats", dict(self.stats))
 
     @property
     def time(self) -> np.ndarray:
@@ -46,36 +70,130 @@ class Trajectory:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Values of one quantity at `time`."""
-        if name not in self.data:
-            raise KeyError(f"no '{name}' in this trajectory; it holds {', '.join(map(str, self.data.data_vars))}")
+        if not isinstance(name, str) or name not in self.data:
+            raise UnknownQuantityError(f"this trajectory has no {shown(name)}; {nearest(name, self._names(), 12)}")
         return np.asarray(self.data[name].values, dtype=float)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Names of all quantities of one kind."""
+        """Return the names of all quantities of one kind.
+
+        Parameters
+        ----------
+        kind
+            ``state``, ``control``, ``rate`` or ``derived``.
+
+        Returns
+        -------
+        tuple of str
+            Names in the order of the data.
+        """
         return tuple(str(name) for name, values in self.data.data_vars.items() if values.attrs.get("kind") == kind)
 
     def final(self, name: str) -> float:
-        """Last value of one quantity."""
+        """Return the last value of a quantity.
+
+        Parameters
+        ----------
+        name
+            Name of the quantity.
+
+        Returns
+        -------
+        float
+            Its value at the last time, in its unit.
+        """
         return float(self[name][-1])
 
     def at(self, name: str, times: np.ndarray | float) -> np.ndarray:
-        """Values of one quantity at other times, linearly interpolated."""
+        """Interpolate a quantity linearly.
+
+        Parameters
+        ----------
+        name
+            Name of the quantity.
+        times
+            Times [h]; before the first and after the last time the value is constant.
+
+        Returns
+        -------
+        ndarray
+            Values, of the shape of ``times``.
+        """
         return np.asarray(np.interp(times, self.time, self[name]))
 
     def save(self, path: str | Path) -> Path:
-        """Write this trajectory as netCDF; the file appears whole or not at all."""
+        """Write this trajectory as netCDF; the file is written completely or not at all.
+
+        Parameters
+        ----------
+        path
+            The file; its folder is created.
+
+        Returns
+        -------
+        Path
+            The file. Read it with `load_trajectory`.
+        """
         data = self.data.copy()
         data.attrs.update(status=self.status.name, stats=json.dumps(dict(self.stats)))
-        return write_whole(path, lambda part: write_netcdf(data, part))
+        return write_whole(path, lambda file: write_netcdf(data, file))
 
     def to_csv(self, path: str | Path, names: tuple[str, ...] | None = None) -> Path:
-        """Write the named quantities (all by default) as a table with units in the header."""
-        chosen = names or tuple(map(str, self.data.data_vars))
-        header = [f"time [{TIME}]"] + [f"{name} [{self.data[name].attrs.get('units', '')}]" for name in chosen]
+        """Write quantities as a table with units in the header.
+
+        Parameters
+        ----------
+        path
+            The file; its folder is created.
+        names
+            Names of the quantities; all by default.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        chosen = names or self._names()
         table = np.column_stack([self.time, *(self[name] for name in chosen)])
+        header = [f"time [{TIME}]"] + [f"{name} [{self._unit(name)}]" for name in chosen]
         return write_whole(
-            path, lambda part: np.savetxt(part, table, delimiter=",", header=",".join(header), comments="", fmt="%.8g")
+            path, lambda file: np.savetxt(file, table, delimiter=",", header=",".join(header), comments="", fmt="%.8g")
         )
+
+    def __repr__(self) -> str:
+        time, names = self.time, self._names()
+        span = f"{time.size} times from {time[0]:g} to {time[-1]:g} {TIME}" if time.size else "no times"
+        plural = "quantity" if len(names) == 1 else "quantities"
+        return f"Trajectory({span}, {len(names)} {plural}: {self.status.value})"
+
+    def __str__(self) -> str:
+        rows = (f"  {name}: {first} to {last} {unit}".rstrip() for name, unit, first, last in self._ends())
+        return "\n".join([repr(self), *rows])
+
+    def _repr_html_(self) -> str:
+        """Table for a notebook: first and last value of every quantity."""
+        head = "<tr><th>quantity</th><th>unit</th><th>first</th><th>last</th></tr>"
+        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self._ends())
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+    def _ends(self) -> Iterator[tuple[str, str, str, str]]:
+        """Name, unit, first and last value of every quantity."""
+        if self.time.size:
+            for name in self._names():
+                values = self[name]
+                yield name, self._unit(name), f"{values[0]:.4g}", f"{values[-1]:.4g}"
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(map(str, self.data.data_vars))
+
+    def _unit(self, name: str) -> str:
+        return str(self.data[name].attrs.get("units", ""))
+
+
+class UnknownQuantityError(StudyError, KeyError):
+    """A trajectory has no quantity of this name."""
+
+    __str__ = Exception.__str__  # a KeyError would print its message in quotes
 
 
 def trajectory(
@@ -84,47 +202,87 @@ def trajectory(
     status: Status,
     stats: Mapping[str, Any] | None = None,
 ) -> Trajectory:
-    """Build a `Trajectory` from ``{name: (kind, unit, array of shape (times,))}``.
+    """Build a trajectory from arrays.
+
+    Parameters
+    ----------
+    time
+        Times [h], ascending.
+    values
+        Kind (``state``, ``control``, ``rate`` or ``derived``), unit and array of shape (times,) of every quantity.
+    status
+        Status of the computation.
+    stats
+        Figures about the computation, in types that JSON can contain.
+
+    Returns
+    -------
+    Trajectory
+        The trajectory.
 
     Raises
     ------
-    ValueError
-        If times do not ascend or an array has another length.
+    StudyError
+        If times are no ascending numbers, or an array is not numeric or has another length.
 
     Examples
     --------
     >>> trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.array([1.0, 2.0]))}, Status.SIMULATED).final("volume")
     2.0
     """
-    time = np.asarray(time, dtype=float)
-    if time.ndim != 1 or np.any(np.diff(time) < 0.0):
-        raise ValueError("times must be one ascending row")
+    time = _array("time", time)
+    if time.ndim != 1 or not np.isfinite(time).all() or np.any(np.diff(time) < 0.0):
+        raise StudyError(f"time is {shown(time)}; times must be one ascending row of finite numbers [{TIME}]")
+    if not isinstance(values, Mapping):
+        raise StudyError(f"values is {shown(values)}; give (kind, unit, array) by name of quantity")
     variables = {}
-    for name, (kind, unit, array) in values.items():
-        array = np.asarray(array, dtype=float)
+    for name, (kind, unit, given) in values.items():
+        array = _array(f"'{name}'", given)
         if array.shape != time.shape:
-            raise ValueError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
+            raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
         variables[name] = ("time", array, {"kind": kind, "units": unit})
     data = xr.Dataset(variables, coords={"time": ("time", time, {"units": TIME})})
-    return Trajectory(data, status, dict(stats or {}))
+    return Trajectory(data, status, {} if stats is None else stats)
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{name} is {shown(values)}; give an array of numbers") from error
 
 
 def load_trajectory(path: str | Path) -> Trajectory:
     """Read a trajectory that `Trajectory.save` wrote.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Trajectory
+        The trajectory.
+
     Raises
     ------
     StudyError
         If the file is missing or not a trajectory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = trajectory(np.array([0.0, 4.0]), {"volume": ("state", "L", np.ones(2))}, Status.SIMULATED)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_trajectory(run.save(Path(folder) / "run.nc"))
+    Trajectory(2 times from 0 to 4 h, 1 quantity: simulated to the end)
     """
     try:
         data = read_netcdf(path)
         status = Status[data.attrs.pop("status")]
-        found = Trajectory(data, status, json.loads(data.attrs.pop("stats")))
-        if "time" not in data.coords:
-            raise ValueError("it has no times")
-        return found
-    except Exception as error:  # a damaged file fails in many ways; each means the same to a user
+        return Trajectory(data, status, json.loads(data.attrs.pop("stats")))
+    except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
         raise StudyError(
             f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
         ) from error

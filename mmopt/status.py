@@ -1,10 +1,16 @@
-"""How a computation ended, in our own words; every solver's endings are translated into these."""
+"""Status of a computation; every solver's own status is translated into these."""
 
 from enum import Enum
 
 
 class Status(Enum):
-    """How a computation ended; the value is the sentence a user reads."""
+    """Status of a computation; the value is the message to the user.
+
+    Examples
+    --------
+    >>> Status.OPTIMAL.value, Status.OPTIMAL.solved
+    ('solved to optimality', True)
+    """
 
     OPTIMAL = "solved to optimality"
     ACCEPTABLE = "solved to the looser, acceptable tolerance"
@@ -19,5 +25,5 @@ class Status(Enum):
 
     @property
     def solved(self) -> bool:
-        """Whether the numbers that come with this status are an answer."""
+        """Whether the computation returned a solution."""
         return self in (Status.OPTIMAL, Status.ACCEPTABLE)

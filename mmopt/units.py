@@ -1,7 +1,7 @@
 """The unit of every quantity, once.
 
-Concentrations are g/L for biomass and for what is fed, mmol/L where the field counts moles; specific rates mmol/gDW/h;
-growth 1/h; volume L; feed L/h; time h. Millimoles meet grams in `grams` and `millimoles` alone.
+Concentrations are g/L for biomass and substrates, mmol/L where the field counts moles; specific rates mmol/gDW/h;
+growth 1/h; volume L; feed L/h; time h. Only `grams` and `millimoles` convert between millimoles and grams.
 """
 
 from typing import Any, Final
@@ -21,7 +21,19 @@ _MILLI: Final = 1.0e-3
 
 
 def grams(millimoles: Any, molar_mass: float) -> Any:
-    """Turn an amount in mmol into g; ``molar_mass`` in g/mol.
+    """Convert an amount from mmol to g.
+
+    Parameters
+    ----------
+    millimoles
+        Amount [mmol]: a number, an array or a Pyomo expression.
+    molar_mass
+        Molar mass [g/mol].
+
+    Returns
+    -------
+    Any
+        Amount [g], of the same kind.
 
     Examples
     --------
@@ -32,7 +44,19 @@ def grams(millimoles: Any, molar_mass: float) -> Any:
 
 
 def millimoles(grams: Any, molar_mass: float) -> Any:
-    """Turn an amount in g into mmol; ``molar_mass`` in g/mol.
+    """Convert an amount from g to mmol.
+
+    Parameters
+    ----------
+    grams
+        Amount [g]: a number, an array or a Pyomo expression.
+    molar_mass
+        Molar mass [g/mol].
+
+    Returns
+    -------
+    Any
+        Amount [mmol], of the same kind.
 
     Examples
     --------

@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyomo.environ as pyo
 import pytest
 
-from mmopt.errors import SolverError
+from mmopt.errors import SolverError, StudyError
 from mmopt.optimisation.optimise import optimise
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
@@ -155,3 +156,24 @@ def test_executable_is_the_one_that_optimises(executable: Path, monkeypatch: pyt
     cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, maximise="x")
     plan = optimise(cart, bundled=False)
     assert (plan.stats["solver"], plan.stats["optimum"]) == ("ipopt executable", pytest.approx(8.0, rel=1.0e-6))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_itr": 3}, "Ipopt has no option 'max_itr'"),
+        ({"max_iter": -5}, "Ipopt does not accept -5 as its option 'max_iter'"),
+        ({"max_iter": "many"}, "Ipopt does not accept 'many' as its option 'max_iter'"),
+        ({"linear_solver": "ma57"}, "its linear solver is not installed"),
+        ({"tol": float("nan")}, "Ipopt option 'tol' is nan; give a text or a number"),
+        ({"tol": None}, "Ipopt option 'tol' is None; give a text or a number"),
+        ({3: 4}, "Ipopt option 3 is 4; give a text or a number"),
+        ("max_iter=3", "options of Ipopt are 'max_iter=3'; give a mapping"),
+    ],
+)
+def test_option_that_ipopt_does_not_accept_is_named(options: Any, message: str) -> None:
+    problem = pyo.ConcreteModel()
+    problem.x = pyo.Var(initialize=3.0, bounds=(1.0, None))
+    problem.cost = pyo.Objective(expr=problem.x**2)
+    with pytest.raises(StudyError, match=message):
+        NonlinearProgram(problem, options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,17 +141,17 @@ def test_unknown_status_is_refused(run: Trajectory, tmp_path: Path) -> None:
 
 
 def test_times_that_descend_are_refused() -> None:
-    with pytest.raises(ValueError, match="times must be one ascending row"):
+    with pytest.raises(StudyError, match="times must be one ascending row"):
         trajectory(np.array([0.0, 2.0, 1.0]), {}, Status.SIMULATED)
 
 
 def test_array_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'volume' has shape \(3,\), but there are 2 times"):
+    with pytest.raises(StudyError, match=r"'volume' has shape \(3,\), but there are 2 times"):
         trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.zeros(3))}, Status.SIMULATED)
 
 
 def test_unknown_quantity_names_what_there_is(run: Trajectory) -> None:
-    with pytest.raises(KeyError, match="no 'volum' in this trajectory; it holds volume, feed, growth, biomass_amount"):
+    with pytest.raises(KeyError, match=r"^this trajectory has no 'volum'; nearest known: volume$"):
         run["volum"]
 
 
@@ -170,3 +171,45 @@ def test_value_between_two_times_is_interpolated(run: Trajectory) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_only_an_optimum_counts_as_solved(status: Status) -> None:
     assert status.solved == (status in (Status.OPTIMAL, Status.ACCEPTABLE))
+
+
+@pytest.mark.parametrize("show", [repr, str, Trajectory._repr_html_])
+def test_trajectory_shows_itself_briefly(run: Trajectory, show: Callable[[Trajectory], str]) -> None:
+    text = show(run)
+    assert len(text) < 700
+    assert "3 times from 0 to 2 h, 4 quantities: simulated to the end" in text
+
+
+def test_empty_trajectory_shows_itself() -> None:
+    assert (
+        str(trajectory(np.zeros(0), {}, Status.SIMULATED)) == "Trajectory(no times, 0 quantities: simulated to the end)"
+    )
+
+
+@pytest.mark.parametrize("name", [None, 3, ["volume"], float("nan")])
+def test_quantity_that_is_no_text_is_unknown(run: Trajectory, name: object) -> None:
+    with pytest.raises(StudyError, match=r"this trajectory has no .*; known: "):
+        run[name]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("time", "values", "status", "stats", "message"),
+    [
+        ("now", {}, Status.SIMULATED, None, "time is 'now'; give an array of numbers"),
+        (None, {}, Status.SIMULATED, None, "times must be one ascending row"),
+        ([0.0, np.nan], {}, Status.SIMULATED, None, "times must be one ascending row of finite numbers"),
+        ([[0.0]], {}, Status.SIMULATED, None, "times must be one ascending row"),
+        ([0.0], None, Status.SIMULATED, None, "values is None; give .kind, unit, array. by name"),
+        ([0.0], {"v": ("state", "L", ["x"])}, Status.SIMULATED, None, "'v' is .'x'.; give an array of numbers"),
+        ([0.0], {}, "done", None, "status is 'done'; give a Status"),
+        ([0.0], {}, Status.SIMULATED, "fast", "stats is 'fast'; give a mapping of names to figures"),
+    ],
+)
+def test_wrong_argument_of_a_trajectory_is_named(time: Any, values: Any, status: Any, stats: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        trajectory(time, values, status, stats)
+
+
+def test_data_of_another_kind_are_refused() -> None:
+    with pytest.raises(StudyError, match="data is None; give a Dataset with a coordinate 'time'"):
+        Trajectory(None, Status.SIMULATED)  # type: ignore[arg-type]

@@ -1,3 +1,3 @@
-"""Files: written whole or not at all, sealed, and refused where their content is hostile."""
+"""Files: written completely or not at all, sealed, and refused where their content is hostile."""
 
 __all__: list[str] = []

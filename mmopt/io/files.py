@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import tempfile
@@ -7,16 +7,36 @@ from pathlib import Path
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it, so that no half-written file is ever left."""
+    """Write a file completely or not at all: a temporary file beside it is filled and then renamed.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is created.
+    write
+        Function that fills the file at the path it gets.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder) / "new" / "a.txt", lambda path: path.write_text("x")).read_text()
+    'x'
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
-    part = Path(name)
+    temporary = Path(name)
     try:
-        write(part)
-        part.chmod(0o644)
-        part.replace(path)
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return path

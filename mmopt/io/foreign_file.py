@@ -1,7 +1,7 @@
-"""What is refused before a file of somebody else is believed: bytes, archives, JSON and arrays.
+"""Checks of a file of unknown origin before its content is used: bytes, archives, JSON and arrays.
 
-Every size is held against what a file claims before anything is unpacked; members of an archive are read by the names
-that are expected and never extracted; arrays are numbers, never objects. Nothing in a file is ever run.
+Every size is checked before anything is unpacked; members of an archive are read by the names that are expected and never
+extracted; arrays are numbers, never objects. Nothing in a file is ever run.
 """
 
 import io
@@ -41,18 +41,54 @@ _ENCRYPTED: Final = 1
 
 @dataclass(frozen=True)
 class ForeignFile:
-    """A file that anyone may have written, and what to do where it cannot be used."""
+    """A file of unknown origin.
+
+    Parameters
+    ----------
+    path
+        The file.
+    cure
+        What to do if it cannot be used: the end of every message.
+
+    Examples
+    --------
+    >>> from mmopt.io.foreign_file import ForeignFile
+    >>> ForeignFile(Path("none.zip"), "train it again").read()
+    Traceback (most recent call last):
+    mmopt.errors.SurrogateError: none.zip is missing; train it again
+    """
 
     path: Path
     cure: str
 
     def refuse(self, what: str) -> NoReturn:
-        """Raise the error of this file; of what it says itself, letters alone reach the screen."""
-        said = "".join(letter if letter.isprintable() else "?" for letter in what[:_LONGEST_REASON])
-        raise SurrogateError(f"{self.path} {said}; {self.cure}")
+        """Raise the error of this file; only printable characters of it reach the screen.
+
+        Parameters
+        ----------
+        what
+            What is wrong, a clause about the file.
+
+        Raises
+        ------
+        SurrogateError
+            Always.
+        """
+        reason = "".join(letter if letter.isprintable() else "?" for letter in what[:_LONGEST_REASON])
+        raise SurrogateError(f"{self.path} {reason}; {self.cure}")
 
     def read(self, largest: int = LARGEST) -> bytes:
-        """All bytes of the file.
+        """Return all bytes of the file.
+
+        Parameters
+        ----------
+        largest
+            Largest size that is read [bytes].
+
+        Returns
+        -------
+        bytes
+            Content of the file.
 
         Raises
         ------
@@ -74,30 +110,72 @@ class ForeignFile:
         return data or self.refuse("is empty")
 
     def members(self, expected: Collection[str], largest: int = LARGEST) -> dict[str, bytes]:
-        """Unpack the file in memory, a zip archive that must hold exactly the expected members; as `unpacked`."""
-        return self.unpacked(self.read(largest), expected, largest)
+        """Read the file, a zip archive, and unpack it in memory.
 
-    def unpacked(self, data: bytes, expected: Collection[str], largest: int = LARGEST) -> dict[str, bytes]:
-        """Members of a zip archive that is in memory already.
+        Parameters
+        ----------
+        expected, largest
+            As for `unpacked`.
+
+        Returns
+        -------
+        dict
+            Content of every member by name.
 
         Raises
         ------
         SurrogateError
-            If it holds others than the expected ones, too many, more than ``largest`` [bytes], or cannot be unpacked.
+            As in `read` and `unpacked`.
+        """
+        return self.unpacked(self.read(largest), expected, largest)
+
+    def unpacked(self, data: bytes, expected: Collection[str], largest: int = LARGEST) -> dict[str, bytes]:
+        """Unpack a zip archive that is in memory already.
+
+        Parameters
+        ----------
+        data
+            The archive.
+        expected
+            Names of the members; the archive must contain exactly these.
+        largest
+            Largest size of all members [bytes].
+
+        Returns
+        -------
+        dict
+            Content of every member by name.
+
+        Raises
+        ------
+        SurrogateError
+            If it contains others than the expected ones, too many, more than ``largest`` [bytes], or cannot be unpacked.
         """
         self._check_directory(data)
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                found = archive.infolist()
-                self._check_members(found, expected, largest)
-                return {each.filename: archive.read(each) for each in found}  # checks each member's CRC
+                entries = archive.infolist()
+                self._check_members(entries, expected, largest)
+                return {entry.filename: archive.read(entry) for entry in entries}  # checks every member's CRC
         except SurrogateError:
             raise
-        except Exception as error:  # a damaged archive fails in many ways; each means the same to a user
+        except Exception as error:  # a damaged archive fails in many ways; all mean the same to a user
             self.refuse(f"is damaged ({first_line(error)})")
 
-    def json(self, data: bytes, part: str = "") -> Any:
-        """What a JSON document says, if it says it once and in finite numbers.
+    def json(self, data: bytes, prefix: str = "") -> Any:
+        """Parse a JSON document.
+
+        Parameters
+        ----------
+        data
+            The document.
+        prefix
+            Name of the document inside the file, with a space behind it; empty if it is the whole file.
+
+        Returns
+        -------
+        Any
+            Content of the document; all numbers are finite.
 
         Raises
         ------
@@ -106,20 +184,32 @@ class ForeignFile:
         """
         try:
             return json.loads(
-                data.decode(), parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_each_once
+                data.decode(), parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_with_unique_keys
             )
         except RecursionError:
-            self.refuse(f"{part}nests too deep")
+            self.refuse(f"{prefix}nests too deep")
         except ValueError as error:  # JSONDecodeError and UnicodeDecodeError among them
-            self.refuse(f"{part}cannot be read as JSON ({first_line(error)}): it is cut short or was changed")
+            self.refuse(f"{prefix}cannot be read as JSON ({first_line(error)}): it is cut short or was changed")
 
     def array(self, name: str, data: bytes) -> np.ndarray:
-        """The array in a member that `numpy.save` wrote, if it holds finite numbers of 64 bits and nothing else.
+        """Read an array from a member that `numpy.save` wrote.
+
+        Parameters
+        ----------
+        name
+            Name of the member, for messages.
+        data
+            Content of the member.
+
+        Returns
+        -------
+        ndarray
+            Finite numbers of 64 bits.
 
         Raises
         ------
         SurrogateError
-            If the member is no array, has other numbers, is shorter or longer than it claims, or holds NaN or an infinity.
+            If the member is no array, has other numbers, is shorter or longer than it claims, or has NaN or an infinity.
         """
         file = io.BytesIO(data)
         try:
@@ -130,19 +220,19 @@ class ForeignFile:
         except Exception as error:  # headers are Python literals, which fail in many ways
             self.refuse(f"holds a member '{name}' that is no array of numbers ({first_line(error)})")
         if kind.hasobject:
-            self.refuse(f"holds Python objects in '{name}', which could run anything; none was made")
+            self.refuse(f"holds Python objects in '{name}', which could run anything; none was created")
         if kind.str not in NUMBERS:
             self.refuse(f"holds numbers of type {kind} in '{name}', not float64 or int64")
         body = data[file.tell() :]
         if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != len(body):
             self.refuse(f"holds {len(body)} bytes in '{name}', whose header claims the shape {shape}")
-        found = np.frombuffer(body, dtype=kind).reshape(shape, order="F" if turned else "C").copy(order="K")
-        if not np.all(np.isfinite(found)):
+        array = np.frombuffer(body, dtype=kind).reshape(shape, order="F" if turned else "C").copy(order="K")
+        if not np.all(np.isfinite(array)):
             self.refuse(f"holds numbers that are not finite in '{name}'")
-        return found
+        return array
 
     def _check_directory(self, data: bytes) -> None:
-        """Look at the end of a zip archive first: Python reads a directory of millions of members if there is one."""
+        """Check the end of a zip archive first: Python would read a directory of millions of members."""
         end = data[-_END_SIZE:]
         if not end.startswith(_END):
             cut = "is damaged: it is cut short or goes on after its end"
@@ -152,24 +242,24 @@ class ForeignFile:
         if count > MOST_MEMBERS or size > MOST_MEMBERS * _LARGEST_ENTRY or far:
             self.refuse(f"holds more than {MOST_MEMBERS} members")
 
-    def _check_members(self, found: Iterable[zipfile.ZipInfo], expected: Collection[str], largest: int) -> None:
+    def _check_members(self, entries: Iterable[zipfile.ZipInfo], expected: Collection[str], largest: int) -> None:
         seen: set[str] = set()
         total = 0
-        for each in found:
-            name = each.filename
+        for entry in entries:
+            name = entry.filename
             if name in seen:
                 self.refuse(f"holds '{name}' twice")
-            if stat.S_ISLNK(each.external_attr >> 16):
+            if stat.S_ISLNK(entry.external_attr >> 16):
                 self.refuse(f"holds a link '{name}' instead of a member")
             if name not in expected:
                 leads = name.startswith("/") or any(mark in name for mark in ("..", "\\", ":"))
                 self.refuse(
                     f"holds a member '{name}' that " + ("leads out of it" if leads else "does not belong there")
                 )
-            if each.flag_bits & _ENCRYPTED or each.compress_type not in _PACKINGS:
+            if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _PACKINGS:
                 self.refuse(f"holds '{name}' encrypted or packed in a way that is not read")
             seen.add(name)
-            total += each.file_size
+            total += entry.file_size
         if total > largest:
             self.refuse(f"unpacks to {_megabytes(total)} MB, more than the {_megabytes(largest)} that are read")
         if missing := sorted(set(expected) - seen):
@@ -189,8 +279,8 @@ def _finite(digits: str) -> float:
     return number if math.isfinite(number) else _not_finite(digits)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+def _with_unique_keys(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
         raise ValueError("a key stands twice in one object")
-    return told
+    return content

@@ -1,8 +1,8 @@
-"""What is refused before any reader sees a file: documents that would end the process, or keep it busy for minutes.
+"""Checks of a network's file before any reader opens it: some files would end the process, or keep it busy for minutes.
 
-libSBML recurses into the nesting of a file, so does Python's JSON reader, and cobra inflates whatever gzip holds, so a few
-kilobytes can do harm. One pass that neither recurses nor keeps what it has seen looks for such files first, before cobra
-is even imported. MATLAB files have a pass of their own, in `matlab`.
+libSBML recurses into the nesting of a file, so does Python's JSON reader, and cobra inflates any gzip file, so a few
+kilobytes can do harm. One pass that neither recurses nor stores what it reads detects such files first, before cobra is
+even imported. MATLAB files have a pass of their own, in `matlab`.
 """
 
 import gzip
@@ -33,7 +33,7 @@ _BEFORE_RATIO: Final = 4 * 2**20
 """Inflated size up to which the ratio does not count [bytes]: nothing so small does harm."""
 
 _LARGEST_PIECE: Final = 4 * 2**20
-"""Largest single tag or remark [bytes]; expat reads an unfinished one again with every chunk, in quadratic time."""
+"""Largest single tag or comment [bytes]; expat reads an unfinished one again with every chunk, in quadratic time."""
 
 _CHUNK: Final = 2**20
 _HEAD: Final = 2**16
@@ -41,17 +41,22 @@ _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _SBML_STARTS: Final = (b"<sbml", b"<?xml")
 
 _STEPS: Final = np.zeros(256, dtype=np.int8)
-"""What a byte of JSON, outside of texts, adds to the depth of nesting."""
+"""Change of the depth of nesting by a byte of JSON outside of texts."""
 _STEPS[list(b"[{")], _STEPS[list(b"]}")] = 1, -1
 
 
 def check_sbml(path: Path) -> None:
     """Refuse a file that is no SBML, or that would harm its reader.
 
+    Parameters
+    ----------
+    path
+        The file, plain or gzipped.
+
     Raises
     ------
     NetworkError
-        Saying what was found and what to do.
+        With the reason and what to do.
     """
     first, rest = _opened(path)
     head = first[:_HEAD].lstrip(_BLANK)
@@ -72,10 +77,15 @@ def check_sbml(path: Path) -> None:
 def check_json(path: Path) -> None:
     """Refuse a file that is no JSON object, or that would harm its reader.
 
+    Parameters
+    ----------
+    path
+        The file, plain or gzipped.
+
     Raises
     ------
     NetworkError
-        Saying what was found and what to do.
+        With the reason and what to do.
     """
     first, rest = _opened(path)
     head = first[:_HEAD].lstrip(_BLANK)
@@ -83,7 +93,7 @@ def check_json(path: Path) -> None:
         raise NetworkError(f"{path} is no network in JSON: it begins with {head[:20]!r}; write it with cobra")
     depth, lists, inside, held = 0, 0, False, b""
     for chunk in chain([first], rest):
-        # within a text \\ and \" end nothing; what is left of either at the end of a chunk waits for the next one
+        # within a text \\ and \" end nothing; half of either at the end of a chunk waits for the next one
         text = (held + chunk).replace(b"\\\\", b"").replace(b'\\"', b"")
         held = text[len(text.removesuffix(b"\\")) :]
         codes = np.frombuffer(text.removesuffix(b"\\"), dtype=np.uint8)
@@ -96,7 +106,17 @@ def check_json(path: Path) -> None:
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """Read a file, plain or gzipped, piece by piece; refuse it where it inflates beyond reason.
+    """Read a file, plain or gzipped, in chunks; refuse it where it inflates beyond reason.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    bytes
+        Inflated chunks.
 
     Raises
     ------
@@ -118,29 +138,87 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def check_size(path: Path, size: int) -> None:
-    """Refuse what is larger than any network [bytes]."""
+    """Refuse a file that is larger than any network.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    size
+        Its inflated size [bytes].
+
+    Raises
+    ------
+    NetworkError
+        If it is larger than `LARGEST`.
+    """
     if size > LARGEST:
         cure = "give the network alone, or read it with cobra and give the object"
         refuse(path, f"it holds more than {LARGEST // 2**20} MB", cure)
 
 
 def check_inflation(path: Path, size: int, packed: int) -> None:
-    """Refuse what grows beyond reason, where ``size`` bytes came out of ``packed`` ones."""
+    """Refuse a file that grows beyond reason as it is inflated.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    size
+        Inflated size so far [bytes].
+    packed
+        Packed size so far [bytes].
+
+    Raises
+    ------
+    NetworkError
+        If it is larger than `LARGEST`, or the ratio above `INFLATION`.
+    """
     check_size(path, size)
     if size > max(_BEFORE_RATIO, INFLATION * packed):
         refuse(path, f"it inflates to more than {INFLATION} times its size", "give the network alone")
 
 
-def check_shape(path: Path, depth: int, parts: int) -> None:
-    """Refuse what nests deeper, or has more parts, than any network."""
+def check_shape(path: Path, depth: int, elements: int) -> None:
+    """Refuse a file that nests deeper, or has more elements, than any network.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    depth
+        Depth of nesting.
+    elements
+        Number of elements, lists or arrays.
+
+    Raises
+    ------
+    NetworkError
+        If it is deeper than `DEEPEST` or has more elements than `MOST`.
+    """
     if depth > DEEPEST:
         refuse(path, f"it nests more than {DEEPEST} deep", "give a file without such notes")
-    if parts > MOST:
-        refuse(path, f"it has more than {MOST:,} parts", "give the network alone, or read it with cobra")
+    if elements > MOST:
+        refuse(path, f"it has more than {MOST:,} elements", "give the network alone, or read it with cobra")
 
 
 def refuse(path: Path, what: str, cure: str) -> NoReturn:
-    """Raise the error of a file that no reader should see."""
+    """Raise the error of a refused file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        The reason, a clause about the file.
+    cure
+        What to do.
+
+    Raises
+    ------
+    NetworkError
+        Always.
+    """
     raise NetworkError(f"{path} is refused: {what}, which no metabolic network does; {cure}")
 
 

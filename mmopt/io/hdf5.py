@@ -1,7 +1,7 @@
-"""Arrays out of an HDF5 file that anyone may have written.
+"""Arrays from an HDF5 file of unknown origin.
 
-A damaged or made-up file can keep the HDF5 library busy for ever or end the process. So a process of its own reads it,
-with a limit on time and memory, and sends plain arrays back; what it sends is checked like any other file.
+A damaged or forged file can keep the HDF5 library busy for ever or end the process. So a process of its own reads it, with
+a limit on time and memory, and sends plain arrays back, which are checked like any other file.
 """
 
 import io
@@ -28,14 +28,14 @@ _LONGEST_REASON: Final = 300
 
 
 def datasets(data: bytes, paths: Sequence[str]) -> bytes:
-    """Read the named datasets of an HDF5 file.
+    """Read datasets of an HDF5 file.
 
     Parameters
     ----------
     data
         The file.
     paths
-        Where the datasets are; what else the file holds is not looked at.
+        Paths of the datasets inside the file; nothing else in it is read.
 
     Returns
     -------
@@ -45,7 +45,8 @@ def datasets(data: bytes, paths: Sequence[str]) -> bytes:
     Raises
     ------
     SurrogateError
-        With the reason alone: no file of that kind, a dataset missing, kept elsewhere or packed, or the library gave up.
+        With the reason alone: no file of that kind, a dataset missing, stored in another file or packed, or the library
+        failed.
     """
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", __name__, json.dumps(list(paths))]
@@ -59,58 +60,58 @@ def datasets(data: bytes, paths: Sequence[str]) -> bytes:
         return done.stdout.removeprefix(_READ)
     if done.stdout.startswith(_REFUSED):
         raise SurrogateError(done.stdout.removeprefix(_REFUSED)[:_LONGEST_REASON].decode("ascii", "replace"))
-    raise SurrogateError("its HDF5 part keeps the library busy or ends it, as a damaged or made-up file does")
+    raise SurrogateError("its HDF5 part keeps the library busy or ends it, as a damaged or forged file does")
 
 
 def _main() -> None:
-    """What the other process does: the file comes on standard input, the arrays go to standard output."""
+    """Work of the other process: the file comes on standard input, the arrays go to standard output."""
     import h5py
 
     paths, data = json.loads(sys.argv[1]), sys.stdin.buffer.read()
     _limit()
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            said = _READ + _packed([_dataset(file, path, len(data)) for path in paths])
-    except Exception as error:  # the library fails in many ways; each means that the file cannot be used
-        said = _REFUSED + first_line(error).encode("ascii", "replace")
-    sys.stdout.buffer.write(said)
+            reply = _READ + _packed([_dataset(file, path, len(data)) for path in paths])
+    except Exception as error:  # the library fails in many ways; all mean that the file cannot be used
+        reply = _REFUSED + first_line(error).encode("ascii", "replace")
+    sys.stdout.buffer.write(reply)
 
 
 def _limit() -> None:
-    """Let the system end this process where it takes too much; memory is limited after the libraries have theirs."""
+    """Let the system end this process at its limits; memory is limited after the libraries are loaded."""
     import resource
     import signal
 
-    signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # nobody handles its signal, so it ends the process
+    signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # its signal has no handler, so it ends the process
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _dataset(file: Any, path: str, size: int) -> Any:
-    """One dataset; its numbers must stand plainly in this very file, of ``size`` bytes."""
+    """One dataset; its numbers must be stored in this file, of ``size`` bytes, and not packed."""
     import h5py
 
-    place = file
-    for part in path.split("/"):
-        if not isinstance(place, h5py.Group) or part not in place:
+    item = file
+    for name in path.split("/"):
+        if not isinstance(item, h5py.Group) or name not in item:
             raise ValueError(f"it has no '{path}'")
-        if not isinstance(place.get(part, getlink=True), h5py.HardLink):  # others lead to other files
+        if not isinstance(item.get(name, getlink=True), h5py.HardLink):  # other links lead to other files
             raise ValueError(f"'{path}' is a link to somewhere else")
-        place = place[part]
-    if not isinstance(place, h5py.Dataset) or place.dtype.kind != "f" or place.dtype.itemsize not in (4, 8):
+        item = item[name]
+    if not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or item.dtype.itemsize not in (4, 8):
         raise ValueError(f"'{path}' is no array of float32 or float64")
-    if place.external or place.is_virtual or place.chunks or place.id.get_create_plist().get_nfilters():
+    if item.external or item.is_virtual or item.chunks or item.id.get_create_plist().get_nfilters():
         raise ValueError(f"'{path}' is packed, or kept in another file")
-    if place.size * place.dtype.itemsize > size:
+    if item.size * item.dtype.itemsize > size:
         raise ValueError(f"'{path}' claims more numbers than the file holds")
-    return place[()].astype("<f8")
+    return item[()].astype("<f8")
 
 
 def _packed(arrays: Sequence[Any]) -> bytes:
     import numpy as np
 
     archive = io.BytesIO()
-    np.savez(archive, allow_pickle=False, **{str(place): array for place, array in enumerate(arrays)})
+    np.savez(archive, allow_pickle=False, **{str(position): array for position, array in enumerate(arrays)})
     return archive.getvalue()
 
 

@@ -4,7 +4,6 @@ Every exchange reaction is written so that a positive flux secretes and a negati
 way, and all other modules rely on it.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ import scipy.sparse as sp
 
 from mmopt.checking import shown
 from mmopt.errors import NetworkError, nearest
+from mmopt.io.facts import facts_table, facts_text
 from mmopt.io.seal import digest
 from mmopt.network.network_checks import check_network
 
@@ -150,12 +150,11 @@ class Network:
         return f"Network({self.name!r}: {counts})"
 
     def __str__(self) -> str:
-        return "\n".join(f"{name}: {value}" for name, value in self._facts().items())
+        return facts_text(self._facts())
 
     def _repr_html_(self) -> str:
         """Table for a notebook."""
-        rows = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in self._facts().items())
-        return f"<table>{''.join(rows)}</table>"
+        return facts_table(self._facts())
 
     def _counts(self) -> dict[str, int]:
         return {

@@ -1,3 +1,3 @@
-"""The only doors to solvers; their endings become our words here."""
+"""The only modules that call solvers; they translate every solver's status into a `Status`."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
 """The affine law of a linear program around an optimal basis, and the region in which it holds.
 
-Basic variables are x_B = B⁻¹ (what the resting ones push), so they are affine in every bound that moves; the law holds as
-long as they keep their own bounds.
+Basic variables are x_B = -B⁻¹ N x_N, so they are affine in every bound that moves; the law holds as long as they keep their
+own bounds.
 
 Gal and Nedoma (1972), Manage. Sci. 18:406.
 """
@@ -21,12 +21,12 @@ _COEFFICIENT_ZERO: Final = 1.0e-11
 
 @dataclass(frozen=True, eq=False)
 class AffineLaw:
-    """How the answer depends on the bounds of the changing variables while one basis stays optimal.
+    """The solution as an affine function of the bounds of the changing variables, while one basis stays optimal.
 
     Attributes
     ----------
     constant, slope
-        Returned values are ``constant + slope @ bounds``; shapes (columns,) and (columns, changing).
+        The values are ``constant + slope @ bounds``; shapes (columns,) and (columns, changing).
     left, right
         The region: ``left @ bounds <= right``; shapes (conditions, changing) and (conditions,).
     """
@@ -37,14 +37,38 @@ class AffineLaw:
     right: np.ndarray
 
     def of(self, spread: np.ndarray, offset: np.ndarray | None = None) -> "AffineLaw":
-        """The same law in other variables x, where bounds are ``spread @ x + offset``."""
+        """Write the law in other variables x, where bounds are ``spread @ x + offset``.
+
+        Parameters
+        ----------
+        spread
+            Shape (changing, variables).
+        offset
+            Shape (changing,); zero if None.
+
+        Returns
+        -------
+        AffineLaw
+            The law, with slopes and region in x.
+        """
         if offset is None:
             return AffineLaw(self.constant, self.slope @ spread, self.left @ spread, self.right)
         constant = self.constant + self.slope @ offset
         return AffineLaw(constant, self.slope @ spread, self.left @ spread, self.right - self.left @ offset)
 
     def where(self, left: np.ndarray, right: np.ndarray) -> "AffineLaw":
-        """The same law in a smaller region."""
+        """Restrict the law to a smaller region.
+
+        Parameters
+        ----------
+        left, right
+            More conditions ``left @ bounds <= right``.
+
+        Returns
+        -------
+        AffineLaw
+            The law in the intersection.
+        """
         return AffineLaw(self.constant, self.slope, np.vstack([self.left, left]), np.concatenate([self.right, right]))
 
 
@@ -55,7 +79,7 @@ def affine_law(
     changing: np.ndarray,
     demanded: np.ndarray,
 ) -> AffineLaw:
-    """Read the law of all columns from a basis.
+    """Compute the affine law of all columns from a basis.
 
     Parameters
     ----------
@@ -64,11 +88,16 @@ def affine_law(
     basic
         Positions of the basic variables, columns first, then rows.
     leading
-        Sign of the leading reduced cost of every column and row: where a resting one stands.
+        Sign of the leading reduced cost of every column and row: the bound at which a nonbasic one rests.
     changing
         Columns whose upper bound moves.
     demanded
         Those of them whose lower bound moves along.
+
+    Returns
+    -------
+    AffineLaw
+        The law and its region.
     """
     matrix = program.matrix
     rows, columns = matrix.shape
@@ -94,10 +123,10 @@ def _resting_columns(
     demanded: np.ndarray,
     moving: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values of the columns that rest at a bound, and how they follow it; zero for the basic ones."""
+    """Values of the nonbasic columns, and their slopes by the moving bounds; zero for basic columns."""
     pinned = program.lower == program.upper
     at_upper = ((leading < 0.0) | (pinned & ~(leading > 0.0))) & np.isfinite(program.upper)
-    at_upper |= np.isinf(program.lower) & np.isfinite(program.upper)  # whatever the price, it can rest nowhere else
+    at_upper |= np.isinf(program.lower) & np.isfinite(program.upper)  # its only finite bound, whatever the price
     at_upper[demanded] = True
     resting = np.setdiff1d(np.arange(len(leading)), basic)
     follows = np.isin(resting, changing) & at_upper[resting]
@@ -111,7 +140,7 @@ def _resting_columns(
 def _region(
     program: Simplex, basic: np.ndarray, moved: np.ndarray, moving: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Conditions under which the basic variables keep their bounds; those that always hold are left out."""
+    """Conditions under which the basic variables keep their bounds, without conditions that always hold."""
     lower = np.concatenate([program.lower, program.row_lower])[basic]
     upper = np.concatenate([program.upper, program.row_upper])[basic]
     follows = np.vstack([moving, np.zeros((len(program.row_lower), moving.shape[1]))])[basic]

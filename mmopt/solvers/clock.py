@@ -1,4 +1,4 @@
-"""A clock that stops Ipopt between two iterations; its own limits of time are fixed when a solver is made."""
+"""A clock that stops Ipopt between two iterations; Ipopt's own time limits are fixed when a solver is built."""
 
 import math
 import time
@@ -7,16 +7,16 @@ from typing import Any, Final
 import casadi
 
 _SHAPES: Final = {"x": "variables", "lam_x": "variables", "g": "constraints", "lam_g": "constraints", "f": "one"}
-"""Sizes of what CasADi shows after each iteration; all else is empty."""
+"""Sizes of the arrays CasADi passes after every iteration; all others are empty."""
 
 
 class Clock(casadi.Callback):  # type: ignore[misc]
-    """Stops a solve when ``deadline`` (of `time.perf_counter`) has passed.
+    """Stop a solve when ``deadline`` (of `time.perf_counter`) has passed.
 
     Parameters
     ----------
     variables, constraints
-        How many the program has.
+        Their numbers in the program.
     """
 
     def __init__(self, variables: int, constraints: int) -> None:
@@ -26,18 +26,29 @@ class Clock(casadi.Callback):  # type: ignore[misc]
         self.construct("clock", {})
 
     def get_n_in(self) -> int:
-        """As many as a solver gives out."""
+        """Number of inputs: the outputs of a solver."""
         return int(casadi.nlpsol_n_out())
 
     def get_n_out(self) -> int:
-        """Whether to stop."""
+        """Number of outputs: one, whether to stop."""
         return 1
 
     def get_sparsity_in(self, number: int) -> Any:
-        """Shape of what comes in."""
+        """Return the shape of an input.
+
+        Parameters
+        ----------
+        number
+            Position of the input.
+
+        Returns
+        -------
+        casadi.Sparsity
+            Its shape.
+        """
         shape = _SHAPES.get(casadi.nlpsol_out(number))
         return casadi.Sparsity(0, 0) if shape is None else casadi.Sparsity.dense(self._sizes[shape])
 
     def eval(self, _: Any) -> list[float]:
-        """Look at the clock."""
+        """Return 1 if the deadline has passed."""
         return [float(time.perf_counter() >= self.deadline)]

@@ -1,8 +1,8 @@
-"""A dense network at many points at once, with exact derivatives: for Pyomo as a grey box, for Ipopt as CasADi functions.
+"""A dense network at many points at once, with exact derivatives: a grey box for Pyomo, CasADi functions for Ipopt.
 
-All points go through the layers together, as columns of one matrix, and derivatives go forward with them: in each layer
-values, slopes by each input and curvatures by each pair of inputs. Nothing is differentiated by a program, nothing is
-written out point by point.
+All points pass the layers together, as columns of one matrix, and derivatives are propagated forward with them: values,
+slopes by every input and curvatures by every pair of inputs. There is no automatic differentiation, and no expression per
+point.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import numpy as np
 from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxModel
 from scipy.sparse import coo_matrix
 
+from mmopt.errors import StudyError
 from mmopt.solvers.activations import ACTIVATIONS
 
 
@@ -34,7 +35,7 @@ class Dense(Protocol):
 
 
 def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
-    """Values, slopes and curvatures of a network.
+    """Compute values, slopes and curvatures of a network.
 
     Parameters
     ----------
@@ -43,32 +44,40 @@ def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, lis
     inputs
         Shape (inputs, points), of NumPy or CasADi.
     of
-        The module whose functions are used, `numpy` or `casadi`.
+        Module whose functions are used, `numpy` or `casadi`.
 
     Returns
     -------
     values, slopes, curvatures
-        Each of shape (outputs, points): one, one for each input, one for each pair of inputs (i <= j).
+        All of shape (outputs, points): one array, one per input, one per pair of inputs (i <= j).
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> layer = SimpleNamespace(weights=np.array([[2.0]]), bias=np.zeros(1), activation="tanh")
+    >>> values, slopes, curvatures = derivatives([layer], np.zeros((1, 1)), np)
+    >>> float(values[0, 0]), float(slopes[0][0, 0]), float(curvatures[0, 0][0, 0])
+    (0.0, 2.0, -0.0)
     """
     count = layers[0].weights.shape[0]
     pairs = list(combinations_with_replacement(range(count), 2))
     values: Any = inputs
     slopes: list[Any] = []
     curvatures: dict[tuple[int, int], Any] = {}
-    for place, layer in enumerate(layers):
-        turned = np.ascontiguousarray(layer.weights.T)
+    for depth, layer in enumerate(layers):
+        transposed = np.ascontiguousarray(layer.weights.T)
         points = inputs.shape[1]
-        sums = _times(turned, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
-        if place == 0:
-            moved = [np.repeat(turned[:, [k]], points, axis=1) for k in range(count)]
+        sums = _times(transposed, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
+        if depth == 0:
+            moved = [np.repeat(transposed[:, [k]], points, axis=1) for k in range(count)]
         else:
-            moved = [_times(turned, slope, of) for slope in slopes]
+            moved = [_times(transposed, slope, of) for slope in slopes]
         values, slope, bend = ACTIVATIONS[layer.activation].derivatives(sums, of)
         bent = {}
         for i, j in pairs:
             turn = bend * moved[i] * moved[j]
-            bent[i, j] = turn if place == 0 else turn + slope * _times(turned, curvatures[i, j], of)
-        slopes, curvatures = [slope * each for each in moved], bent
+            bent[i, j] = turn if depth == 0 else turn + slope * _times(transposed, curvatures[i, j], of)
+        slopes, curvatures = [slope * change for change in moved], bent
     return values, slopes, curvatures
 
 
@@ -84,11 +93,18 @@ class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
     layers
         The network.
     points
-        How many points.
+        Number of points.
+
+    Raises
+    ------
+    StudyError
+        If there is no layer or no point.
     """
 
     def __init__(self, layers: Sequence[Dense], points: int) -> None:
         super().__init__()
+        if not layers or points < 1:
+            raise StudyError(f"the network has {len(layers)} layers and {points} points; give at least one of both")
         self.layers = tuple(layers)
         self.points = points
         self._given = np.zeros((layers[0].weights.shape[0], points))
@@ -108,20 +124,32 @@ class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
         return [f"out_{point}_{k}" for point in range(self.points) for k in range(self.width[1])]
 
     def set_input_values(self, input_values: Sequence[float]) -> None:
-        """Take the inputs."""
+        """Set the inputs.
+
+        Parameters
+        ----------
+        input_values
+            Shape (points * inputs,).
+        """
         self._given = np.asarray(input_values, dtype=float).reshape(self.points, -1).T
 
     def set_output_constraint_multipliers(self, output_con_multiplier_values: Sequence[float]) -> None:
-        """Take the multipliers of the outputs' equations."""
+        """Set the multipliers of the equations of the outputs.
+
+        Parameters
+        ----------
+        output_con_multiplier_values
+            Shape (points * outputs,).
+        """
         self._push = np.asarray(output_con_multiplier_values, dtype=float).reshape(self.points, -1).T
 
     def evaluate_outputs(self) -> np.ndarray:
-        """Outputs, shape (points * outputs,)."""
+        """Compute the outputs, shape (points * outputs,)."""
         values: np.ndarray = derivatives(self.layers, self._given, np)[0].T.ravel()
         return values
 
     def evaluate_jacobian_outputs(self) -> coo_matrix:
-        """Derivatives of all outputs by all inputs."""
+        """Compute the derivatives of all outputs by all inputs."""
         count, outputs = self.width
         slopes = np.stack(derivatives(self.layers, self._given, np)[1], axis=-1).transpose(1, 0, 2)
         point, output, given = np.indices((self.points, outputs, count)).reshape(3, -1)
@@ -129,7 +157,7 @@ class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
         return coo_matrix((slopes.ravel(), (point * outputs + output, point * count + given)), shape=shape)
 
     def evaluate_hessian_outputs(self) -> coo_matrix:
-        """Lower triangle of the second derivative of the outputs' sum, each times its multiplier."""
+        """Compute the lower triangle of the second derivative of the sum of all outputs, times their multipliers."""
         count = self.width[0]
         curvatures = derivatives(self.layers, self._given, np)[2]
         rows, columns, data = [], [], []
@@ -174,17 +202,17 @@ class AtColumns:
         rows = np.arange(points * outputs)
         row = np.concatenate([rows for _ in range(count)])
         column = np.concatenate([np.repeat(inputs[:, k], outputs) for k in range(count)])
-        jacobian = _placed(points * outputs, size, row, column, casadi.vertcat(*map(casadi.vec, slopes)))
+        jacobian = _sparse(points * outputs, size, row, column, casadi.vertcat(*map(casadi.vec, slopes)))
         self.jacobian = casadi.Function("jacobian", [x], [jacobian])
         pushed = casadi.reshape(push, outputs, points)
         bends = [casadi.sum1(pushed * bend).T for bend in curvatures.values()]
         ends = [np.sort(inputs[:, list(pair)], axis=1) for pair in curvatures]
-        row, column = np.concatenate([each[:, 0] for each in ends]), np.concatenate([each[:, 1] for each in ends])
-        hessian = _placed(size, size, row, column, casadi.vertcat(*bends))
+        row, column = (np.concatenate([end[:, side] for end in ends]) for side in (0, 1))
+        hessian = _sparse(size, size, row, column, casadi.vertcat(*bends))
         self.hessian = casadi.Function("hessian", [x, push], [hessian])
 
 
-def _placed(rows: int, columns: int, row: np.ndarray, column: np.ndarray, data: Any) -> Any:
-    """A sparse matrix of these entries, each place once."""
+def _sparse(rows: int, columns: int, row: np.ndarray, column: np.ndarray, data: Any) -> Any:
+    """A sparse matrix of entries at different positions."""
     pattern, mapping = casadi.Sparsity.triplet(rows, columns, row.tolist(), column.tolist(), False)
     return casadi.MX(pattern, data[mapping])

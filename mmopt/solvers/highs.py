@@ -1,6 +1,6 @@
-"""A linear program held in HiGHS: bounds and costs change, the last basis stays, prices can be asked for.
+"""A linear program in HiGHS: bounds and costs change, the last basis stays, dual prices can be computed.
 
-The only door to HiGHS. Positions count columns first, then rows, as a basis does.
+The only module that imports HiGHS. Positions count columns first, then rows, as a basis does.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ FEASIBILITY: Final = 1.0e-9
 
 _OPTIONS: Final = {
     "output_flag": False,
-    "presolve": "off",  # it would throw the last basis away
+    "presolve": "off",  # it would drop the last basis
     "solver": "simplex",
     "threads": 1,
     "primal_feasibility_tolerance": FEASIBILITY,
@@ -34,7 +34,7 @@ _STATUS: Final = {
 
 
 class _Silent(highspy.Highs):  # type: ignore[misc]
-    """HiGHS that says nothing: from 1.16 on it prints a banner as soon as its callbacks are set, before options can be."""
+    """HiGHS without output: from 1.16 on it prints a banner as soon as its callbacks are set, before options can be."""
 
     def enableCallbacks(self) -> None:  # noqa: N802
         """Set the callbacks, silenced."""
@@ -45,12 +45,31 @@ class _Silent(highspy.Highs):  # type: ignore[misc]
 class Simplex:
     """min cost'x with row_lower <= A x <= row_upper and lower <= x <= upper, warm-started from its last basis.
 
-    Attributes
+    Parameters
     ----------
     matrix
         A, shape (rows, columns).
+    cost
+        Shape (columns,).
+    bounds
+        Lower and upper bounds of the columns; `set_bounds` changes these arrays.
+    row_bounds
+        Lower and upper bounds of the rows; `set_row_bounds` changes these arrays.
+
+    Attributes
+    ----------
+    matrix
+        A.
     lower, upper, row_lower, row_upper
-        The bounds as they are now.
+        The present bounds.
+
+    Examples
+    --------
+    >>> one = sp.csc_array(np.array([[1.0, 1.0]]))
+    >>> zero, two = np.zeros(2), np.full(2, 2.0)
+    >>> simplex = Simplex(one, np.array([1.0, 3.0]), (zero, two), (np.array([3.0]), np.array([3.0])))
+    >>> simplex.run().name, simplex.values()[0].tolist()
+    ('OPTIMAL', [2.0, 1.0])
     """
 
     def __init__(
@@ -88,16 +107,38 @@ class Simplex:
         return np.array(solution.col_value), np.array(solution.row_value)
 
     def set_cost(self, cost: np.ndarray) -> None:
-        """Take another objective."""
+        """Change the objective.
+
+        Parameters
+        ----------
+        cost
+            Shape (columns,).
+        """
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
 
     def set_bounds(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """Move bounds of some columns."""
+        """Change bounds of some columns.
+
+        Parameters
+        ----------
+        columns
+            Positions of the columns.
+        lower, upper
+            Their bounds.
+        """
         self.lower[columns], self.upper[columns] = lower, upper
         self._highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
 
     def set_row_bounds(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """Move bounds of some rows."""
+        """Change bounds of some rows.
+
+        Parameters
+        ----------
+        rows
+            Positions of the rows.
+        lower, upper
+            Their bounds.
+        """
         self.row_lower[rows], self.row_upper[rows] = lower, upper
         self._highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
 
@@ -108,7 +149,18 @@ class Simplex:
         return np.where(basic < 0, self.matrix.shape[1] - basic - 1, basic)
 
     def prices(self, basic_cost: np.ndarray) -> np.ndarray:
-        """Prices y of the rows for which the basic variables, at this cost, have none left: B'y = cost."""
+        """Compute the dual prices y of the rows at which basic variables have no reduced cost: B'y = cost.
+
+        Parameters
+        ----------
+        basic_cost
+            Costs of the basic variables, in the order of `basic`.
+
+        Returns
+        -------
+        ndarray
+            Prices, shape (rows,).
+        """
         return np.asarray(self._highs.getBasisTransposeSolve(basic_cost)[1])
 
     def basis(self) -> highspy.HighsBasis:
@@ -116,7 +168,13 @@ class Simplex:
         return self._highs.getBasis()
 
     def restart(self, basis: highspy.HighsBasis | None = None) -> None:
-        """Forget everything but bounds and cost; what follows depends on ``basis`` alone and not on what ran before."""
+        """Reset everything but bounds and cost, so that later solves do not depend on earlier ones.
+
+        Parameters
+        ----------
+        basis
+            Basis to start from; a cold start if None.
+        """
         self._highs.clearSolver()
         if basis is not None:
             self._highs.setBasis(basis)
@@ -124,6 +182,15 @@ class Simplex:
 
 def maximise(matrix: sp.csc_array, gain: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, Status]:
     """Solve max gain'x with A x = 0 and lower <= x <= upper, once.
+
+    Parameters
+    ----------
+    matrix
+        A, shape (rows, columns).
+    gain
+        Shape (columns,).
+    lower, upper
+        Bounds, shape (columns,).
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Nonlinear programs, compiled once into Ipopt and re-solved for other data.
 
-Pyomo writes the problem once, CasADi reads it and solves it in process with the Ipopt that its wheel brings. What changes
-between solves is a variable with equal bounds, so that a new solve changes bound vectors alone. Where a user has an
-``ipopt`` executable (with HSL, from ``idaes get-extensions``), `IpoptExecutable` takes that one.
+Pyomo writes the problem once, CasADi reads it and solves it in process with the Ipopt of its wheel. Data that change
+between solves are variables with equal bounds, so that a new solve changes bound vectors alone. Where a user has an
+``ipopt`` executable (with HSL, from ``idaes get-extensions``), `IpoptExecutable` uses that one.
 """
 
 import math
@@ -19,6 +19,7 @@ import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
 from mmopt.solvers.clock import Clock
+from mmopt.solvers.ipopt_options import DEFAULTS, WARM, check_options
 from mmopt.solvers.nlp import read_nlp
 from mmopt.status import Status
 
@@ -30,10 +31,10 @@ _STATUS: Final = {
     "Maximum_Iterations_Exceeded": Status.ITERATION_LIMIT,
     "Maximum_CpuTime_Exceeded": Status.TIME_LIMIT,
     "Maximum_WallTime_Exceeded": Status.TIME_LIMIT,
-    "User_Requested_Stop": Status.TIME_LIMIT,  # of the clock, which alone requests it
+    "User_Requested_Stop": Status.TIME_LIMIT,  # only the clock requests it
     "Diverging_Iterates": Status.UNBOUNDED,
 }
-"""Every other ending of Ipopt is numerical trouble."""
+"""Every other status of Ipopt is numerical trouble."""
 
 _EXECUTABLE_STATUS: Final = {
     pyo.TerminationCondition.optimal: Status.OPTIMAL,
@@ -47,31 +48,32 @@ _EXECUTABLE_STATUS: Final = {
 _BOUND_SUFFIXES: Final = ("ipopt_zL_out", "ipopt_zU_out")
 
 _LEAST_SECONDS: Final = 1.0e-6
-"""An executable refuses a limit of time that is not above zero."""
+"""An executable refuses a time limit that is not above zero."""
 
 _UNKNOWN_COUNT: Final = 0
-"""Pyomo does not pass on how many iterations an executable took."""
-
-_OPTIONS: Final = {"max_iter": 300, "tol": 1.0e-8, "acceptable_tol": 1.0e-6, "linear_solver": "mumps"}
+"""Pyomo does not report the number of iterations of an executable."""
 
 _DERIVATIVES: Final = {"hess_lag": "nlp_hess_l", "jac_g": "nlp_jac_g", "grad_f": "nlp_grad_f"}
-"""CasADi's options that take derivative functions, and the names under which a made solver gives its own."""
-
-_WARM: Final = {
-    "warm_start_init_point": "yes",
-    "mu_init": 1.0e-6,
-    "warm_start_bound_push": 1.0e-8,
-    "warm_start_bound_frac": 1.0e-8,
-    "warm_start_slack_bound_push": 1.0e-8,
-    "warm_start_slack_bound_frac": 1.0e-8,
-    "warm_start_mult_bound_push": 1.0e-8,
-}
-"""A start from an accepted solve: barrier and pushes small enough not to leave its neighbourhood."""
+"""CasADi's options for derivative functions, and the names of these functions in an existing solver."""
 
 
 @dataclass(frozen=True)
 class Solve:
-    """The record of one solve."""
+    """Record of one solve.
+
+    Attributes
+    ----------
+    status
+        Status of the solve.
+    iterations
+        Number of iterations.
+    seconds
+        Wall-clock time [s].
+    objective
+        Value of the objective at the end.
+    ending
+        Message of the solver.
+    """
 
     status: Status
     iterations: int
@@ -93,6 +95,13 @@ class NonlinearProgram:
     options
         Options of Ipopt that differ from mmopt's.
 
+    Raises
+    ------
+    StudyError
+        If Ipopt does not know an option, or does not accept its value.
+    SolverError
+        If the problem has a grey box that is no dense network.
+
     Examples
     --------
     >>> import pyomo.environ as pyo
@@ -110,9 +119,9 @@ class NonlinearProgram:
     name = "bundled Ipopt"
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
-        self._options = {**_OPTIONS, **(options or {})}
-        self._variables, self._statement = read_nlp(problem)
-        self._derivatives = dict(self._statement.derivatives)
+        self._options = {**DEFAULTS, **check_options(options)}
+        self._variables, self._nlp = read_nlp(problem)
+        self._derivatives = dict(self._nlp.derivatives)
         self._solvers: dict[bool, casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}
         self._bounds_push: dict[int, float] = {}
@@ -121,21 +130,37 @@ class NonlinearProgram:
     @property
     def size(self) -> tuple[int, int]:
         """Numbers of variables (data among them) and constraints."""
-        return len(self._variables), len(self._statement.lower)
+        return len(self._variables), len(self._nlp.lower)
 
     def options(self, *, warm: bool = False) -> dict[str, Any]:
-        """Options Ipopt is given in a cold or a warm solve."""
-        return {**self._options, **(_WARM if warm else {}), "print_level": 0, "sb": "yes"}
-
-    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
-        """Solve from the present values of the variables, and load the answer into them if there is one.
+        """Return the options of Ipopt.
 
         Parameters
         ----------
         warm
-            Start from the multipliers of the last accepted solve as well; without one this is a cold start.
+            Whether the solve is a warm start.
+
+        Returns
+        -------
+        dict
+            Values by name of option.
+        """
+        return {**self._options, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
+
+    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
+        """Solve from the present values of the variables, and load the solution into them if there is one.
+
+        Parameters
+        ----------
+        warm
+            Whether to start from the multipliers of the last accepted solve as well; without one this is a cold start.
         seconds
-            After how long it is stopped, by the clock on the wall; looked at between iterations.
+            Limit of wall-clock time [s], checked between iterations.
+
+        Returns
+        -------
+        Solve
+            Record of the solve.
         """
         warm = warm and bool(self._multipliers)
         solver = self._solver(warm)
@@ -144,45 +169,54 @@ class NonlinearProgram:
         start = np.array([0.0 if v.value is None else v.value for v in self._variables])
         started = time.perf_counter()
         self._clock.deadline = started + seconds
-        answer = solver(
+        solution = solver(
             x0=np.clip(start, lower, upper),
             lbx=lower,
             ubx=upper,
-            lbg=self._statement.lower,
-            ubg=self._statement.upper,
+            lbg=self._nlp.lower,
+            ubg=self._nlp.upper,
             **(self._multipliers if warm else {}),
         )
         seconds = time.perf_counter() - started
-        told = solver.stats()
-        status = _STATUS.get(told["return_status"], Status.NUMERICAL_TROUBLE)
+        stats = solver.stats()
+        status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
         if status.solved:
-            self._multipliers = {"lam_g0": np.array(answer["lam_g"]), "lam_x0": np.array(answer["lam_x"])}
+            self._multipliers = {"lam_g0": np.array(solution["lam_g"]), "lam_x0": np.array(solution["lam_x"])}
             self._bounds_push = dict(
                 zip(map(id, self._variables), self._multipliers["lam_x0"].ravel().tolist(), strict=True)
             )
-            for variable, value in zip(self._variables, np.array(answer["x"]).ravel().tolist(), strict=True):
+            for variable, value in zip(self._variables, np.array(solution["x"]).ravel().tolist(), strict=True):
                 variable.set_value(value, skip_validation=True)
-        return Solve(status, int(told["iter_count"]), seconds, float(answer["f"]), told["return_status"])
+        return Solve(status, int(stats["iter_count"]), seconds, float(solution["f"]), stats["return_status"])
 
     def multiplier(self, variable: Any) -> float:
-        """Multiplier of a variable's bounds at the last accepted solve: how much one more unit lowers the objective.
+        """Return the multiplier of a variable's bounds at the last accepted solve.
 
-        Above zero at an upper bound (one unit up), below zero at a lower one (one unit down); zero for a variable that is in
-        no equation.
+        It is the decrease of the objective per unit by which the bound is loosened.
+
+        Parameters
+        ----------
+        variable
+            A Pyomo variable of the problem.
+
+        Returns
+        -------
+        float
+            Above zero at an upper bound, below zero at a lower one; zero for a variable that is in no equation.
         """
         return self._bounds_push.get(id(variable), 0.0)
 
     def _solver(self, warm: bool) -> casadi.Function:
         if warm not in self._solvers:
-            # derivatives take most of the making: the second solver takes those of the first
-            made = next(iter(self._solvers.values()), None)
-            if made is not None:
-                self._derivatives = {ours: made.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
-            given = {"x": self._statement.x, "f": self._statement.cost, "g": self._statement.equations}
+            # derivatives take most of the build time: the second solver uses those of the first
+            first = next(iter(self._solvers.values()), None)
+            if first is not None:
+                self._derivatives = {ours: first.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
+            nlp = {"x": self._nlp.x, "f": self._nlp.cost, "g": self._nlp.equations}
             self._solvers[warm] = casadi.nlpsol(
                 "problem",
                 "ipopt",
-                given,
+                nlp,
                 {
                     "ipopt": self.options(warm=warm),
                     "print_time": False,
@@ -194,7 +228,7 @@ class NonlinearProgram:
 
 
 class IpoptExecutable:
-    """The user's own ``ipopt``, through Pyomo's usual write, solve and load.
+    """The user's own ``ipopt`` executable, called through Pyomo.
 
     Parameters
     ----------
@@ -203,7 +237,7 @@ class IpoptExecutable:
     executable
         Path of ``ipopt``.
     options
-        Options of Ipopt that differ from mmopt's; its own default linear solver is taken unless one is named here.
+        Options of Ipopt that differ from mmopt's; its own default linear solver is used unless one is named here.
     """
 
     name = "ipopt executable"
@@ -211,7 +245,7 @@ class IpoptExecutable:
     def __init__(self, problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None) -> None:
         self._problem = problem
         self._solver = pyo.SolverFactory("ipopt", executable=str(executable))
-        own = {name: value for name, value in _OPTIONS.items() if name != "linear_solver"}
+        own = {name: value for name, value in DEFAULTS.items() if name != "linear_solver"}
         self._solver.options.update({**own, **(options or {})})
         self._executable = executable
         for suffix in _BOUND_SUFFIXES:
@@ -219,13 +253,34 @@ class IpoptExecutable:
                 problem.add_component(suffix, pyo.Suffix(direction=pyo.Suffix.IMPORT))
 
     def multiplier(self, variable: Any) -> float:
-        """Multiplier of a variable's bounds at the last accepted solve, see `NonlinearProgram.multiplier`."""
+        """Return the multiplier of a variable's bounds at the last accepted solve, see `NonlinearProgram.multiplier`.
+
+        Parameters
+        ----------
+        variable
+            A Pyomo variable of the problem.
+
+        Returns
+        -------
+        float
+            As for `NonlinearProgram.multiplier`.
+        """
         return -sum(self._problem.component(suffix).get(variable) or 0.0 for suffix in _BOUND_SUFFIXES)
 
     def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
-        """Solve from the present values of the variables, and load the answer into them if there is one.
+        """Solve from the present values of the variables, and load the solution into them if there is one.
 
-        Always from values alone, ``warm`` or not; ``seconds`` are those of the processor, which every version knows to limit.
+        Parameters
+        ----------
+        warm
+            Without effect: an executable always starts from values alone.
+        seconds
+            Limit of processor time [s], which every version of Ipopt can limit.
+
+        Returns
+        -------
+        Solve
+            Record of the solve.
 
         Raises
         ------
@@ -235,25 +290,25 @@ class IpoptExecutable:
         started = time.perf_counter()
         try:
             limited = {"max_cpu_time": max(seconds, _LEAST_SECONDS)} if seconds < math.inf else {}
-            told = self._solver.solve(self._problem, load_solutions=False, options=limited)
+            results = self._solver.solve(self._problem, load_solutions=False, options=limited)
         except (ValueError, RuntimeError, OSError) as error:
             raise SolverError(f"{self._executable} did not run ({error}); check it with `mmopt doctor`") from error
         seconds = time.perf_counter() - started
-        status = _EXECUTABLE_STATUS.get(told.solver.termination_condition, Status.NUMERICAL_TROUBLE)
-        if status is Status.ITERATION_LIMIT and "time exceeded" in str(told.solver.message).lower():
+        status = _EXECUTABLE_STATUS.get(results.solver.termination_condition, Status.NUMERICAL_TROUBLE)
+        if status is Status.ITERATION_LIMIT and "time exceeded" in str(results.solver.message).lower():
             status = Status.TIME_LIMIT  # the AMPL protocol has one code for all limits
         objective = float("nan")
         if status.solved:
-            self._problem.solutions.load_from(told)
+            self._problem.solutions.load_from(results)
             objective = float(pyo.value(next(self._problem.component_data_objects(pyo.Objective, active=True))))
-        return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(told.solver.message))
+        return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(results.solver.message))
 
 
 def find_executable() -> Path | None:
-    """Find the user's own ``ipopt``: on the search path, or where ``idaes get-extensions`` puts it."""
-    found = shutil.which("ipopt")
-    if found is None:
+    """Return the path of the user's own ``ipopt``: on the search path, or where ``idaes get-extensions`` installs it."""
+    path = shutil.which("ipopt")
+    if path is None:
         import idaes
 
-        found = shutil.which("ipopt", path=idaes.bin_directory)
-    return Path(found) if found else None
+        path = shutil.which("ipopt", path=idaes.bin_directory)
+    return Path(path) if path else None

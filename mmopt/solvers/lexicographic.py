@@ -1,9 +1,8 @@
 """Linear programs with several aims in strict order, compiled once and re-solved for other bounds.
 
-A weighted sum of the aims finds a basis fast; it is then *proved* to be the strict optimum from its reduced costs, taken
-aim by aim. The proof depends on the basis alone and not on the bounds, so each basis is proved once, and an answer never
-rests on the weights. Where the proof fails, the aims are passed one after the other, each on the optimal face of the
-ones before.
+A weighted sum of the aims leads to a basis fast; its reduced costs, aim by aim, then *prove* that it is the strict optimum.
+The proof depends on the basis alone and not on the bounds, so every basis is proved once, and no solution depends on the
+weights. Where the proof fails, the aims are optimised one after the other, every aim on the optimal face of those before.
 """
 
 from collections.abc import Sequence
@@ -29,11 +28,24 @@ class LexicographicProgram:
     problem
         A Pyomo problem with linear constraints and several active minimisation objectives, first aim first.
     weights
-        One for each objective: the combined objective that is tried first.
+        Weight of every objective in the combined objective, which is tried first.
     columns
         Variables whose values `solve` returns, in this order.
     changing
         Variables whose bounds `solve` sets, in this order; one with equal bounds in the problem stays fixed, at new values.
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> problem = pyo.ConcreteModel()
+    >>> problem.x, problem.y = pyo.Var(bounds=(0.0, 2.0)), pyo.Var(bounds=(0.0, None))
+    >>> problem.total = pyo.Constraint(expr=problem.x + problem.y == 3.0)
+    >>> problem.first, problem.second = pyo.Objective(expr=problem.y), pyo.Objective(expr=-problem.x)
+    >>> columns = [problem.x, problem.y]
+    >>> program = LexicographicProgram(problem, weights=[1.0, 1.0e-3], columns=columns, changing=[problem.x])
+    >>> values, status = program.solve(np.zeros(1), np.ones(1))
+    >>> values.tolist(), status.name
+    ([1.0, 2.0], 'OPTIMAL')
     """
 
     def __init__(
@@ -58,9 +70,9 @@ class LexicographicProgram:
         bound_type = np.array([row.bound_type for row in form.rows])
         rows = np.where(bound_type == 1, -np.inf, form.rhs), np.where(bound_type == -1, np.inf, form.rhs)
         self._simplex = Simplex(sp.csc_array(form.A), self._combined, (lower, upper), rows)
-        self._proofs = OptimalityCertificates(self._simplex, self._aims)
+        self._optimality = OptimalityCertificates(self._simplex, self._aims)
         self._passes = 0
-        self._home = None
+        self._restart_basis = None
 
     def solve(self, lower: np.ndarray, upper: np.ndarray, closed: Sequence[int] = ()) -> tuple[np.ndarray, Status]:
         """Solve with new bounds of the changing variables.
@@ -70,7 +82,7 @@ class LexicographicProgram:
         lower, upper
             Bounds of the ``changing`` variables, in their order.
         closed
-            Numbers of ``columns`` that are held at zero, for this solve alone.
+            Positions in ``columns`` of variables that are zero in this solve.
 
         Returns
         -------
@@ -81,36 +93,39 @@ class LexicographicProgram:
         if len(closed):
             return self._solve_closed(self._returned[np.asarray(closed, dtype=int)])
         status = self._solve()
-        return self._answer(), status
+        return self._values(), status
 
     @property
     def bases_proved(self) -> int:
-        """How many distinct optimal bases were met and proved so far."""
-        return self._proofs.count
+        """Number of distinct optimal bases that were proved so far."""
+        return self._optimality.count
 
     @property
     def passes(self) -> int:
-        """How many solves the combined objective could not answer, and that went aim by aim."""
+        """Number of solves that went aim by aim, because the combined objective did not reach the strict optimum."""
         return self._passes
 
     def restart(self, lower: np.ndarray, upper: np.ndarray) -> None:
-        """Go back to one basis, so that what follows does not depend on what was solved before.
+        """Return to one basis, so that later solves do not depend on earlier ones.
 
-        It is the one that a cold start finds for these bounds of the ``changing`` variables; only the first call looks.
+        Parameters
+        ----------
+        lower, upper
+            Bounds of the ``changing`` variables whose cold start gives the basis; used by the first call alone.
         """
-        if self._home is None:
+        if self._restart_basis is None:
             self._simplex.restart()
             self.solve(lower, upper)
-            self._home = self._simplex.basis()
-        self._simplex.restart(self._home)
+            self._restart_basis = self._simplex.basis()
+        self._simplex.restart(self._restart_basis)
 
     def law(self) -> AffineLaw | None:
-        """The law around the present answer; None where its basis could not be proved.
+        """Compute the affine law around the present solution; None where its basis could not be proved.
 
         The upper bounds of the changing variables move, and with them the lower bounds of those that are fixed. Strict
         optimality of a basis does not depend on any bound, so the law holds wherever its values keep all bounds.
         """
-        leading = self._proofs.leading()
+        leading = self._optimality.leading()
         if leading is None:
             return None
         basic = np.sort(self._simplex.basic())  # one basis, one rounding, whatever order the simplex met it in
@@ -124,7 +139,7 @@ class LexicographicProgram:
         self._simplex.set_bounds(columns, np.zeros(len(columns)), np.zeros(len(columns)))
         try:
             status = self._solve()
-            return self._answer(), status
+            return self._values(), status
         finally:
             self._simplex.set_bounds(columns, *kept)
 
@@ -133,17 +148,17 @@ class LexicographicProgram:
         if status is Status.NUMERICAL_TROUBLE:  # large weights can be too much for a cold start; single aims are not
             self._simplex.restart()
             status = self._pass_through_aims()
-        elif status.solved and self._proofs.leading() is None:
+        elif status.solved and self._optimality.leading() is None:
             status = self._pass_through_aims()
         return status
 
-    def _answer(self) -> np.ndarray:
+    def _values(self) -> np.ndarray:
         values = np.append(self._simplex.values()[0], 0.0)  # a variable in no constraint and no aim stays at zero
-        answer: np.ndarray = values[self._returned]
-        return answer
+        returned: np.ndarray = values[self._returned]
+        return returned
 
     def _pass_through_aims(self) -> Status:
-        """Take the aims one by one, each on the optimal face of those before; the strict order by definition."""
+        """Optimise one aim after the other on the optimal face of those before: the strict order by definition."""
         self._passes += 1
         simplex = self._simplex
         kept = simplex.lower.copy(), simplex.upper.copy()
@@ -161,9 +176,9 @@ class LexicographicProgram:
         return status
 
     def _freeze(self, aim: np.ndarray) -> None:
-        """Fix every variable whose move would worsen ``aim``: what stays free is its optimal face."""
+        """Fix every variable whose change would worsen ``aim``: the free variables span its optimal face."""
         simplex = self._simplex
-        reduced, zero = self._proofs.reduced_costs(simplex.basic(), aim[None, :])
+        reduced, zero = self._optimality.reduced_costs(simplex.basic(), aim[None, :])
         columns, rows = np.split(np.abs(reduced[0]) > zero[0], [len(aim)])
         values, activity = simplex.values()
         here = np.flatnonzero(columns)

@@ -1,7 +1,7 @@
-"""A Pyomo problem as CasADi states it: written once as ``.nl``, read as scalar expressions, networks put back as functions.
+"""A Pyomo problem as an NLP of CasADi: written once as ``.nl``, read as scalar expressions, networks added as functions.
 
-The writer knows no grey boxes, so they are left out of the file. Their equations, what goes out equals what the network makes
-of what goes in, follow those of the file, and derivatives of both are put together.
+The writer does not support grey boxes, so they are left out of the file. Their equations, outputs = network(inputs), follow
+those of the file, and derivatives of both are combined.
 """
 
 import tempfile
@@ -43,59 +43,66 @@ class Nlp:
 
 
 @dataclass(frozen=True, eq=False)
-class _Tie:
-    """A network whose inputs are entries of the variables, and where its outputs stand among them."""
+class _NetworkEquations:
+    """Equations of a network whose inputs and outputs are entries of the variables."""
 
     network: AtColumns
     outputs: Sequence[int]
 
-    def missed(self, x: Any) -> Any:
-        """By what outputs differ from what the network gives."""
+    def residuals(self, x: Any) -> Any:
+        """Outputs among the variables minus outputs of the network."""
         return x[self.outputs] - self.network.values(x)
 
     def jacobian(self, x: Any) -> Any:
-        """Derivatives of that."""
+        """Derivatives of the residuals."""
         rows = len(self.outputs)
         pattern = casadi.Sparsity.triplet(rows, x.numel(), list(range(rows)), self.outputs)
         return casadi.DM(pattern, 1.0) - self.network.jacobian(x)
 
 
 def read_nlp(problem: pyo.ConcreteModel) -> tuple[list[Any], Nlp]:
-    """State a Pyomo problem for CasADi.
+    """Convert a Pyomo problem to an NLP of CasADi.
+
+    Parameters
+    ----------
+    problem
+        A Pyomo problem with one active objective.
 
     Returns
     -------
-    variables, statement
-        Pyomo's variables in the order of ``x``, and the statement.
+    variables, nlp
+        Pyomo's variables in the order of ``x``, and the NLP.
 
     Raises
     ------
     SolverError
-        If the problem holds a grey box that is no dense network.
+        If the problem has a grey box that is no dense network.
     """
     boxes = list(problem.component_data_objects(ExternalGreyBoxBlock, active=True))
     for box in boxes:
         if not isinstance(box.get_external_model(), NetworkAtPoints):
-            raise SolverError(f"the grey box '{box.name}' is no dense network; the bundled Ipopt knows no other kind")
+            raise SolverError(
+                f"the grey box '{box.name}' is no dense network; the bundled Ipopt supports no other kind"
+            )
     variables, read = _read(problem, boxes)
     if not boxes:
         return variables, read
-    place = {id(variable): k for k, variable in enumerate(variables)}
-    for variable in (each for box in boxes for part in (box.inputs, box.outputs) for each in part.values()):
-        if id(variable) not in place:  # in no equation but the network's
-            place[id(variable)] = len(variables)
+    position = {id(variable): k for k, variable in enumerate(variables)}
+    for variable in (one for box in boxes for group in (box.inputs, box.outputs) for one in group.values()):
+        if id(variable) not in position:  # in no equation but the network's
+            position[id(variable)] = len(variables)
             variables.append(variable)
-    ties = []
+    networks = []
     for box in boxes:
         network = box.get_external_model()
-        inputs = np.array([place[id(each)] for each in box.inputs.values()]).reshape(network.points, -1)
-        outputs = [place[id(each)] for each in box.outputs.values()]
-        ties.append(_Tie(AtColumns(network.layers, inputs, len(variables)), outputs))
-    return variables, _tied(read, ties, len(variables))
+        inputs = np.array([position[id(variable)] for variable in box.inputs.values()]).reshape(network.points, -1)
+        outputs = [position[id(variable)] for variable in box.outputs.values()]
+        networks.append(_NetworkEquations(AtColumns(network.layers, inputs, len(variables)), outputs))
+    return variables, _with_networks(read, networks, len(variables))
 
 
 def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], Nlp]:
-    """Variables in the order of the file, and what CasADi reads from it, all but grey boxes."""
+    """Variables in the order of the file, and the NLP CasADi reads from it, without grey boxes."""
     for box in boxes:
         box.deactivate()
     try:
@@ -110,46 +117,48 @@ def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], 
     finally:
         for box in boxes:
             box.activate()
-    given = casadi.vertcat(*builder.x)
-    read = casadi.Function("read", [given], [builder.f, casadi.vertcat(*builder.g)]).expand()
-    x = casadi.SX.sym("x", given.numel())
+    columns = casadi.vertcat(*builder.x)
+    read = casadi.Function("read", [columns], [builder.f, casadi.vertcat(*builder.g)]).expand()
+    x = casadi.SX.sym("x", columns.numel())
     cost, equations = read(x)
     return list(written.variables), Nlp(x, cost, equations, np.array(builder.g_lb), np.array(builder.g_ub))
 
 
-def _tied(read: Nlp, ties: Sequence[_Tie], size: int) -> Nlp:
-    """A statement with the equations of networks."""
+def _with_networks(read: Nlp, networks: Sequence[_NetworkEquations], size: int) -> Nlp:
+    """An NLP with the equations of networks."""
     plain, slopes, bends = _derived(read)
     x, none = casadi.MX.sym("x", size), casadi.MX.sym("p", 0)
     own, wide, rows = x[: read.x.numel()], size - read.x.numel(), read.equations.numel()
-    missed = [tie.missed(x) for tie in ties]
+    residuals = [network.residuals(x) for network in networks]
     cost, equations = plain(own)
-    whole = casadi.vertcat(equations, *missed)
+    whole = casadi.vertcat(equations, *residuals)
     cost_at, gradient, equations_at, jacobian = slopes(own)
-    jacobian = casadi.vertcat(casadi.horzcat(jacobian, casadi.MX(rows, wide)), *(tie.jacobian(x) for tie in ties))
+    jacobian = casadi.vertcat(
+        casadi.horzcat(jacobian, casadi.MX(rows, wide)), *(network.jacobian(x) for network in networks)
+    )
     scale, multipliers = casadi.MX.sym("lam_f"), casadi.MX.sym("lam_g", whole.numel())
     hessian = casadi.diagcat(bends(own, scale, multipliers[:rows]), casadi.MX(wide, wide))
     at = rows
-    for tie in ties:
-        hessian -= tie.network.hessian(x, multipliers[at : at + len(tie.outputs)])
-        at += len(tie.outputs)
-    given, lagrangian = ["x", "p"], [x, none, scale, multipliers]
+    for network in networks:
+        hessian -= network.network.hessian(x, multipliers[at : at + len(network.outputs)])
+        at += len(network.outputs)
+    names, lagrangian = ["x", "p"], [x, none, scale, multipliers]
     derivatives = {
-        "grad_f": ("nlp_grad_f", given, {"f": cost_at, "grad_f_x": casadi.vertcat(gradient, casadi.MX(wide, 1))}),
-        "jac_g": ("nlp_jac_g", given, {"g": casadi.vertcat(equations_at, *missed), "jac_g_x": jacobian}),
-        "hess_lag": ("nlp_hess_l", [*given, "lam_f", "lam_g"], {"triu_hess_gamma_x_x": hessian}),
+        "grad_f": ("nlp_grad_f", names, {"f": cost_at, "grad_f_x": casadi.vertcat(gradient, casadi.MX(wide, 1))}),
+        "jac_g": ("nlp_jac_g", names, {"g": casadi.vertcat(equations_at, *residuals), "jac_g_x": jacobian}),
+        "hess_lag": ("nlp_hess_l", [*names, "lam_f", "lam_g"], {"triu_hess_gamma_x_x": hessian}),
     }
-    made = {
-        option: casadi.Function(name, lagrangian[: len(names)], list(told.values()), names, list(told))
-        for option, (name, names, told) in derivatives.items()
+    functions = {
+        option: casadi.Function(name, lagrangian[: len(inputs)], list(outputs.values()), inputs, list(outputs))
+        for option, (name, inputs, outputs) in derivatives.items()
     }
     nothing = np.zeros(at - rows)
     lower, upper = np.concatenate([read.lower, nothing]), np.concatenate([read.upper, nothing])
-    return Nlp(x, cost, whole, lower, upper, made)
+    return Nlp(x, cost, whole, lower, upper, functions)
 
 
 def _derived(read: Nlp) -> tuple[Any, Any, Any]:
-    """Values, first and second derivatives of what was read, as functions."""
+    """Values, first and second derivatives of an NLP, as functions."""
     x, cost, equations = read.x, read.cost, read.equations
     factor, push = casadi.SX.sym("factor"), casadi.SX.sym("push", equations.numel())
     lagrangian = factor * cost + casadi.dot(push, equations)

@@ -1,6 +1,6 @@
-"""OptimalityCertificates that a basis is the strict optimum: its reduced costs, taken aim by aim.
+"""Optimality certificates: reduced costs, aim by aim, that prove a basis to be the strict optimum.
 
-A proof depends on the basis and on which bounds are active, and not on their values, so each basis is proved once.
+A proof depends on the basis and on which bounds are active, and not on their values, so every basis is proved once.
 """
 
 from typing import Final
@@ -15,14 +15,14 @@ _REDUCED_COST_ZERO: Final = 1.0e-8
 
 
 class OptimalityCertificates:
-    """What is known of the bases that a program has met.
+    """Optimality certificates of the bases that a program has visited.
 
     Parameters
     ----------
     simplex
         The program.
     aims
-        Costs of each aim, first aim first, shape (aims, columns).
+        Costs of the aims, first aim first, shape (aims, columns).
     """
 
     def __init__(self, simplex: Simplex, aims: np.ndarray) -> None:
@@ -32,11 +32,17 @@ class OptimalityCertificates:
 
     @property
     def count(self) -> int:
-        """How many distinct bases were proved."""
+        """Number of distinct bases that were proved."""
         return sum(leading is not None for leading in self._known.values())
 
     def leading(self) -> np.ndarray | None:
-        """Sign of the first aim that moving each variable would worsen; None if the present basis is not optimal."""
+        """Return the sign of every leading reduced cost; None if the present basis is not optimal.
+
+        Returns
+        -------
+        ndarray or None
+            Sign of the first aim that a change of the variable would worsen, shape (columns + rows,).
+        """
         basic = self._simplex.basic()
         at_lower, at_upper = self._resting(np.concatenate(self._simplex.values()))
         key = np.sort(basic).tobytes() + np.packbits(at_lower).tobytes() + np.packbits(at_upper).tobytes()
@@ -46,7 +52,20 @@ class OptimalityCertificates:
         return self._known[key]
 
     def reduced_costs(self, basic: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reduced costs of each aim over columns and rows, and how small of them counts as zero."""
+        """Compute the reduced costs of aims.
+
+        Parameters
+        ----------
+        basic
+            Positions of the basic variables.
+        aims
+            Costs, shape (aims, columns).
+
+        Returns
+        -------
+        reduced, zero
+            Reduced costs, shape (aims, columns + rows), and the size below which they count as zero, shape (aims,).
+        """
         costs = np.hstack([aims, np.zeros((len(aims), self._simplex.matrix.shape[0]))])
         prices = np.array([self._simplex.prices(cost[basic]) for cost in costs])
         reduced = np.hstack([aims - (self._transposed @ prices.T).T, prices])
@@ -54,7 +73,7 @@ class OptimalityCertificates:
         return reduced, _REDUCED_COST_ZERO * scale
 
     def _resting(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the columns and rows stand at their lower and at their upper bound; fixed ones do both."""
+        """Whether columns and rows are at their lower and at their upper bound; fixed ones are at both."""
         lower = np.concatenate([self._simplex.lower, self._simplex.row_lower])
         upper = np.concatenate([self._simplex.upper, self._simplex.row_upper])
         return values <= lower + FEASIBILITY, values >= upper - FEASIBILITY
