@@ -281,7 +281,7 @@ def test_collocation_equals_integration_for_any_controls(surrogate: Surrogate, p
     assert NonlinearProgram(program.pyomo).solve().status.solved
     integrated = simulate(short.system, short.initial, {"feed": wish}, 4.0, surrogate)
     end = program.pyomo.inner.last()
-    assert program.read_controls()["feed"] == pytest.approx(wish.rates)
+    assert program.read_answer().controls["feed"] == pytest.approx(wish.rates)
     for name in ("biomass", "volume"):
         collocated = program.pyomo.state[name, end].value * short.scales[name]
         assert collocated == pytest.approx(integrated.final(name), rel=1.0e-3)

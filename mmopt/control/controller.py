@@ -188,15 +188,13 @@ class Controller:
             solves.append(self._compiled.solve())
 
     def _accept(self, time: float) -> None:
-        problem, program = self._compiled.problem, self._compiled.program
+        problem, answer = self._compiled.problem, self._compiled.program.read_answer()
         edges = tuple(problem.horizon.edges(time).tolist())
         self._profiles = {
-            name: profile_of(problem.controls[name].shape, edges, tuple(values.tolist()))
-            for name, values in program.read_controls().items()
+            name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()
         }
-        fractions, states = program.read_states()
-        times = time + fractions * problem.horizon.hours
-        values = {state.name: ("state", state.unit, states[k]) for k, state in enumerate(problem.system.states)}
+        times = time + answer.fractions * problem.horizon.hours
+        values = {state.name: ("state", state.unit, answer.states[k]) for k, state in enumerate(problem.system.states)}
         for control in problem.system.controls:
             held = np.array([self._profiles[control.name](float(t)) for t in times])
             values[control.name] = ("control", control.unit, held)

@@ -109,7 +109,7 @@ def adapted(surrogate: Surrogate, atlas: Atlas, limits: dict[str, np.ndarray], s
     atlas.extend(near)
     table = training_table(atlas, seed=seed)
     trained = train(
-        table.joined(near, atlas.batch(near)),
+        table.extended(near, atlas.batch(near)),
         hidden=tuple(card["hidden"]),
         activation=card["activation"],
         basis=card["basis"],

@@ -4,7 +4,6 @@ Optima of feeds can be local. So a plan with a feed gap is solved again with fee
 other guess led to.
 """
 
-import pickle
 from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
 from contextlib import closing
@@ -36,8 +35,8 @@ _GAP_ROUNDS: Final = 2
 _BETTER: Final = 1.0e-6
 """Fraction of an optimum by which another is better."""
 
-_UNSENDABLE: Final = (pickle.PicklingError, AttributeError, TypeError)
-"""What pickle raises."""
+_UNSENDABLE: Final = StudyError
+"""Raised by a pool for what pickle refuses."""
 
 Controls = Mapping[str, Profile]
 

@@ -6,6 +6,7 @@ answer, multipliers of limits) goes through the methods here; the names of Pyomo
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +30,28 @@ from mmopt.transcription.equations import (
     write_equations,
 )
 from mmopt.transcription.starting import start_from
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The present values of a program.
+
+    Attributes
+    ----------
+    choices
+        What was chosen besides the controls.
+    controls
+        Values of every control: one an element or, of lines, one an edge, in their units.
+    fractions
+        Collocation points as fractions of the length, shape (points,).
+    states
+        States in their units, shape (states, points).
+    """
+
+    choices: Choices
+    controls: Mapping[str, tuple[float, ...]]
+    fractions: np.ndarray
+    states: np.ndarray
 
 
 class CollocationProgram:
@@ -185,8 +208,14 @@ class CollocationProgram:
         """
         start_from(self.pyomo, self.problem, self._surrogate, trajectory, begin)
 
-    def read_choices(self) -> Choices:
-        """Return what was chosen besides the controls."""
+    def read_answer(self) -> "Answer":
+        """Return the present values of everything that was chosen, and of the states."""
+        points, states = sorted(self.pyomo.time), self.problem.system.states
+        rows = [[state_at(self.pyomo, state.name, t).value * state.scale for t in points] for state in states]
+        return Answer(self._choices(), self._controls(), np.array(points), np.array(rows))
+
+    def _choices(self) -> Choices:
+        """What was chosen besides the controls."""
         block, problem = self.pyomo, self.problem
 
         def read(variable: Any, given: tuple[float, float], scale: float = 1.0) -> float:
@@ -207,25 +236,17 @@ class CollocationProgram:
             },
         )
 
-    def read_controls(self) -> dict[str, np.ndarray]:
-        """Return the values of every control on each element or, of lines, at each edge, in their units."""
-        scales = self.problem.scales
+    def _controls(self) -> dict[str, tuple[float, ...]]:
+        """Values of every control on each element or, of lines, at each edge, in their units."""
+        scales, count = self.problem.scales, value_count
         return {
             # Ipopt relaxes bounds by 1e-8; a pump does not
-            name: np.clip(
-                [self.pyomo.control[name, k].value * scales[name] for k in range(value_count(self.problem, control))],
-                control.low,
-                control.high,
+            name: tuple(
+                float(np.clip(self.pyomo.control[name, k].value * scales[name], control.low, control.high))
+                for k in range(count(self.problem, control))
             )
             for name, control in self.problem.controls.items()
         }
-
-    def read_states(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the times as fractions of the length, shape (points,), and the states, shape (states, points)."""
-        points = sorted(self.pyomo.time)
-        states = self.problem.system.states
-        rows = [[state_at(self.pyomo, state.name, t).value * state.scale for t in points] for state in states]
-        return np.array(points), np.array(rows)
 
     def decisions(self) -> list[Any]:
         """Return the variables of everything that is chosen: controls, then length, initial states and parameters."""

@@ -9,10 +9,12 @@ from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.active_limits import ActiveLimit
 from mmopt.transcription.plan import Plan, SolveRecord, profile_of
-from mmopt.transcription.program import CollocationProgram
+from mmopt.transcription.program import Answer, CollocationProgram
 
 
-def trajectory_of(program: CollocationProgram, surrogate: Surrogate | None, status: Status) -> Trajectory:
+def trajectory_of(
+    program: CollocationProgram, surrogate: Surrogate | None, status: Status, answer: Answer | None = None
+) -> Trajectory:
     """Return the present values of a program as a trajectory.
 
     Parameters
@@ -21,20 +23,22 @@ def trajectory_of(program: CollocationProgram, surrogate: Surrogate | None, stat
         The program, and the surrogate of its cell.
     status
         How the solve ended.
+    answer
+        The values, if they were read before.
 
     Returns
     -------
     Trajectory
         At the collocation points.
     """
-    problem = program.problem.with_choices(program.read_choices())
-    fractions, states = program.read_states()
+    answer = answer or program.read_answer()
+    problem = program.problem.with_choices(answer.choices)
     edges = tuple(problem.horizon.edges().tolist())
     controls = {
-        name: profile_of(problem.controls[name].shape, edges, tuple(values.tolist()))
-        for name, values in program.read_controls().items()
+        name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()
     }
-    return Simulator(problem, surrogate).describe(fractions * problem.horizon.hours, states, controls, status)
+    times = answer.fractions * problem.horizon.hours
+    return Simulator(problem, surrogate).describe(times, answer.states, controls, status)
 
 
 def plan_of(
@@ -62,10 +66,10 @@ def plan_of(
     Plan
         Without replays.
     """
-    choices, trajectory = program.read_choices(), trajectory_of(program, surrogate, status)
-    values = {name: tuple(own.tolist()) for name, own in program.read_controls().items()}
-    objective = program.problem.with_choices(choices).objective_value(trajectory)
-    return Plan(program.problem, trajectory, values, choices, objective, limits, record)
+    answer = program.read_answer()
+    trajectory = trajectory_of(program, surrogate, status, answer)
+    objective = program.problem.with_choices(answer.choices).objective_value(trajectory)
+    return Plan(program.problem, trajectory, answer.controls, answer.choices, objective, limits, record)
 
 
 def record_of(
