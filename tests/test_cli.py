@@ -1,21 +1,23 @@
 """The command line: one verb a command, one line an error, and a whole study from end to end."""
 
+import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from mmopt.dataset.flux_table import load_table
-from mmopt.dataset.tabulate import tabulate_fluxes as draw
-from mmopt.errors import StudyError
-from mmopt.network.network import Network
-from mmopt.problem.control import Control
-from mmopt.problem.horizon import Horizon
-from mmopt.results import load_trajectory
-from mmopt.study.schema import read_study
-from mmopt.study.stages import Run, make_table
+from mmopt import Network, StudyError, load_trajectory, read_study
+from mmopt.dataset import load_table, tabulate_fluxes
+from mmopt.problem import Control, Horizon
+from mmopt.report import RunSummary, read_summary
+from mmopt.study import open_run
+from mmopt.study.tables import compute_table
+from mmopt.terminal import show_results
 
 CASE = Path(__file__).parent.parent / "case_studies" / "ecoli_fedbatch" / "study.yaml"
 
@@ -23,13 +25,15 @@ SMALL = """
 title: Small fed-batch, textbook network
 network: textbook
 domain: {EX_glc__D_e: [0.0, 12.0], EX_o2_e: [0.0, 16.0], EX_ac_e: [0.0, 4.0]}
-sampling: {labels: 400, seed: 1}
+table: {size: 400, seed: 1}
 training: {hidden: [10], iterations: 100, wanted: null}
-initial: {volume: 2.0, biomass: 0.5, glucose: 2.0, acetate: 0.0, oxygen: 0.2}
-horizon: {hours: 3.0, elements: 12, points: 3}
-controls: {feed: [0.0, 0.1]}
-limits: {oxygen_saturation: [20.0, null]}
-nmpc:
+problem:
+  system: ecoli_fed_batch
+  initial: {volume: 2.0, biomass: 0.5, glucose: 2.0, acetate: 0.0, oxygen: 0.2}
+  horizon: {length: 3.0, elements: 12, points: 3}
+  controls: {feed: [0.0, 0.1]}
+  limits: {oxygen_saturation: [20.0, null]}
+closed_loop:
   interval: 1.0
   disturbance: {kla: 280.0}
   estimated: {kla: 0.05}
@@ -40,7 +44,7 @@ starvation: {feed: 0.005, feed_stops: 1.0, hours: 4.0}
 
 def mmopt(*arguments: object, at: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mmopt.cli", *map(str, arguments)],
+        [sys.executable, "-m", "mmopt", *map(str, arguments)],
         cwd=at,
         capture_output=True,
         text=True,
@@ -54,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh run of the small study, from sampling to the report."""
     at = tmp_path_factory.mktemp("small")
     (at / "study.yaml").write_text(SMALL)
-    done = mmopt("run", "study.yaml", "--fresh", "-o", "made", at=at)
+    done = mmopt("run", "study.yaml", "--fresh", "-o", "run", at=at)
     assert done.returncode == 0, done.stderr
     return at
 
@@ -65,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "report.html",
         "summary.json",
         "feed.csv",
-        "labels.nc",
+        "fluxes.nc",
         "optimum.nc",
         "replay.nc",
         "constant.nc",
@@ -73,15 +77,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_fresh_run_leaves_every_result(folder: Path, name: str) -> None:
-    assert (folder / "made" / name).stat().st_size > 0
+    assert (folder / "run" / name).stat().st_size > 0
 
 
 def test_run_leaves_no_temporary_file(folder: Path) -> None:
-    assert [path.name for path in (folder / "made").rglob(".*")] == []
+    assert [path.name for path in (folder / "run").rglob(".*")] == []
 
 
 def test_run_leaves_no_journal(folder: Path) -> None:
-    assert list((folder / "made").rglob("*.journal*")) == []
+    assert list((folder / "run").rglob("*.journal*")) == []
 
 
 @pytest.mark.parametrize("source", ["atlas", "program"])
@@ -89,54 +93,55 @@ def test_interrupted_sampling_goes_on_from_its_journal(textbook: Network, tmp_pa
     (tmp_path / "study.yaml").write_text(broken(SMALL, "seed: 1}", f"seed: 1, source: {source}}}"))
     study = read_study(tmp_path / "study.yaml")
 
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if stage == "labels" and done > 0:
+    def interrupt(stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
+        if stage == "fluxes" and done > 0:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_table(study, Run(tmp_path / "made", interrupt), textbook)
-    assert (tmp_path / "made" / "labels.journal").is_file()
-    done = mmopt("sample", "study.yaml", "-o", "made", at=tmp_path)
+        compute_table(study, open_run(tmp_path / "run", "small", interrupt), textbook)
+    assert (tmp_path / "run" / "fluxes.journal").is_file()
+    done = mmopt("tabulate", "study.yaml", "-o", "run", at=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "400 labels of e_coli_core, in made/labels.nc" in done.stdout
-    whole = make_table(study, Run(tmp_path / "whole", lambda stage, done, total: None), textbook)
-    assert load_table(tmp_path / "made" / "labels.nc", textbook).data.identical(whole.data)
-    assert list((tmp_path / "made").glob("*.journal*")) == []
+    assert "fluxes of e_coli_core at 400 points, in run/fluxes.nc" in done.stdout
+    whole = compute_table(study, open_run(tmp_path / "whole", "small"), textbook)
+    assert load_table(tmp_path / "run" / "fluxes.nc", textbook).data.identical(whole.data)
+    assert list((tmp_path / "run").glob("*.journal*")) == []
 
 
 def test_journal_of_another_study_ends_in_one_line(textbook: Network, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(SMALL)
-    box = read_study(tmp_path / "study.yaml").box()
-    draw(textbook, box, 40, 1, journal=tmp_path / "made" / "labels.journal")
-    done = mmopt("sample", "study.yaml", "-o", "made", at=tmp_path)
+    box = read_study(tmp_path / "study.yaml").domain
+    tabulate_fluxes(textbook, box, 40, 1, journal=tmp_path / "run" / "fluxes.journal")
+    done = mmopt("tabulate", "study.yaml", "-o", "run", at=tmp_path)
     assert done.returncode == 2
     assert "was begun for other labels (labels: 400 asked, 40 in the journal" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_report_of_a_run_misses_nothing(folder: Path) -> None:
-    page = (folder / "made" / "report.html").read_text()
+    page = (folder / "run" / "report.html").read_text()
     assert "Not in this run" not in page
 
 
 def test_feed_table_simulates_to_what_was_planned(folder: Path) -> None:
-    done = mmopt("simulate", "study.yaml", "-o", "made", "--feed", "made/feed.csv", at=folder)
+    done = mmopt("simulate", "study.yaml", "-o", "run", "--feed", "run/feed.csv", at=folder)
     assert done.returncode == 0, done.stderr
-    planned = load_trajectory(folder / "made" / "optimum.nc").stats["resimulated"]
-    simulated = load_trajectory(folder / "made" / "simulation.nc").final("biomass_amount")
+    planned = read_summary(folder / "run").row("optimum").integrated
+    simulated = load_trajectory(folder / "run" / "simulation.nc").final("biomass_amount")
     assert simulated == pytest.approx(planned, rel=1.0e-5)
 
 
-def test_single_verbs_find_what_a_run_made(folder: Path) -> None:
-    for verb in ("optimise", "nmpc"):
-        done = mmopt(verb, "study.yaml", "-o", "made", at=folder)
+def test_single_verbs_use_the_results_of_a_run(folder: Path) -> None:
+    for verb in ("optimise", "closed-loop"):
+        done = mmopt(verb, "study.yaml", "-o", "run", at=folder)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
 
 
 def test_help_names_every_verb(tmp_path: Path) -> None:
-    told = mmopt("--help", at=tmp_path).stdout
-    assert all(verb in told for verb in ("run", "sample", "train", "simulate", "optimise", "nmpc", "doctor"))
+    text = mmopt("--help", at=tmp_path).stdout
+    verbs = ("init", "run", "tabulate", "train", "simulate", "optimise", "closed-loop", "report", "schema", "doctor")
+    assert all(verb in text for verb in (*verbs, "--debug", "--version"))
 
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -169,23 +174,23 @@ def broken(text: str, old: str, new: str) -> str:
     [
         ("network: textbook", "network: nowhere.xml", 2, "there is no file 'nowhere.xml'"),
         ("EX_glc__D_e: [0.0, 12.0]", "EX_glc_e: [0.0, 12.0]", 2, "nearest known: EX_glc__D_e"),
-        ("biomass: 0.5", "biomass: .nan", 2, "initial.biomass"),
-        ("biomass: 0.5", "biomass: lots", 2, "initial.biomass"),
-        ("hours: 3.0", "hours: -3.0", 2, "horizon.hours"),
+        ("biomass: 0.5", "biomass: .nan", 2, "study.yaml:9: problem.initial.biomass"),
+        ("biomass: 0.5", "biomass: lots", 2, "study.yaml:9: problem.initial.biomass is 'lots'"),
+        ("length: 3.0", "length: -3.0", 2, "problem.horizon: the horizon is -3 h long"),
         ("limits: {oxygen_saturation", "limits: {oxygen_saturatio", 2, "nearest known: oxygen_saturation"),
         ("[20.0, null]", "[20.0, 10.0]", 2, "no point can keep both"),
         ("title:", "titel:", 2, "title"),
         ("training: {hidden: [10]", "training: {hidden: [0]", 2, "training.hidden"),
         ("controls: {feed: [0.0, 0.1]}", "controls: {}", 2, "each control: feed"),
-        ("{feed: [0.0, 0.1]}", "{feed: {range: [0.0, 0.1], shape: curves}}", 2, "controls.feed"),
-        ("{feed: [0.0, 0.1]}", "{feed: {range: [0.0, 0.1], windows: [[2.0, 1.0]]}}", 2, "two finite times that ascend"),
-        ("controls:", "soft: {acetate: 1.0}\ncontrols:", 2, "soft limit"),
-        ("controls:", "maximise: {worth: {beer: 1.0}}\ncontrols:", 2, "beer"),
+        ("{feed: [0.0, 0.1]}", "{feed: {low: 0.0, high: 0.1, shape: curves}}", 2, "controls.feed"),
+        ("{feed: [0.0, 0.1]}", "{feed: {low: 0.0, high: 0.1, windows: [[2.0, 1.0]]}}", 2, "two finite ascending times"),
+        ("controls:", "soft: {acetate: 1.0}\n  controls:", 2, "soft limit"),
+        ("controls:", "maximise: {worth: {beer: 1.0}}\n  controls:", 2, "beer"),
     ],
 )
 def test_bad_study_ends_in_one_line(tmp_path: Path, old: str, new: str, code: int, said: str) -> None:
     (tmp_path / "study.yaml").write_text(broken(SMALL, old, new))
-    done = mmopt("sample" if "EX_" in old or "network" in old else "run", "study.yaml", at=tmp_path)
+    done = mmopt("tabulate" if "EX_" in old or "network" in old else "run", "study.yaml", at=tmp_path)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -203,18 +208,18 @@ def test_file_that_is_no_study_is_refused(tmp_path: Path, content: str) -> None:
 def test_network_that_is_not_sbml_ends_in_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "cell.xml").write_text(content)
     (tmp_path / "study.yaml").write_text(broken(SMALL, "network: textbook", "network: cell.xml"))
-    done = mmopt("sample", "study.yaml", at=tmp_path)
+    done = mmopt("tabulate", "study.yaml", at=tmp_path)
     assert done.returncode == 2
     assert "cell.xml" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_truncated_surrogate_ends_in_one_line(folder: Path, tmp_path: Path) -> None:
-    made = tmp_path / "surrogate"
-    made.mkdir()
-    whole = (folder / "made" / "surrogate" / "arrays.npz").read_bytes()
-    (made / "arrays.npz").write_bytes(whole[: len(whole) // 2])
-    (made / "surrogate.json").write_text((folder / "made" / "surrogate" / "surrogate.json").read_text())
+    copy = tmp_path / "surrogate"
+    copy.mkdir()
+    whole = (folder / "run" / "surrogate" / "arrays.npz").read_bytes()
+    (copy / "arrays.npz").write_bytes(whole[: len(whole) // 2])
+    (copy / "surrogate.json").write_text((folder / "run" / "surrogate" / "surrogate.json").read_text())
     (tmp_path / "study.yaml").write_text(SMALL + "surrogate: surrogate\n")
     done = mmopt("optimise", "study.yaml", at=tmp_path)
     assert done.returncode == 2
@@ -224,14 +229,14 @@ def test_truncated_surrogate_ends_in_one_line(folder: Path, tmp_path: Path) -> N
 
 def test_infeasible_limits_end_with_code_one(folder: Path) -> None:
     (folder / "infeasible.yaml").write_text(broken(SMALL, "[20.0, null]", "[99.0, null]"))
-    done = mmopt("optimise", "infeasible.yaml", "-o", "made", at=folder)
+    done = mmopt("optimise", "infeasible.yaml", "-o", "run", at=folder)
     assert done.returncode == 1
     assert "oxygen_saturation" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_failed_run_says_why_in_its_last_line(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder / "made" / "surrogate", tmp_path / "surrogate")
+    shutil.copytree(folder / "run" / "surrogate", tmp_path / "surrogate")
     (tmp_path / "study.yaml").write_text(broken(SMALL, "[20.0, null]", "[99.0, null]") + "surrogate: surrogate\n")
     done = mmopt("run", "study.yaml", at=tmp_path)
     assert done.returncode == 1
@@ -243,7 +248,114 @@ def test_surrogate_of_another_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(SMALL + "surrogate: ecoli_ijo1366\n")
     done = mmopt("optimise", "study.yaml", at=tmp_path)
     assert done.returncode == 2
-    assert "was made from another network" in done.stderr
+    assert "was trained with another network" in done.stderr
+
+
+def test_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert mmopt("--version", at=tmp_path).stdout == f"mmopt {version('mmopt')}\n"
+
+
+def test_init_writes_a_study_that_can_be_read_and_overwrites_nothing(tmp_path: Path) -> None:
+    done = mmopt("init", at=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = (tmp_path / "study.yaml").read_text()
+    assert read_study(tmp_path / "study.yaml").title
+    assert "#" in content
+    done = mmopt("init", "study.yaml", at=tmp_path)
+    assert done.returncode == 2
+    assert "study.yaml exists" in done.stderr
+    assert (tmp_path / "study.yaml").read_text() == content
+
+
+def test_schema_is_json(tmp_path: Path) -> None:
+    schema = json.loads(mmopt("schema", at=tmp_path).stdout)
+    assert {"title", "domain"} <= set(schema["properties"])
+
+
+def test_report_writes_the_page_again(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run", tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    (tmp_path / "run" / "report.html").unlink()
+    done = mmopt("report", "run", at=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "run/report.html\n"), done.stderr
+    assert (tmp_path / "run" / "report.html").read_bytes() == page
+
+
+def test_report_of_a_folder_without_a_run_ends_in_one_line(tmp_path: Path) -> None:
+    done = mmopt("report", "nowhere", at=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("mmopt: nowhere/summary.json cannot be read")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_malformed_summary_ends_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "summary.json").write_text('{"title": "A", "timings": 3}')
+    (tmp_path / "study.yaml").write_text(SMALL)
+    done = mmopt("optimise", "study.yaml", "-o", "run", at=tmp_path)
+    assert done.returncode == 2
+    assert "timings is 3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_in_place_of_the_run_folder_ends_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(SMALL)
+    (tmp_path / "file").touch()
+    done = mmopt("run", "study.yaml", "-o", "file/run", at=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("mmopt: file/run: Not a directory")
+    assert "Traceback" not in done.stderr
+
+
+def test_piped_progress_is_one_plain_line_when_a_stage_begins_and_one_when_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(SMALL)
+    lines = mmopt("tabulate", "study.yaml", at=tmp_path).stderr.splitlines()
+    assert [re.sub(r"\[ *[0-9.]+ s\] |[0-9.]+ s", "", line) for line in lines] == [
+        "critical regions",
+        "critical regions: done in ",
+        "fluxes",
+        "fluxes: done in ",
+    ]
+
+
+def test_interrupted_run_says_where_its_results_are(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(SMALL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmopt", "run", "study.yaml", "--fresh", "-o", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the caller may ignore it
+    )
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60.0)
+    assert "network" in first
+    assert process.returncode == 130
+    assert rest.splitlines()[-1] == "mmopt: interrupted; what was finished is in run"
+    assert "Traceback" not in rest
+
+
+def test_objective_is_shown_by_name_and_unit(folder: Path) -> None:
+    worth = "maximise: {worth: {biomass_amount: 2.0}, unit: EUR, scale: 5.0}\n  controls:"
+    (folder / "worth.yaml").write_text(broken(SMALL, "controls:", worth))
+    shutil.copytree(folder / "run" / "surrogate", folder / "worth" / "surrogate")
+    done = mmopt("optimise", "worth.yaml", "-o", "worth", at=folder)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"worth: planned \S+ EUR, integrated \S+ EUR, on the linear program \S+ EUR; .*\n", done.stdout)
+    assert str(read_summary(folder / "worth").problem.objective) == "worth [EUR]"
+
+
+def test_results_of_a_run_are_shown_with_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"objective": {"name": "worth", "unit": "EUR"}}
+    rows = [{"role": "optimum", "name": "Optimal feed", "reference": 12.345678}]
+    loop = {"objective": 10.0, "reference_objective": 11.0, "steps": 3, "median_ms": 20.0}
+    show_results(RunSummary(title="A run", problem=problem, results=rows, closed_loop=loop), Path("run"))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "worth [EUR], linear program" in shown
+    assert "12.35" in shown
+    assert "worth 10 EUR (11 EUR by a controller that knows the plant); 3 steps, 0 fallbacks, median 20 ms" in shown
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
@@ -252,20 +364,20 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def test_case_study_builds_the_objects_a_script_would() -> None:
-    problem = read_study(CASE).problem()
+    problem = read_study(CASE).problem
     assert problem.system.defaults["glucose_fed"] == 500.0
     assert problem.horizon.elements == 24
 
 
 def test_study_can_say_what_a_control_may_do_and_what_a_batch_is_worth(tmp_path: Path) -> None:
-    told = """
-controls: {feed: {range: [0.0, 0.1], shape: lines, change: 0.05, windows: [[1.0, 3.0]], move_penalty: 0.0}}
-final: {volume: [null, 2.1]}
-soft: {oxygen_saturation: 5.0}
-maximise: {worth: {biomass_amount: 2.0, volume: -1.0}, unit: EUR, scale: 10.0}
+    settings = """
+  controls: {feed: {low: 0.0, high: 0.1, shape: lines, rate_limit: 0.05, windows: [[1.0, 3.0]], move_penalty: 0.0}}
+  final: {volume: [null, 2.1]}
+  soft: {oxygen_saturation: 5.0}
+  maximise: {worth: {biomass_amount: 2.0, volume: -1.0}, unit: EUR, scale: 10.0}
 """
-    (tmp_path / "study.yaml").write_text(broken(SMALL, "controls: {feed: [0.0, 0.1]}\n", told))
-    problem = read_study(tmp_path / "study.yaml").problem()
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "  controls: {feed: [0.0, 0.1]}\n", settings))
+    problem = read_study(tmp_path / "study.yaml").problem
     assert problem.controls["feed"] == Control(0.0, 0.1, "lines", 0.05, ((1.0, 3.0),), 0.0)
     assert problem.final == {"volume": (None, 2.1)}
     assert problem.soft == {"oxygen_saturation": 5.0}
@@ -273,9 +385,9 @@ maximise: {worth: {biomass_amount: 2.0, volume: -1.0}, unit: EUR, scale: 10.0}
 
 
 def test_study_can_ask_for_productivity_on_a_graded_mesh(tmp_path: Path) -> None:
-    told = "maximise: {productivity: biomass_amount, unit: g/h}\ncontrols:"
-    text = broken(broken(SMALL, "controls:", told), "points: 3}", "points: 2, scheme: legendre, grading: 2.0}")
+    settings = "maximise: {productivity: biomass_amount, unit: g/h}\n  controls:"
+    text = broken(broken(SMALL, "controls:", settings), "points: 3}", "points: 2, scheme: legendre, grading: 2.0}")
     (tmp_path / "study.yaml").write_text(text)
-    problem = read_study(tmp_path / "study.yaml").problem()
+    problem = read_study(tmp_path / "study.yaml").problem
     assert problem.objective.name == "biomass_amount per hour"
     assert problem.horizon == Horizon(3.0, 12, 2, "legendre", 2.0)
