@@ -1,64 +1,50 @@
-"""FluxBatch as a table that knows where it comes from, and its two files: netCDF and Parquet.
+"""Fluxes at many points as a table with its provenance.
 
-A saved table carries the SHA-256 of all it says, names and provenance included. So whatever was damaged on the way is
-found when it is read, whichever file it was in.
+A saved table carries the SHA-256 of its content, names and provenance included, so that damage is noticed when it is read.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from mmopt.errors import StudyError, first_line
-from mmopt.fba.domain import Domain
+from mmopt.checking import shown
+from mmopt.dataset.table_file import DIMENSIONS, STATUSES, check_suffix, read_data, status_flags, write_data
+from mmopt.errors import NetworkError, StudyError, first_line
+from mmopt.fba.domain import Domain, checked_points
 from mmopt.fba.fluxes import FluxBatch
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.io.files import write_whole
-from mmopt.io.netcdf import read_netcdf, write_netcdf
-from mmopt.io.parquet import read_parquet, write_parquet
+from mmopt.io.facts import facts_table, facts_text
 from mmopt.network.network import Network
 from mmopt.status import Status
 from mmopt.units import GROWTH_UNIT, RATE
 
-STATUSES: Final = tuple(Status)
-"""A status is stored as its place in this row; the table's file says which place means what."""
 
-_CHECKSUM: Final = "checksum"
-
-_DIMENSIONS: Final = {
-    "inputs": ("label", "input"),
-    "fluxes": ("label", "reaction"),
-    GROWTH: ("label",),
-    SHORTFALL: ("label",),
-    "status": ("label",),
-}
-
-_ROWS_PACKED: Final = 256
-"""FluxBatch in one packed piece of a netCDF file. Whole rows pack best, since neighbours along the snake share fluxes; more
-of them at once gain nothing (42 MB for 20,000 labels of iJO1366, against 55 MB in columns)."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FluxTable:
-    """FluxBatch at sampled inputs.
+    """Fluxes at many points of a domain.
 
     Attributes
     ----------
     data
-        ``inputs`` (label, input), ``fluxes`` (label, reaction) [mmol/gDW/h], ``growth`` [1/h], ``shortfall``
-        [mmol/gDW/h], ``status``; the provenance (network hash, domain, seed, versions) in ``attrs``. Where a label was
+        ``inputs`` (point, input), ``fluxes`` (point, reaction) [mmol/gDW/h], ``growth`` [1/h], ``shortfall``
+        [mmol/gDW/h], ``status``; the provenance (network hash, domain, seed, versions) in ``attrs``. Where a point was
         not solved its numbers are NaN.
     network
-        The network that was asked.
+        The metabolic network.
     domain
-        The box the inputs come from.
+        The box of the inputs.
+
+    Examples
+    --------
+    >>> table = tabulate_fluxes(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 10.0)}), n=16)
+    >>> table
+    FluxTable('e_coli_core': 95 fluxes at 16 points, 16 solved)
+    >>> table.inputs.shape, round(float(table.data["growth"].max()), 2)
+    ((16, 1), 0.87)
     """
 
     data: xr.Dataset
@@ -67,109 +53,166 @@ class FluxTable:
 
     @property
     def inputs(self) -> np.ndarray:
-        """Inputs, such as uptake limits [mmol/gDW/h], shape (labels, inputs)."""
+        """Inputs, such as uptake limits [mmol/gDW/h], shape (points, inputs)."""
         return np.asarray(self.data["inputs"].values)
 
     @property
     def fluxes(self) -> np.ndarray:
-        """Net fluxes [mmol/gDW/h], shape (labels, reactions)."""
+        """Net fluxes [mmol/gDW/h], shape (points, reactions)."""
         return np.asarray(self.data["fluxes"].values)
 
     @property
     def status(self) -> tuple[Status, ...]:
-        """How each label ended."""
+        """How the solver ended at every point."""
         return tuple(STATUSES[code] for code in self.data["status"].values)
 
     @property
     def solved(self) -> np.ndarray:
-        """Which labels are answers, shape (labels,)."""
+        """Whether every point was solved, shape (points,)."""
         good = np.array([status.solved for status in STATUSES])
         return np.asarray(good[self.data["status"].values])
 
-    def answered(self) -> "FluxTable":
-        """The labels that were solved; this very table if all of them were."""
-        solved = self.solved
-        return self if solved.all() else FluxTable(self.data.isel(label=solved), self.network, self.domain)
+    def only_solved(self) -> "FluxTable":
+        """Return the points that were solved.
 
-    def joined(self, points: np.ndarray, labels: FluxBatch) -> "FluxTable":
-        """Put more labels at the end of a table, such as those of an atlas's corners.
+        Returns
+        -------
+        FluxTable
+            This very table if all points were solved.
+        """
+        solved = self.solved
+        return self if solved.all() else FluxTable(self.data.isel(point=solved), self.network, self.domain)
+
+    def extended(self, points: np.ndarray, fluxes: FluxBatch) -> "FluxTable":
+        """Return the table with more points at its end, such as the corners of an atlas.
 
         Parameters
         ----------
         points
-            Inputs of the labels, shape (labels, inputs).
-        labels
-            The answers there, as `FluxProgram.batch` and `Atlas.batch` give them.
-        """
-        more = tabulate(
-            self.network,
-            self.domain,
-            0,
-            inputs=np.asarray(points, dtype=float),
-            fluxes=labels.net,
-            growth=labels.growth,
-            shortfall=labels.shortfall,
-            status=np.array([STATUSES.index(status) for status in labels.status], dtype=np.int8),
-        )
-        data = xr.concat([self.data, more.data], dim="label", combine_attrs="override", data_vars="minimal")
-        return FluxTable(data, self.network, self.domain)
+            Inputs of these points [mmol/gDW/h], shape (points, inputs).
+        fluxes
+            Fluxes there, as `FluxProgram.batch` and `Atlas.batch` return them.
 
-    def __len__(self) -> int:
-        return int(self.data.sizes["label"])
-
-    def save(self, path: str | Path) -> Path:
-        """Write the table as netCDF (``.nc``) or Parquet (``.parquet``); the file appears whole or not at all.
+        Returns
+        -------
+        FluxTable
+            The longer table.
 
         Raises
         ------
         StudyError
-            If the suffix is another, or the file cannot be written; a file that stood there before stays as it was.
+            If there are not as many fluxes as points, or of another number of reactions.
         """
-        netcdf = _is_netcdf(path)
-        data = self.data.assign_attrs({_CHECKSUM: checksum(self.data)})
-
-        def write_down(part: Path) -> None:
-            if netcdf:
-                _write_netcdf(data, part)
-            else:
-                write_parquet(data, part, _DIMENSIONS)
-            with part.open("rb+") as file:
-                os.fsync(
-                    file.fileno()
-                )  # a journal is deleted once its table is saved, so the table must be on the disk
-
-        try:
-            return write_whole(path, write_down)
-        except OSError as error:
+        points = checked_points(self.domain.inputs, points)
+        if not isinstance(fluxes, FluxBatch) or fluxes.net.shape != (len(points), len(self.network.reactions)):
             raise StudyError(
-                f"the table cannot be saved as {path} ({first_line(error)}); make room or give another path, and save "
-                "again: a file that stood there before is as it was"
-            ) from error
+                f"fluxes is {shown(fluxes)}; give a FluxBatch of {len(self.network.reactions)} reactions at the "
+                f"{len(points)} points"
+            )
+        more = tabulate(
+            self.network,
+            self.domain,
+            0,
+            inputs=points,
+            fluxes=fluxes.net,
+            growth=fluxes.growth,
+            shortfall=fluxes.shortfall,
+            status=np.array([STATUSES.index(status) for status in fluxes.status], dtype=np.int8),
+        )
+        data = xr.concat([self.data, more.data], dim="point", combine_attrs="override", data_vars="minimal")
+        return FluxTable(data, self.network, self.domain)
+
+    def __len__(self) -> int:
+        return int(self.data.sizes["point"])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the table as netCDF (``.nc``) or Parquet (``.parquet``); the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        StudyError
+            If the suffix is another, or the file cannot be written; an earlier file of that name stays as it was.
+        """
+        return write_data(self.data, path)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.network.reactions)} fluxes at {len(self)} points, {int(self.solved.sum())} solved"
+        return f"FluxTable({self.network.name!r}: {counts})"
+
+    def __str__(self) -> str:
+        return facts_text(self._facts())
+
+    def _repr_html_(self) -> str:
+        """Table for a notebook."""
+        return facts_table(self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "network": self.network.name,
+            "points": f"{len(self)}, {int(self.solved.sum())} solved",
+            "fluxes": str(len(self.network.reactions)),
+            "domain": str(self.domain).replace("\n", ", "),
+            "seed": str(self.data.attrs.get("seed", "unknown")),
+        }
 
 
 def load_table(path: str | Path, network: Network) -> FluxTable:
     """Read a table that `FluxTable.save` wrote.
 
+    Parameters
+    ----------
+    path
+        The file, ``.nc`` or ``.parquet``.
+    network
+        The network of the table.
+
+    Returns
+    -------
+    FluxTable
+        The table, to the last bit.
+
     Raises
     ------
     StudyError
-        If the file is missing or damaged, is not a table, or was made from another network.
+        If the file is missing or damaged, is not a table, or belongs to another network.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> network = read_network("textbook")
+    >>> table = tabulate_fluxes(network, Domain({"EX_glc__D_e": (0.0, 10.0)}), n=16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_table(table.save(f"{folder}/table.nc"), network)
+    FluxTable('e_coli_core': 95 fluxes at 16 points, 16 solved)
     """
-    netcdf = _is_netcdf(path)
+    if not isinstance(network, Network):
+        raise NetworkError(f"network is {shown(network)}; give a Network, as read_network returns it")
+    check_suffix(path)
     try:
-        data = read_netcdf(path, sealed=True) if netcdf else read_parquet(path, _DIMENSIONS)
-        if data.attrs.pop(_CHECKSUM) != checksum(data):
-            raise ValueError("what it holds is not what was saved")
-        data["status"] = _status_of_today(data["status"])
+        data = read_data(path)
         names = [str(name) for name in data["input"].values]
         box = zip(np.atleast_1d(data.attrs["lower"]), np.atleast_1d(data.attrs["upper"]), strict=True)
         table = FluxTable(data, network, Domain(dict(zip(names, box, strict=True))))
-        _check_labels(table)
-        made_from = data.attrs["network_hash"]
-    except Exception as error:  # a damaged file fails in many ways; each means the same to a user
-        raise StudyError(f"{path} is not a table of labels mmopt wrote ({first_line(error)}); sample again") from error
-    if made_from != network.hash:
-        raise StudyError(f"{path} was made from another network than {network.name} as read now; sample again")
+        _check_content(table)
+        origin = data.attrs["network_hash"]
+    except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
+        raise StudyError(
+            f"{path} is not a table of fluxes mmopt wrote ({first_line(error)}); tabulate the fluxes again"
+        ) from error
+    if origin != network.hash:
+        raise StudyError(
+            f"{path} belongs to another network than {network.name} as read now; tabulate the fluxes again"
+        )
     return table
 
 
@@ -184,16 +227,41 @@ def tabulate(
     shortfall: np.ndarray,
     status: np.ndarray,
 ) -> FluxTable:
-    """Make a table of arrays with one row a label; ``status`` holds places in `STATUSES`. Nothing is copied."""
+    """Build a table of arrays with one row a point; nothing is copied.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    domain
+        The box of the inputs.
+    seed
+        Seed of the points.
+    inputs
+        Shape (points, inputs) [mmol/gDW/h].
+    fluxes
+        Net fluxes, shape (points, reactions) [mmol/gDW/h].
+    growth
+        Shape (points,) [1/h].
+    shortfall
+        Shape (points,) [mmol/gDW/h].
+    status
+        Positions in `STATUSES`, shape (points,).
+
+    Returns
+    -------
+    FluxTable
+        The table.
+    """
     columns = {
         "inputs": (inputs, {"units": RATE}),
         "fluxes": (fluxes, {"units": RATE}),
         GROWTH: (growth, {"units": GROWTH_UNIT}),
         SHORTFALL: (shortfall, {"units": RATE}),
-        "status": (status, _flags()),
+        "status": (status, status_flags()),
     }
     data = xr.Dataset(
-        {name: (_DIMENSIONS[name], array, attrs) for name, (array, attrs) in columns.items()},
+        {name: (DIMENSIONS[name], array, attrs) for name, (array, attrs) in columns.items()},
         coords={"input": list(domain.inputs), "reaction": list(network.reactions)},
         attrs=provenance(network, domain, seed),
     )
@@ -201,7 +269,22 @@ def tabulate(
 
 
 def provenance(network: Network, domain: Domain, seed: int) -> dict[str, Any]:
-    """What a table or a surrogate must tell about its origin."""
+    """Return the provenance of a table or a surrogate.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    domain
+        The box of the inputs.
+    seed
+        Seed of the points.
+
+    Returns
+    -------
+    dict
+        Network, domain, seed and versions, by name.
+    """
     return {
         "network": network.name,
         "network_hash": network.hash,
@@ -212,80 +295,16 @@ def provenance(network: Network, domain: Domain, seed: int) -> dict[str, Any]:
     }
 
 
-def checksum(data: xr.Dataset) -> str:
-    """SHA-256 of all a table says: its names, numbers to the last bit, units and provenance."""
-    digest = hashlib.sha256(_words(data, (*_DIMENSIONS, "input", "reaction")).encode())
-    for name in _DIMENSIONS:
-        digest.update(np.ascontiguousarray(data[name].values).data)
-    return digest.hexdigest()
-
-
-def _words(data: xr.Dataset, variables: Sequence[str]) -> str:
-    """All of a table but its numbers, as one text that is the same after any file."""
-    told = {
-        "attrs": _plain(data.attrs),
-        "input": [str(name) for name in data["input"].values],
-        "reaction": [str(name) for name in data["reaction"].values],
-        **{
-            f"variable {name}": [list(map(str, data[name].dims)), data[name].shape, _plain(data[name].attrs)]
-            for name in variables
-        },
-    }
-    return json.dumps(told, sort_keys=True)
-
-
-def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
-    """Attributes as JSON can hold them; netCDF gives NumPy back, and a list of one as its only member."""
-
-    def plain(value: Any) -> Any:
-        value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-    return {str(name): plain(value) for name, value in attrs.items() if name != _CHECKSUM}
-
-
-def _check_labels(table: FluxTable) -> None:
-    """Refuse what no sampling writes, should the checksum be right all the same."""
+def _check_content(table: FluxTable) -> None:
+    """Refuse a content that is never written, should the checksum be right all the same."""
     data, solved = table.data, table.solved
     if tuple(map(str, data["reaction"].values)) != table.network.reactions and (
         data.attrs["network_hash"] == table.network.hash
     ):
         raise ValueError("its reactions are not those of its network")
     if not np.isfinite(table.inputs).all():
-        raise ValueError("it holds inputs that are not finite")
+        raise ValueError("it contains inputs that are not finite")
     for name in ("fluxes", GROWTH, SHORTFALL):
         values = data[name].values
         if not np.isfinite(values if solved.all() else values[solved]).all():
             raise ValueError(f"its {name} are not finite where they were solved")
-
-
-def _flags() -> dict[str, Any]:
-    """What the numbers of `STATUSES` mean, in the words of the CF conventions."""
-    return {
-        "flag_values": np.arange(len(STATUSES), dtype=np.int8),
-        "flag_meanings": " ".join(status.name for status in STATUSES),
-    }
-
-
-def _status_of_today(stored: xr.DataArray) -> xr.DataArray:
-    """Statuses by their names in the file, as places in `STATUSES`; another version may know them in another order."""
-    names = stored.attrs["flag_meanings"].split()
-    places = np.array([STATUSES.index(Status[name]) for name in names], dtype=np.int8)
-    return stored.copy(data=places[stored.values]).assign_attrs(_flags())
-
-
-def _is_netcdf(path: str | Path) -> bool:
-    suffix = Path(path).suffix
-    if suffix not in (".nc", ".parquet"):
-        raise StudyError(
-            f"a table of labels was asked for as {path}, but '{suffix}' is no kind of file it can be; "
-            "use .nc (netCDF) or .parquet"
-        )
-    return suffix == ".nc"
-
-
-def _write_netcdf(data: xr.Dataset, path: Path) -> None:
-    rows = max(1, min(_ROWS_PACKED, data.sizes["label"]))
-    packed = {"zlib": True, "complevel": 1, "shuffle": False, "_FillValue": None}
-    encoding = {name: {**packed, "chunksizes": (rows, *data[name].shape[1:])} for name in _DIMENSIONS}
-    write_netcdf(data, path, encoding)

@@ -1,4 +1,4 @@
-"""Sources of fluxes, and how one travels to the workers that compute a table."""
+"""Sources of fluxes, and how one is sent to the workers that compute a table."""
 
 import pickle
 import threading
@@ -12,11 +12,11 @@ from mmopt.network.network import Network
 
 
 class FluxSource(Protocol):
-    """Who answers for the cell at many points: a `FluxProgram`, an `Atlas`."""
+    """A source of fluxes at many points: a `FluxProgram` or an `Atlas`."""
 
     @property
     def network(self) -> Network:
-        """The network that is asked."""
+        """The metabolic network."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -24,14 +24,20 @@ class FluxSource(Protocol):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that decides an answer."""
+        """SHA-256 of everything that decides the fluxes."""
 
     def batch(self, points: np.ndarray) -> FluxBatch:
-        """FluxBatch at points of shape (labels, inputs), bitwise a function of the points."""
+        """Compute fluxes at points of shape (points, inputs), bitwise a function of the points."""
 
 
 class Payload:
-    """Pickled answers on their way to a worker: unpacked there at the first chunk, and asked by one thread at a time."""
+    """A pickled source of fluxes for a worker: unpacked there at the first chunk, and used by one thread at a time.
+
+    Parameters
+    ----------
+    pickled
+        The source, pickled.
+    """
 
     def __init__(self, pickled: bytes) -> None:
         self._pickled = pickled
@@ -41,9 +47,23 @@ class Payload:
     def __reduce__(self) -> tuple[type["Payload"], tuple[bytes]]:
         return Payload, (self._pickled,)
 
+    def __repr__(self) -> str:
+        return f"Payload({len(self._pickled)} bytes)"
+
     def solve(self, points: np.ndarray) -> Packed:
-        """Solve one chunk."""
+        """Solve one chunk.
+
+        Parameters
+        ----------
+        points
+            Its points, shape (points, inputs) [mmol/gDW/h].
+
+        Returns
+        -------
+        Packed
+            Its fluxes.
+        """
         with self._lock:
             if self._unpacked is None:
-                self._unpacked = pickle.loads(self._pickled)  # noqa: S301 - our own words, from our own process
+                self._unpacked = pickle.loads(self._pickled)  # noqa: S301 - written by our own process
             return pack(self._unpacked.batch(points))

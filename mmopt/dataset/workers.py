@@ -1,7 +1,7 @@
-"""Shares the chunks of a sampling out to whoever solves them: this process, processes of its own, or a Dask cluster.
+"""Distributes the chunks of a table to this process, to worker processes, or to a Dask cluster.
 
-What `Answers.batch` gives is bitwise a function of the points alone. So it decides nothing who solves a chunk, in which
-order, or how often, and the death of a worker costs a retry.
+What `FluxSource.batch` returns is bitwise a function of the points alone. So the result does not depend on which worker
+solves a chunk, in which order, or how often, and the death of a worker costs a retry.
 """
 
 import pickle
@@ -27,18 +27,23 @@ _ALONE_AFTER: Final = 2
 def solve_chunks(
     source: FluxSource, chunks: Mapping[int, np.ndarray], *, workers: int = 1, scheduler: str | None = None
 ) -> Generator[tuple[int, Packed], None, None]:
-    """Solve chunks of points, and give each as it is done.
+    """Solve chunks of points, and yield them as they are finished.
 
     Parameters
     ----------
-    answers
-        Who answers; it is sent to each worker once.
+    source
+        Source of the fluxes; it is sent to every worker once.
     chunks
         Points by the number of their chunk.
     workers
-        ProcessPool; 1 is this one.
+        Number of processes; 1 is this one.
     scheduler
-        Address of a running Dask scheduler; its workers do the work then.
+        Address of a running Dask scheduler; its workers solve then.
+
+    Yields
+    ------
+    number, packed
+        Number of a chunk, and its fluxes.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def solve_chunks(
 
 
 def _share_out(pool: Pool, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Packed]]:
-    """Keep a crew busy, and try the chunks again that were in flight when somebody died."""
+    """Keep a pool busy, and retry the chunks that were in flight when a worker died."""
     waiting, deaths = deque(chunks), Counter[int]()
     flying: dict[Future[Packed], int] = {}
     while waiting or flying:
@@ -85,7 +90,7 @@ def _share_out(pool: Pool, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[i
 def _may_start(number: int, flying: Collection[int], deaths: Mapping[int, int], room: int) -> bool:
     if not flying:
         return True
-    return len(flying) < room and all(deaths[each] < _ALONE_AFTER for each in (number, *flying))
+    return len(flying) < room and all(deaths[chunk] < _ALONE_AFTER for chunk in (number, *flying))
 
 
 def _failure(future: "Future[Packed]") -> BaseException | None:
@@ -95,7 +100,7 @@ def _failure(future: "Future[Packed]") -> BaseException | None:
 def _check_deaths(number: int, deaths: int, chunks: Mapping[int, np.ndarray]) -> None:
     if deaths >= _MOST_DEATHS:
         raise SolverError(
-            f"{deaths} workers died over chunk {number} of the labels ({len(chunks[number])} labels), the last one with "
-            "nothing else to do; if memory is short, ask for fewer workers. In a script of yours, call sample from under "
-            "`if __name__ == '__main__':`, since each worker reads the script again"
+            f"{deaths} workers died while they solved chunk {number} ({len(chunks[number])} points), the last one alone; if "
+            "memory is short, use fewer workers. In a script, call tabulate_fluxes under "
+            "`if __name__ == '__main__':`, since every worker reads the script again"
         )

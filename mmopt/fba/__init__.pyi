@@ -1,5 +1,5 @@
 from .atlas import Atlas as Atlas
-from .atlas_file import load_atlas as load_atlas
+from .atlas import load_atlas as load_atlas
 from .deletions import essential as essential
 from .deletions import single_deletions as single_deletions
 from .domain import Domain as Domain

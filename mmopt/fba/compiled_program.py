@@ -1,6 +1,6 @@
-"""The label problem in the solver: parameters in, net fluxes out.
+"""The flux problem in the solver: parameters in, net fluxes out.
 
-Parameters are the uptake limits of some exchanges, some linear limits, the maintenance demand and, where it is asked for,
+Parameters are the uptake limits of some exchanges, some linear limits, the maintenance demand and, where it is requested,
 the floor of growth, in this order.
 """
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmopt.errors import NetworkError, nearest
 from mmopt.fba.flux_problem import flux_problem
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
@@ -16,12 +17,12 @@ from mmopt.solvers.lexicographic import LexicographicProgram
 from mmopt.status import Status
 
 _SHORTFALL, _GROWTH, _TOTAL_FLUX, _TIE_BREAK = 1.0e6, 1.0e4, 0.1, 1.0e-5
-"""Weights of one combined objective that usually lands on the strict optimum at once; `LexicographicProgram` proves each
-answer and passes through the aims one by one where it did not."""
+"""Weights of one combined objective whose optimum is usually the strict one; `LexicographicProgram` proves every solution,
+and solves objective by objective where it is not."""
 
 
 class CompiledFluxProgram:
-    """A label problem compiled for some parameters.
+    """A flux problem compiled for some parameters.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class CompiledFluxProgram:
     moving
         Names of those limits that are parameters.
     floor
-        Ask for a floor of growth, the last parameter, in place of the most growth.
+        Require a floor of growth, the last parameter, in place of the highest growth.
     """
 
     def __init__(
@@ -67,9 +68,19 @@ class CompiledFluxProgram:
         )
 
     def solve(self, parameters: np.ndarray, closed: Sequence[int] = ()) -> tuple[np.ndarray, float, Status]:
-        """Net fluxes, shortfall, and how the solver ended; not numbers unless ``status.solved``.
+        """Solve for some parameters.
 
-        ``closed`` are columns of reactions that are held at zero.
+        Parameters
+        ----------
+        parameters
+            Values of the parameters, in their order.
+        closed
+            Columns of reactions that are held at zero.
+
+        Returns
+        -------
+        net, shortfall, status
+            Net fluxes, shape (reactions,), and the shortfall [mmol/gDW/h], NaN unless ``status.solved``.
         """
         split = self._split(closed) if len(closed) else ()
         values, status = self._program.solve(*self._bounds(parameters), split)
@@ -78,7 +89,7 @@ class CompiledFluxProgram:
         return self._net(values[:, None])[:, 0], float(values[-1]), status
 
     def law(self) -> AffineLaw | None:
-        """How net fluxes, then the shortfall, depend on the parameters around the last answer; None without a proof."""
+        """Return the affine law of net fluxes, then the shortfall, around the last solution; None without a proof."""
         law = self._program.law()
         if law is None:
             return None
@@ -90,12 +101,18 @@ class CompiledFluxProgram:
 
     @property
     def passes(self) -> int:
-        """How many solves went aim by aim."""
+        """Number of solves that went objective by objective."""
         return self._program.passes
 
-    def restart(self, settled_at: np.ndarray) -> None:
-        """Forget what was solved before, and go back to the basis found at these parameters by the first call."""
-        self._program.restart(*self._bounds(settled_at))
+    def restart(self, parameters: np.ndarray) -> None:
+        """Forget earlier solves, and return to the basis that the first call computed at these parameters.
+
+        Parameters
+        ----------
+        parameters
+            Values of the parameters, in their order.
+        """
+        self._program.restart(*self._bounds(parameters))
 
     def _bounds(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bounds of the variables that follow the parameters."""
@@ -115,3 +132,61 @@ class CompiledFluxProgram:
         """Numbers of the forward and reverse columns of some reactions."""
         both = np.concatenate([self._forward, self._reverse])
         return np.flatnonzero(np.isin(both, closed)).tolist()
+
+
+def sorted_inputs(
+    network: Network, inputs: tuple[str, ...], limits: Sequence[LinearLimit]
+) -> tuple[list[str], list[str]]:
+    """Return the exchanges and the linear limits among the inputs.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    inputs
+        Names of the inputs.
+    limits
+        All linear limits.
+
+    Returns
+    -------
+    exchanges, moving
+        Names of the exchanges and of the linear limits.
+
+    Raises
+    ------
+    NetworkError
+        If a name is unknown, or given twice.
+    """
+    known = [limit.name for limit in limits]
+    if len(set(inputs)) < len(inputs) or len(set(known)) < len(known):
+        raise NetworkError(f"a name is given twice in {', '.join([*inputs, *known])}; give each input and limit once")
+    exchanges = [name for name in inputs if name not in known and name != network.maintenance]
+    for name in exchanges:
+        if name not in network.exchanges:
+            raise NetworkError(
+                f"{network.name} has no exchange '{name}', and there is no linear limit of that name; "
+                f"{nearest(name, [*network.exchanges, *known])}"
+            )
+    return exchanges, [name for name in inputs if name in known]
+
+
+def parameter_matrix(network: Network, inputs: tuple[str, ...], parameters: Sequence[str]) -> np.ndarray:
+    """Return which input sets which parameter.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    inputs
+        Names of the inputs.
+    parameters
+        Names of the parameters but the demand.
+
+    Returns
+    -------
+    ndarray
+        Ones and zeros, shape (parameters and demand, inputs).
+    """
+    names = [*parameters, network.maintenance]
+    return np.array([[float(name == given) for given in inputs] for name in names]).reshape(len(names), len(inputs))

@@ -1,35 +1,25 @@
-"""The box of inputs that is sampled and trusted, and where in it the labels lie.
+"""Inputs of the flux program: the box in which they vary, and the checks of their values."""
 
-A space-filling design covers the box; a part of its points is drawn towards zero uptake on purpose, because starvation
-lives in a sliver that even coverage misses. The points are met along a snake through the box, so that each solve starts
-from a neighbour's basis.
-"""
-
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from mmopt.errors import DomainError, StudyError
+from mmopt.checking import as_float, shown
+from mmopt.errors import DomainError, MmoptError, StudyError
+from mmopt.io.facts import facts_table, facts_text
 
-STARVED_PART, FACE_PART = 0.25, 0.25
-"""Parts of the labels drawn towards zero uptake, and put where one of the limits is exactly zero: a fed-batch spends most
-of its time on such a face (no acetate left, no glucose left), and there a wrong rate would eat what is not there."""
-
-_STARVED_POWER = 4
-"""The drawn points are u⁴ of a uniform design: half of them lie in the lowest 6 % of each range."""
-
-_CORNERS_FROM = 16
-"""FluxBatch for each corner of the box from which on the corners are among them."""
-
-_SNAKE_CELLS = 8
+_PAIR, _POINT_SET = 2, 2
+_LISTED = 4
+"""Inputs in a ``repr``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Domain:
-    """The named box of uptake limits that is sampled and trusted.
+    """The named box of uptake limits in which fluxes are tabulated and a surrogate is valid.
 
     Parameters
     ----------
@@ -39,27 +29,26 @@ class Domain:
     Raises
     ------
     DomainError
-        If a range is empty, negative or not finite.
+        If a name is no text, or a range is no pair of numbers, empty, negative or not finite.
 
     Examples
     --------
-    >>> Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)}).inputs
-    ('EX_glc__D_e', 'EX_o2_e')
+    >>> domain = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
+    >>> domain
+    Domain({'EX_glc__D_e': (0.0, 12.0), 'EX_o2_e': (0.0, 16.0)})
+    >>> domain.inputs, domain.upper.tolist()
+    (('EX_glc__D_e', 'EX_o2_e'), [12.0, 16.0])
     """
 
     limits: Mapping[str, tuple[float, float]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, Mapping):
+            raise DomainError(f"limits is {shown(self.limits)}; give a mapping of exchange ids to (lowest, highest)")
         if not self.limits:
             raise DomainError("a domain needs at least one uptake limit")
-        for exchange, (low, high) in self.limits.items():
-            if not (0.0 <= low < high < np.inf):
-                raise DomainError(
-                    f"the range of {exchange} is [{low:g}, {high:g}] mmol/gDW/h; give 0 <= lowest < highest, both finite"
-                )
-        object.__setattr__(
-            self, "limits", MappingProxyType({name: (float(a), float(b)) for name, (a, b) in self.limits.items()})
-        )
+        ranges = {exchange: _checked_range(exchange, limits) for exchange, limits in self.limits.items()}
+        object.__setattr__(self, "limits", MappingProxyType(ranges))
 
     def __reduce__(self) -> tuple[type["Domain"], tuple[dict[str, tuple[float, float]]]]:
         """Pickle a plain mapping; the read-only view of it cannot be pickled."""
@@ -81,12 +70,27 @@ class Domain:
         return np.array([high for _, high in self.limits.values()])
 
     def check(self, points: np.ndarray, below: float = 1.0e-9, above: float = 1.0e-9) -> None:
-        """Refuse points outside the box; ``below`` and ``above`` are the parts of each range by which they may be.
+        """Refuse points outside the box.
+
+        Parameters
+        ----------
+        points
+            Inputs [mmol/gDW/h], shape (inputs,) or (points, inputs).
+        below, above
+            Fractions of each range by which a point may lie below and above it.
 
         Raises
         ------
         DomainError
-            Naming the input, its value and the range.
+            If a point lies outside; the message names the input, its value and the range.
+
+        Examples
+        --------
+        >>> domain = Domain({"EX_glc__D_e": (0.0, 12.0)})
+        >>> domain.check(np.array([[10.0]]))
+        >>> domain.check(np.array([[14.2]]))
+        Traceback (most recent call last):
+        mmopt.errors.DomainError: uptake limit 14.2 mmol/gDW/h of EX_glc__D_e is outside the trained domain [0, 12]; ...
         """
         width = self.upper - self.lower
         outside = ~((points >= self.lower - below * width) & (points <= self.upper + above * width))
@@ -99,61 +103,163 @@ class Domain:
                 "retrain with a wider Domain, or lower the largest uptake rate"
             )
 
+    def __repr__(self) -> str:
+        listed = [f"{name!r}: {limits}" for name, limits in list(self.limits.items())[:_LISTED]]
+        more = [f"... {len(self.limits)} inputs"] if len(self.limits) > _LISTED else []
+        return f"Domain({{{', '.join([*listed, *more])}}})"
 
-def design(domain: Domain, n: int, seed: int) -> np.ndarray:
-    """Scrambled Sobol points in the box, some of them drawn towards its lowest corner and some put on its lowest faces.
+    def __str__(self) -> str:
+        return facts_text(self._facts())
 
-    Where there are enough points for it, all corners of the box are among them: without, a surrogate of iJO1366 was found to
-    be wrong by 9 % of the range of ethanol at a corner that no label was near.
+    def _repr_html_(self) -> str:
+        """Table for a notebook."""
+        return facts_table(self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        return {name: f"{low:g} to {high:g} mmol/gDW/h" for name, (low, high) in self.limits.items()}
+
+
+def _checked_range(exchange: Any, limits: Any) -> tuple[float, float]:
+    if not isinstance(exchange, str) or not exchange.strip():
+        raise DomainError(f"an input of the domain is {shown(exchange)}; give an exchange id as a text")
+    if not isinstance(limits, Sequence | np.ndarray) or isinstance(limits, str) or len(limits) != _PAIR:
+        raise DomainError(f"the range of {exchange} is {shown(limits)}; give a pair (lowest, highest) [mmol/gDW/h]")
+    low, high = map(as_float, limits)
+    if not 0.0 <= low < high < np.inf:
+        values = ", ".join(
+            f"{as_float(limit):g}" if isinstance(limit, int | float) else shown(limit) for limit in limits
+        )
+        raise DomainError(
+            f"the range of {exchange} is [{values}] mmol/gDW/h; give 0 <= lowest < highest, both finite numbers"
+        )
+    return low, high
+
+
+def checked_inputs(inputs: Sequence[str], limits: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return one number from 0 up for each input, or raise an error.
+
+    Parameters
+    ----------
+    inputs
+        Names of the inputs.
+    limits
+        Their values [mmol/gDW/h].
 
     Returns
     -------
     ndarray
-        Shape (n, inputs); the corners and even coverage, then the drawn part, then the faces.
+        Shape (inputs,).
 
-    Examples
-    --------
-    >>> design(Domain({"EX_glc__D_e": (0.0, 12.0)}), 8, seed=0).shape
-    (8, 1)
+    Raises
+    ------
+    DomainError
+        If a value is missing, negative or no number; the message names the input.
     """
-    from scipy.stats import qmc
+    values = _floats(limits)
+    if values is None:
+        raise DomainError(f"limits is {shown(limits)}; give {len(inputs)} numbers ({', '.join(inputs)})")
+    if values.shape != (len(inputs),):
+        raise DomainError(f"{len(inputs)} inputs are needed ({', '.join(inputs)}), {values.size} were given")
+    for name, value, given in zip(inputs, values, limits, strict=True):
+        if not value >= 0.0:
+            text = f"{value:g}" if isinstance(given, float | int) else shown(given)
+            raise DomainError(f"limit of {name} is {text} mmol/gDW/h; give a number from 0 up")
+    return values
 
-    if n < 1:
-        raise StudyError(f"{n} labels were asked for; ask for at least 1")
-    dimensions = len(domain.inputs)
-    power = int(np.ceil(np.log2(max(n, 2))))
-    starved, faces = int(STARVED_PART * n), int(FACE_PART * n)
-    even, drawn, faced = (
-        qmc.Sobol(dimensions, rng=np.random.default_rng([seed, stream])).random_base2(power) for stream in range(3)
-    )
-    faced[np.arange(len(faced)), np.arange(len(faced)) % dimensions] = 0.0
-    faced[1::2] **= _STARVED_POWER
-    corners = (
-        np.array(list(product((0.0, 1.0), repeat=dimensions))) if n >= _CORNERS_FROM * 2**dimensions else faced[:0]
-    )
-    even = np.vstack([corners, even])
-    unit = np.vstack([even[: n - starved - faces], drawn[:starved] ** _STARVED_POWER, faced[:faces]])
-    points: np.ndarray = domain.lower + unit * (domain.upper - domain.lower)
+
+def _floats(values: Any) -> np.ndarray | None:
+    """Values as floats, NaN where one is no number; None if they are no list."""
+    if isinstance(values, np.ndarray) and values.dtype == float:
+        return values
+    listed = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
+    return np.array([as_float(value) for value in values]) if listed else None
+
+
+def checked_points(inputs: Sequence[str], points: np.ndarray) -> np.ndarray:
+    """Return points of shape (points, inputs), each with a number from 0 up for each input, or raise an error.
+
+    Parameters
+    ----------
+    inputs
+        Names of the inputs.
+    points
+        Their values at all points [mmol/gDW/h].
+
+    Returns
+    -------
+    ndarray
+        The points as floats.
+
+    Raises
+    ------
+    DomainError
+        If an input is missing, negative or no number.
+    """
+    try:
+        points = np.asarray(points, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DomainError(
+            f"points is {shown(points)}; give an array of numbers of shape (points, {len(inputs)})"
+        ) from error
+    if points.ndim != _POINT_SET:
+        raise DomainError(f"points have shape {points.shape}; give one row a point: (points, {len(inputs)})")
+    if points.shape[1] != len(inputs) or not np.all(points >= 0.0):
+        for point in points:
+            checked_inputs(inputs, point)
     return points
 
 
-def sweep_order(points: np.ndarray, domain: Domain) -> np.ndarray:
-    """Order in which the points are met by a snake through the cells of the box: neighbours follow each other.
+def checked_fraction(name: str, value: Any) -> float:
+    """Return a fraction above 0 and up to 1, or raise an error.
+
+    Parameters
+    ----------
+    name
+        Name of the argument, for the message.
+    value
+        What was given.
 
     Returns
     -------
-    ndarray
-        Positions of the points, shape (points,).
+    float
+        The fraction.
 
-    Examples
-    --------
-    >>> snake(np.array([[9.0], [1.0], [5.0]]), Domain({"EX_glc__D_e": (0.0, 12.0)})).tolist()
-    [1, 2, 0]
+    Raises
+    ------
+    DomainError
+        If it is no number, or lies outside (0, 1].
     """
-    unit = (points - domain.lower) / (domain.upper - domain.lower)
-    cells = np.minimum((unit * _SNAKE_CELLS).astype(int), _SNAKE_CELLS - 1)
-    passed: np.ndarray = np.zeros(len(points), dtype=int)
-    for column in cells.T:
-        turned = np.where(passed % 2 == 0, column, _SNAKE_CELLS - 1 - column)
-        passed = passed * _SNAKE_CELLS + turned
-    return np.argsort(passed, kind="stable")
+    fraction = as_float(value)
+    if not 0.0 < fraction <= 1.0:
+        raise DomainError(f"{name} is {shown(value)}; give a fraction above 0 up to 1")
+    return fraction
+
+
+def checked_count(name: str, value: Any, least: int = 0, error: type[MmoptError] = StudyError) -> int:
+    """Return a whole number, or raise an error.
+
+    Parameters
+    ----------
+    name
+        Name of the argument, for the message.
+    value
+        What was given.
+    least
+        Lowest allowed number.
+    error
+        Error to raise.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    MmoptError
+        Of the class ``error``, if it is no whole number or below ``least``.
+    """
+    number = as_float(value)
+    if not (math.isfinite(number) and number == math.floor(number) and number >= least):
+        raise error(f"{name} is {shown(value)}; give a whole number, at least {least}")
+    return int(value)

@@ -1,9 +1,9 @@
-"""The label program as a Pyomo problem: what the cell does with given uptake limits, in positive fluxes.
+"""The flux program as a Pyomo problem: what the cell does with given uptake limits, in positive fluxes.
 
-Net fluxes are split, v = v⁺ - v⁻ with v⁺, v⁻ >= 0, and four aims are met in strict order: the least shortfall of the
-maintenance demand, the most growth, the least total flux, and a fixed tie-break. So the answer exists for every limit
-from zero up, is unique, and is a continuous, piecewise affine function of the limits. Where the substrate cannot pay for
-maintenance, and the textbook program is infeasible, growth is zero and the shortfall says how much is missing.
+Net fluxes are split, v = v⁺ - v⁻ with v⁺, v⁻ >= 0, and four objectives are optimised in strict order: the least shortfall of
+the maintenance demand, the highest growth, the least total flux, and a fixed tie-break. So the solution exists for every
+limit from zero up, is unique, and is a continuous, piecewise affine function of the limits. Where the substrate does not
+suffice for maintenance, and the textbook program is infeasible, growth is zero and the shortfall is the missing amount.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from mmopt.network.network import Network
 def flux_problem(
     network: Network, inputs: Sequence[str] = (), *, limits: Sequence[LinearLimit] = (), floor: bool = False
 ) -> pyo.ConcreteModel:
-    """Write the label program as a Pyomo problem.
+    """Write the flux program as a Pyomo problem.
 
     Only directions of reactions that can carry flux are written. The uptake limit of an exchange is the upper bound of
     its reverse flux (``problem.reverse``), a linear limit that of ``problem.spent``; the maintenance demand is a variable
@@ -38,7 +38,17 @@ def flux_problem(
     limits
         Linear limits beyond the bounds of single reactions.
     floor
-        Ask for no less growth than ``problem.floor``, a variable with equal bounds, in place of the most growth.
+        Require no less growth than ``problem.floor``, a variable with equal bounds, in place of the highest growth.
+
+    Returns
+    -------
+    ConcreteModel
+        The problem.
+
+    Raises
+    ------
+    NetworkError
+        If an input is no exchange, or the biomass reaction has a positive lower bound.
 
     References
     ----------
@@ -53,7 +63,7 @@ def flux_problem(
     lower, upper = _bounds_without_maintenance(network)
     for column in (network.exchange(exchange) for exchange in inputs):  # an input is a limit, and no demand
         lower[column], upper[column] = -np.inf, max(0.0, upper[column])
-    problem = pyo.ConcreteModel(name=f"label program of {network.name}")
+    problem = pyo.ConcreteModel(name=f"flux program of {network.name}")
     _write_fluxes(problem, network, lower, upper)
     forward, reverse = dict(problem.forward), dict(problem.reverse)
     net = {j: forward.get(j, 0.0) - reverse.get(j, 0.0) for j in {*forward, *reverse}}

@@ -1,29 +1,35 @@
-"""The label program, compiled once and solved for many inputs; `pfba` for one.
+"""The flux program (lexicographic parsimonious FBA), compiled once and solved for many inputs; `pfba` for one.
 
-Every answer is the strict optimum of `flux_problem`: proved from its basis, or found aim by aim.
+Every solution is the strict optimum of `flux_problem`: proved from its basis, or computed objective by objective.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from mmopt.errors import DomainError, NetworkError, nearest
-from mmopt.fba.compiled_program import CompiledFluxProgram
+from mmopt.checking import finite, shown
+from mmopt.errors import DomainError, NetworkError
+from mmopt.fba.compiled_program import CompiledFluxProgram, parameter_matrix, sorted_inputs
+from mmopt.fba.domain import checked_fraction, checked_inputs, checked_points
 from mmopt.fba.fluxes import FluxBatch, Fluxes
-from mmopt.fba.rates import Cell, rate_rows
+from mmopt.fba.rates import RateFunction, rate_rows
 from mmopt.fba.unsolved import why_unsolved
+from mmopt.io.seal import digest
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 from mmopt.solvers.affine_law import AffineLaw
 
-_SETTLED_AT: Final = 10.0
-"""Uptake limits of the basis that `restart` goes back to [mmol/gDW/h]; any will do."""
+_BASIS_AT: Final = 10.0
+"""Uptake limits of the basis from which every batch starts [mmol/gDW/h]; any would do."""
+
+
+_LISTED: Final = 4
+"""Inputs in a ``repr``."""
 
 
 class FluxProgram:
-    """The label program of a network, compiled once and solved for many inputs.
+    """The flux program of a network, compiled once and solved for many inputs.
 
     Parameters
     ----------
@@ -32,17 +38,18 @@ class FluxProgram:
     inputs
         What varies: exchanges whose uptake limits are given, the maintenance reaction, whose demand is given, or linear
         limits by name. Everything else is the network's own.
-    fraction
-        Part of the most growth that is enough; below 1, total flux is least among all fluxes that grow at least so much.
+    fraction_of_optimum
+        Fraction of the highest growth that is required, in (0, 1]; below 1, total flux is least among all fluxes that grow
+        at least so much.
     limits
         Linear limits beyond the bounds of single reactions.
 
     Raises
     ------
     NetworkError
-        If an id is unknown (the nearest known ids are named), or is given twice.
+        If ``network`` is no `Network`, or an id is unknown (the nearest known ids are named) or given twice.
     DomainError
-        If ``fraction`` is not in (0, 1].
+        If ``fraction_of_optimum`` is not in (0, 1], or ``limits`` are no linear limits.
 
     Examples
     --------
@@ -52,6 +59,8 @@ class FluxProgram:
     >>> dissipating = FluxProgram(read_network("textbook"), ["EX_glc__D_e", "ATPM"])
     >>> round(dissipating.solve([10.0, 20.0]).growth, 6)
     0.814798
+    >>> program
+    FluxProgram('e_coli_core' by EX_glc__D_e)
     """
 
     def __init__(
@@ -59,21 +68,18 @@ class FluxProgram:
         network: Network,
         inputs: Sequence[str],
         *,
-        fraction: float = 1.0,
+        fraction_of_optimum: float = 1.0,
         limits: Sequence[LinearLimit] = (),
     ) -> None:
-        self.network, self.inputs = network, tuple(inputs)
-        self.fraction, self.limits = float(fraction), tuple(limits)
+        self.network, self.inputs = _checked_network(network), _checked_names("inputs", inputs)
+        self.fraction_of_optimum = checked_fraction("fraction_of_optimum", fraction_of_optimum)
+        self.limits = _checked_limits(limits)
         self._growth, self._last, self._demand = network.column(network.biomass), 0.0, network.maintenance_demand
-        if not 0.0 < self.fraction <= 1.0:
-            raise DomainError(
-                f"fraction is {fraction:g}; give the part of the most growth that is enough, above 0 up to 1"
-            )
-        exchanges, moving = _sorted_inputs(network, self.inputs, self.limits)
-        self._spread = _spread(network, self.inputs, [*exchanges, *moving])
+        exchanges, moving = sorted_inputs(network, self.inputs, self.limits)
+        self._spread = parameter_matrix(network, self.inputs, [*exchanges, *moving])
         self._most = CompiledFluxProgram(network, exchanges, self.limits, moving, floor=False)
         self._enough = None
-        if self.fraction < 1.0:
+        if self.fraction_of_optimum < 1.0:
             self._enough = CompiledFluxProgram(network, exchanges, self.limits, moving, floor=True)
 
     def solve(
@@ -82,7 +88,7 @@ class FluxProgram:
         maintenance: float | None = None,
         closed: Sequence[str] = (),
     ) -> Fluxes:
-        """Answer for one set of inputs.
+        """Compute the fluxes for one set of inputs.
 
         Parameters
         ----------
@@ -91,12 +97,17 @@ class FluxProgram:
         maintenance
             Maintenance demand [mmol/gDW/h]; by default the network's own.
         closed
-            Reactions whose flux is held at zero: knock-outs, for this answer alone.
+            Reactions whose flux is held at zero: knock-outs, for this solve alone.
+
+        Returns
+        -------
+        Fluxes
+            Growth, net fluxes, and the shortfall of the maintenance demand.
 
         Raises
         ------
         DomainError
-            If an input is negative or not a number.
+            If an input or the maintenance demand is negative or no number.
         NetworkError
             If a reaction id is unknown, or growth is unbounded at these inputs.
         InfeasibleError
@@ -104,46 +115,56 @@ class FluxProgram:
         SolverError
             If HiGHS ends without an optimum.
         """
-        values = _checked_inputs(self.inputs, limits)
+        values = checked_inputs(self.inputs, limits)
         demand = self.network.maintenance_demand if maintenance is None else _checked_demand(maintenance)
-        shut = [self.network.column(reaction) for reaction in closed]
+        shut = [self.network.column(reaction) for reaction in _checked_names("closed", closed)]
         self._demand = demand
-        answer = self._solve(self._parameters(values, demand), shut)
-        if not answer.status.solved:
-            raise why_unsolved(self.network, self.inputs, values, answer.status)
-        return answer
+        fluxes = self._solve(self._parameters(values, demand), shut)
+        if not fluxes.status.solved:
+            raise why_unsolved(self.network, self.inputs, values, fluxes.status)
+        return fluxes
 
     def batch(self, points: np.ndarray) -> FluxBatch:
-        """Answer for many inputs; the bits depend on the points alone, whatever was solved before and in which process.
+        """Compute the fluxes for many inputs; their bits depend on the points alone, not on earlier solves or the process.
 
-        Neighbours should follow each other: every solve starts from the last one's basis. What cannot be solved is not a
-        number, and its status says why.
+        Neighbours should follow each other: every solve starts from the last one's basis. A point that cannot be solved
+        has NaN fluxes and its status.
 
         Parameters
         ----------
         points
             Inputs, shape (points, inputs) [mmol/gDW/h].
 
+        Returns
+        -------
+        FluxBatch
+            The fluxes at all points.
+
         Raises
         ------
         DomainError
-            If an input is negative or not a number.
+            If an input is negative or no number.
         """
         points = checked_points(self.inputs, points)
         self._restart()
         self._demand = demand = self.network.maintenance_demand
-        source = [self._solve(self._parameters(point, demand), ()) for point in points]
+        solutions = [self._solve(self._parameters(point, demand), ()) for point in points]
         return FluxBatch(
-            np.array([answer.net for answer in source]).reshape(-1, len(self.network.reactions)),
-            np.array([answer.growth for answer in source]),
-            np.array([answer.shortfall for answer in source]),
-            tuple(answer.status for answer in source),
+            np.array([fluxes.net for fluxes in solutions]).reshape(-1, len(self.network.reactions)),
+            np.array([fluxes.growth for fluxes in solutions]),
+            np.array([fluxes.shortfall for fluxes in solutions]),
+            tuple(fluxes.status for fluxes in solutions),
         )
 
     def law(self) -> AffineLaw | None:
-        """How the net fluxes, then the shortfall, depend on the inputs around the last answer; None without a proof.
+        """Return the affine law of the net fluxes, then the shortfall, around the last solution; None without a proof.
 
-        The maintenance demand, unless it is an input, is that of the last answer.
+        The maintenance demand, unless it is an input, is that of the last solution.
+
+        Returns
+        -------
+        AffineLaw or None
+            The affine law in the inputs.
         """
         law = self._most.law()
         if law is not None and self._enough is not None:
@@ -152,28 +173,39 @@ class FluxProgram:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that decides an answer."""
+        """SHA-256 of everything that decides the fluxes."""
         limits = [
-            (each.name, each.most, each.net, each.weights and sorted(each.weights.items())) for each in self.limits
+            (limit.name, limit.most, limit.net, limit.weights and sorted(limit.weights.items()))
+            for limit in self.limits
         ]
-        text = repr((self.network.hash, self.inputs, self.fraction, limits))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest(repr((self.network.hash, self.inputs, self.fraction_of_optimum, limits)))
 
     @property
     def passes(self) -> int:
-        """How many solves went aim by aim, because the combined objective had not landed on the strict optimum."""
+        """Number of solves that went objective by objective, since the combined one did not end at the strict optimum."""
         return self._most.passes + (self._enough.passes if self._enough is not None else 0)
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
-        """Accept every limit: the program answers them all, from zero up."""
+        """Accept every limit: the program can be solved for all, from zero up.
 
-    def rate_function(self, names: Sequence[str]) -> Cell:
-        """The program itself as who answers for the cell inside a reactor, reading ``names``.
+        Parameters
+        ----------
+        limits
+            Largest uptake rates by exchange id [mmol/gDW/h].
+        """
+
+    def rate_function(self, names: Sequence[str]) -> RateFunction:
+        """Return some rates as a function of the uptake limits, for a reactor.
 
         Parameters
         ----------
         names
             ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h].
+
+        Returns
+        -------
+        RateFunction
+            Rates by name, from uptake limits by name.
 
         Raises
         ------
@@ -183,15 +215,18 @@ class FluxProgram:
         rows = rate_rows(self.network, names)
 
         def rates(point: np.ndarray) -> np.ndarray:
-            fluxes = self.solve(point)
-            values: np.ndarray = np.append(fluxes.net, fluxes.shortfall)[rows]
+            values: np.ndarray = self.solve(point).net_and_shortfall[rows]
             return values
 
-        return Cell(self.inputs, tuple(names), rates)
+        return RateFunction(self.inputs, tuple(names), rates)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the recipe; the program is compiled again where it arrives."""
-        return _rebuilt, (self.network, self.inputs, self.fraction, self.limits)
+        """Pickle the arguments; the program is compiled again where it arrives."""
+        return _rebuilt, (self.network, self.inputs, self.fraction_of_optimum, self.limits)
+
+    def __repr__(self) -> str:
+        listed = ", ".join([*self.inputs[:_LISTED], *(["..."] if len(self.inputs) > _LISTED else [])])
+        return f"FluxProgram({self.network.name!r} by {listed or 'no inputs'})"
 
     def _solve(self, parameters: np.ndarray, closed: Sequence[int]) -> Fluxes:
         net, shortfall, status = self._most.solve(parameters, closed)
@@ -202,21 +237,21 @@ class FluxProgram:
         return Fluxes(self.network, float(net[self._growth]), net, shortfall, status)
 
     def _floored(self, most: AffineLaw, enough: AffineLaw | None) -> AffineLaw | None:
-        """The law of the second program, where its floor follows the law of the first."""
+        """The affine law of the second program, where its floor follows that of the first."""
         if enough is None:
             return None
         count, growth, constant = most.slope.shape[1], most.slope[self._growth], most.constant[self._growth]
-        part = self._enough_of(self._last)
-        spread = np.vstack([np.eye(count), part * growth])
-        floor = np.append(np.zeros(count), part * constant)
+        fraction = self._enough_of(self._last)
+        spread = np.vstack([np.eye(count), fraction * growth])
+        floor = np.append(np.zeros(count), fraction * constant)
         sign = 1.0 if self._last < 0.0 else -1.0
         return enough.of(spread, floor).where(
             np.vstack([most.left, sign * growth]), np.append(most.right, -sign * constant)
         )
 
     def _enough_of(self, growth: float) -> float:
-        """Part of the most growth that is enough; all of it where the most is a loss."""
-        return 1.0 if growth < 0.0 else self.fraction
+        """Fraction of the highest growth that is required; all of it where the highest is a loss."""
+        return 1.0 if growth < 0.0 else self.fraction_of_optimum
 
     def _parameters(self, values: np.ndarray, demand: float) -> np.ndarray:
         """Parameters of the compiled problem: what the inputs set, and the demand unless it is an input."""
@@ -227,17 +262,17 @@ class FluxProgram:
         return parameters
 
     def _restart(self) -> None:
-        home = self._parameters(np.full(len(self.inputs), _SETTLED_AT), self.network.maintenance_demand)
-        self._most.restart(home)
+        start = self._parameters(np.full(len(self.inputs), _BASIS_AT), self.network.maintenance_demand)
+        self._most.restart(start)
         if self._enough is not None:
-            self._enough.restart(np.append(home, 0.0))
+            self._enough.restart(np.append(start, 0.0))
 
 
 def pfba(
     network: Network,
     uptake: Mapping[str, float],
     *,
-    fraction: float = 1.0,
+    fraction_of_optimum: float = 1.0,
     limits: Sequence[LinearLimit] = (),
 ) -> Fluxes:
     """Solve parsimonious flux balance analysis for the given uptake limits.
@@ -250,8 +285,8 @@ def pfba(
         The metabolic network.
     uptake
         Largest uptake by exchange reaction id [mmol/gDW/h]; every other limit is the network's own.
-    fraction
-        Part of the most growth that is enough.
+    fraction_of_optimum
+        Fraction of the highest growth that is required, in (0, 1].
     limits
         Linear limits beyond the bounds of single reactions.
 
@@ -265,7 +300,7 @@ def pfba(
     NetworkError
         If an id is unknown (the nearest known ids are named), or growth is unbounded.
     DomainError
-        If a limit is negative or not a number.
+        If ``uptake`` is no mapping, or a limit is negative or no number.
 
     References
     ----------
@@ -275,67 +310,40 @@ def pfba(
     --------
     >>> round(pfba(read_network("textbook"), {"EX_glc__D_e": 10.0}).growth, 7)
     0.8739215
+    >>> pfba(read_network("textbook"), {"EX_glc__D_e": -1.0})
+    Traceback (most recent call last):
+    mmopt.errors.DomainError: limit of EX_glc__D_e is -1 mmol/gDW/h; give a number from 0 up
     """
-    return FluxProgram(network, list(uptake), fraction=fraction, limits=limits).solve(list(uptake.values()))
-
-
-def _sorted_inputs(
-    network: Network, inputs: tuple[str, ...], limits: Sequence[LinearLimit]
-) -> tuple[list[str], list[str]]:
-    """The exchanges and the linear limits among the inputs."""
-    known = [limit.name for limit in limits]
-    if len(set(inputs)) < len(inputs) or len(set(known)) < len(known):
-        raise NetworkError(f"a name is given twice in {', '.join([*inputs, *known])}; give each input and limit once")
-    exchanges = [name for name in inputs if name not in known and name != network.maintenance]
-    for name in exchanges:
-        if name not in network.exchanges:
-            raise NetworkError(
-                f"{network.name} has no exchange '{name}', and there is no linear limit of that name; "
-                f"{nearest(name, [*network.exchanges, *known])}"
-            )
-    return exchanges, [name for name in inputs if name in known]
-
-
-def _spread(network: Network, inputs: tuple[str, ...], parameters: Sequence[str]) -> np.ndarray:
-    """Which input sets which parameter, shape (parameters and demand, inputs)."""
-    names = [*parameters, network.maintenance]
-    return np.array([[float(name == given) for given in inputs] for name in names]).reshape(len(names), len(inputs))
+    if not isinstance(uptake, Mapping):
+        raise DomainError(f"uptake is {shown(uptake)}; give a mapping of exchange ids to limits [mmol/gDW/h]")
+    program = FluxProgram(network, list(uptake), fraction_of_optimum=fraction_of_optimum, limits=limits)
+    return program.solve(list(uptake.values()))
 
 
 def _rebuilt(
-    network: Network, inputs: tuple[str, ...], fraction: float, limits: tuple[LinearLimit, ...]
+    network: Network, inputs: tuple[str, ...], fraction_of_optimum: float, limits: tuple[LinearLimit, ...]
 ) -> FluxProgram:
-    return FluxProgram(network, inputs, fraction=fraction, limits=limits)
+    return FluxProgram(network, inputs, fraction_of_optimum=fraction_of_optimum, limits=limits)
 
 
-def _checked_inputs(inputs: Sequence[str], given: Sequence[float] | np.ndarray) -> np.ndarray:
-    values = np.asarray(given, dtype=float)
-    if values.shape != (len(inputs),):
-        raise DomainError(f"{len(inputs)} inputs are needed ({', '.join(inputs)}), {values.size} were given")
-    for name, value in zip(inputs, values, strict=True):
-        if not value >= 0.0:
-            raise DomainError(f"limit of {name} is {value:g} mmol/gDW/h; give a number from 0 up")
-    return values
+def _checked_network(network: Network) -> Network:
+    if not isinstance(network, Network):
+        raise NetworkError(f"network is {shown(network)}; give a Network, as read_network returns it")
+    return network
 
 
-def checked_points(inputs: Sequence[str], points: np.ndarray) -> np.ndarray:
-    """Points of shape (points, inputs), each with a number from 0 up for each input.
+def _checked_names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
+    listed = (None,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+    if not all(isinstance(name, str) for name in listed):
+        raise NetworkError(f"{argument} is {shown(names)}; give a list of reaction ids")
+    return tuple(map(str, listed))
 
-    Raises
-    ------
-    DomainError
-        If an input is missing, negative or not a number.
-    """
-    points = np.asarray(points, dtype=float)
-    if points.ndim != 2:
-        raise DomainError(f"points have shape {points.shape}; give one row a point: (points, {len(inputs)})")
-    if points.shape[1] != len(inputs) or not np.all(points >= 0.0):
-        for point in points:
-            _checked_inputs(inputs, point)
-    return points
+
+def _checked_limits(limits: Sequence[LinearLimit]) -> tuple[LinearLimit, ...]:
+    if not isinstance(limits, Sequence) or not all(isinstance(limit, LinearLimit) for limit in limits):
+        raise DomainError(f"limits is {shown(limits)}; give a list of LinearLimit")
+    return tuple(limits)
 
 
 def _checked_demand(maintenance: float) -> float:
-    if not 0.0 <= maintenance < np.inf:
-        raise DomainError(f"maintenance demand is {maintenance:g} mmol/gDW/h; give a finite number from 0 up")
-    return float(maintenance)
+    return finite("maintenance demand", maintenance, least=0.0, unit="mmol/gDW/h", error=DomainError)

@@ -25,7 +25,7 @@ _ON: Final = 1.0e-8
 """A corner this close to a facet lies on it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Polytope:
     """A bounded convex region with an inside.
 
@@ -36,10 +36,10 @@ class Polytope:
     corners
         Shape (corners, inputs).
     volume
-        Part of the box.
+        Fraction of the box.
     beyond
         For each facet that is no face of the box, a point in its middle, and the unit normal that leads out; shapes
-        (inner facets, inputs) each, in units of the box.
+        (inner facets, inputs) both, in units of the box.
     """
 
     left: np.ndarray
@@ -48,9 +48,12 @@ class Polytope:
     volume: float
     beyond: tuple[np.ndarray, np.ndarray]
 
+    def __repr__(self) -> str:
+        return f"Polytope({len(self.right)} facets, {len(self.corners)} corners, {self.volume:.3g} of the box)"
+
 
 def polytope(left: np.ndarray, right: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Polytope | None:
-    """Read the part of the box in which ``left @ x <= right``.
+    """Compute the region of the box in which ``left @ x <= right``.
 
     Parameters
     ----------
@@ -112,13 +115,13 @@ def _half_spaces(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _centre(normals: np.ndarray, offsets: np.ndarray) -> np.ndarray | None:
-    """Middle of the largest ball inside; None if there is none to speak of."""
+    """Middle of the largest ball inside; None if the region is flat."""
     dimensions = normals.shape[1]
     cost = np.append(np.zeros(dimensions), -1.0)
-    found = linprog(cost, np.column_stack([normals, np.ones(len(normals))]), offsets, bounds=(None, None))
-    if found.status != 0 or found.x[-1] < _FLAT:
+    ball = linprog(cost, np.column_stack([normals, np.ones(len(normals))]), offsets, bounds=(None, None))
+    if ball.status != 0 or ball.x[-1] < _FLAT:
         return None
-    centre: np.ndarray = found.x[:-1]
+    centre: np.ndarray = ball.x[:-1]
     return centre
 
 
@@ -131,5 +134,5 @@ def _facets_and_corners(
         return ends, corners, float(np.ptp(corners))
     met = HalfspaceIntersection(np.column_stack([normals, -offsets]), centre)
     corners = np.unique(np.round(met.intersections, _ALIKE) + 0.0, axis=0)
-    facets = np.unique(np.concatenate([np.asarray(each) for each in met.dual_facets]))
+    facets = np.unique(np.concatenate([np.asarray(facets) for facets in met.dual_facets]))
     return facets, corners, float(ConvexHull(corners).volume)

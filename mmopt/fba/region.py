@@ -1,9 +1,9 @@
-"""Critical regions: the parts of the domain in which one basis stays optimal, the laws that hold there, and finding them.
+"""Critical regions: the sets of inputs in which one basis stays optimal, the affine laws that hold there, and their look-up.
 
-Regions have no inner point in common (one answer, one law), so their volumes add up to what is covered.
+Regions have no inner point in common (one optimum, one affine law), so their volumes add up to what is covered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +14,10 @@ from mmopt.fba.polytope import Polytope, polytope
 from mmopt.solvers.affine_law import AffineLaw
 
 INSIDE: Final = 1.0e-9
-"""How far a point may be beyond a facet and count as inside [mmol/gDW/h]; the tolerance of the program."""
+"""Distance beyond a facet up to which a point counts as inside [mmol/gDW/h]; the tolerance of the program."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Region:
     """A critical region.
 
@@ -26,7 +26,7 @@ class Region:
     constant, slope
         Net fluxes, then the shortfall, are ``constant + slope @ inputs``; shapes (reactions + 1,), (reactions + 1, inputs).
     shape
-        Where: facets, corners, and the part of the domain it fills.
+        Facets, corners, and the fraction of the domain that the region fills.
     """
 
     constant: np.ndarray
@@ -34,19 +34,52 @@ class Region:
     shape: Polytope
 
     def holds(self, point: np.ndarray) -> bool:
-        """Whether the law holds at a point."""
+        """Return whether the affine law holds at a point.
+
+        Parameters
+        ----------
+        point
+            Inputs [mmol/gDW/h], shape (inputs,).
+
+        Returns
+        -------
+        bool
+            Whether the point lies in the region.
+        """
         with np.errstate(invalid="ignore"):  # an input without limit: no region holds it, since all are bounded
             return bool((self.shape.left @ point <= self.shape.right + INSIDE).all())
 
+    def __repr__(self) -> str:
+        return f"Region({len(self.shape.right)} facets, {self.shape.volume:.3g} of the domain)"
+
 
 def region(law: AffineLaw, domain: Domain) -> Region | None:
-    """The region of a law in the domain; None where it is flat."""
-    found = polytope(law.left, law.right, domain.lower, domain.upper)
-    return None if found is None else Region(law.constant, law.slope, found)
+    """Compute the region of an affine law in a domain.
+
+    Parameters
+    ----------
+    law
+        The affine law of net fluxes, then the shortfall, in the inputs.
+    domain
+        The box of inputs.
+
+    Returns
+    -------
+    Region or None
+        None where it is flat.
+    """
+    shape = polytope(law.left, law.right, domain.lower, domain.upper)
+    return None if shape is None else Region(law.constant, law.slope, shape)
 
 
 class Regions:
-    """Regions that are known, with their facets stacked so that many points are looked up at once."""
+    """Known regions, with their facets stacked so that many points are looked up at once.
+
+    Parameters
+    ----------
+    known
+        The first regions, if there are any.
+    """
 
     def __init__(self, known: "list[Region] | None" = None) -> None:
         self._known = list(known or [])
@@ -61,20 +94,45 @@ class Regions:
     def __getitem__(self, number: int) -> Region:
         return self._known[number]
 
-    def add(self, met: Region) -> int:
-        """Remember a region; its number."""
-        self._known.append(met)
+    def __repr__(self) -> str:
+        return f"Regions({len(self._known)} regions, {self.volume:.3g} of the domain)"
+
+    def add(self, new: Region) -> int:
+        """Add a region.
+
+        Parameters
+        ----------
+        new
+            The region.
+
+        Returns
+        -------
+        int
+            Its number.
+        """
+        self._known.append(new)
         self._stack()
         return len(self._known) - 1
 
     @property
     def volume(self) -> float:
-        """Part of the domain's volume that they fill."""
-        return float(sum(each.shape.volume for each in self._known))
+        """Fraction of the domain's volume that they fill."""
+        return float(sum(known.shape.volume for known in self._known))
 
     def locate(self, points: np.ndarray) -> np.ndarray:
-        """Numbers of the regions that hold the points, -1 where there is none; shape (points,)."""
-        found = np.full(len(points), -1)
+        """Return the numbers of the regions that hold some points.
+
+        Parameters
+        ----------
+        points
+            Inputs [mmol/gDW/h], shape (points, inputs).
+
+        Returns
+        -------
+        ndarray
+            Numbers, -1 where there is no region; shape (points,).
+        """
+        numbers = np.full(len(points), -1)
         left_over, rest = np.arange(len(points)), np.ascontiguousarray(points.T)
         for number in self._by_volume:
             if not left_over.size:
@@ -82,32 +140,57 @@ class Regions:
             shape = self._known[number].shape
             with np.errstate(invalid="ignore"):
                 holds = (shape.left @ rest <= (shape.right + INSIDE)[:, None]).all(axis=0)
-            found[left_over[holds]] = number
+            numbers[left_over[holds]] = number
             left_over, rest = left_over[~holds], rest[:, ~holds]
-        return found
+        return numbers
 
-    def values(self, points: np.ndarray, found: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Values of some rows at points whose regions are found, shape (points, rows); zero where none is.
+    def values(self, points: np.ndarray, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Compute some rows at points in known regions.
 
         Rounded the same way however many points there are, so that the bits depend on a point and its region alone.
+
+        Parameters
+        ----------
+        points
+            Inputs [mmol/gDW/h], shape (points, inputs).
+        numbers
+            Numbers of their regions, shape (points,).
+        rows
+            Row numbers in the net fluxes followed by the shortfall.
+
+        Returns
+        -------
+        ndarray
+            Shape (points, rows) [mmol/gDW/h]; zero where the number is -1.
         """
         values = np.zeros((len(points), len(rows)))
-        order = np.argsort(found, kind="stable")
-        numbers, starts = np.unique(found[order], return_index=True)
-        for number, here in zip(numbers, np.split(order, starts[1:]), strict=False):  # nothing splits into one part
+        order = np.argsort(numbers, kind="stable")
+        present, starts = np.unique(numbers[order], return_index=True)
+        for number, here in zip(present, np.split(order, starts[1:]), strict=False):  # nothing splits into one array
             if number < 0:
                 continue
-            law = self._known[number]
-            constant, slope = law.constant[rows], law.slope[rows]
+            known = self._known[number]
+            constant, slope = known.constant[rows], known.slope[rows]
             moving = np.flatnonzero((constant != 0.0) | (slope != 0.0).any(axis=1))  # most rates of a network are zero
-            part = np.repeat(constant[None, moving], len(here), axis=0)
+            block = np.repeat(constant[None, moving], len(here), axis=0)
             for column, of_input in zip(points[here].T, slope[moving].T, strict=True):
-                part += column[:, None] * of_input
-            values[here[:, None], moving] = part
+                block += column[:, None] * of_input
+            values[here[:, None], moving] = block
         return values
 
     def locate_one(self, point: np.ndarray) -> int:
-        """Number of a region that holds one point, -1 if there is none."""
+        """Return the number of a region that holds one point.
+
+        Parameters
+        ----------
+        point
+            Inputs [mmol/gDW/h], shape (inputs,).
+
+        Returns
+        -------
+        int
+            The number, -1 if there is none.
+        """
         if not self._known:
             return -1
         with np.errstate(invalid="ignore"):
@@ -116,9 +199,52 @@ class Regions:
         return first if holds[first] else -1
 
     def _stack(self) -> None:
-        shapes = [each.shape for each in self._known]
+        shapes = [known.shape for known in self._known]
         self._by_volume = np.argsort([-shape.volume for shape in shapes], kind="stable")
         if shapes:
             self._left = np.vstack([shape.left for shape in shapes])
             self._right = np.concatenate([shape.right for shape in shapes]) + INSIDE
             self._starts = np.cumsum([0, *(len(shape.right) for shape in shapes[:-1])])
+
+
+class RegionRates:
+    """Some rates at one point after the other: the last region first, since a reactor moves slowly through them.
+
+    Parameters
+    ----------
+    regions
+        The known regions.
+    find
+        Returns the number of a region that holds a point, which it may add; -1 where there is none.
+    solve
+        Computes net fluxes, then the shortfall, where there is no region.
+    rows
+        Row numbers of the rates.
+    """
+
+    def __init__(
+        self,
+        regions: Regions,
+        find: Callable[[np.ndarray], int],
+        solve: Callable[[np.ndarray], np.ndarray],
+        rows: np.ndarray,
+    ) -> None:
+        self._regions, self._find, self._solve, self._rows = regions, find, solve, rows
+        self._read: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._last: Region | None = None
+        self._law = (np.empty(0), np.empty((0, 0)))
+
+    def __call__(self, point: np.ndarray) -> np.ndarray:
+        """Return the rates at a point."""
+        if self._last is None or not self._last.holds(point):
+            number = self._find(point)
+            if number < 0:  # outside the domain, or without a region: the program is solved
+                solved: np.ndarray = self._solve(point)[self._rows]
+                return solved
+            self._last = self._regions[number]
+            if number not in self._read:
+                self._read[number] = (self._last.constant[self._rows], self._last.slope[self._rows])
+            self._law = self._read[number]
+        constant, slope = self._law
+        value: np.ndarray = constant + slope @ point
+        return value

@@ -1,4 +1,4 @@
-"""Why a label program has no answer, in words that say what to change."""
+"""Why a flux program has no solution, in a message that says what to change."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,24 @@ _GROWS = 1.0e-9
 
 
 def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, status: Status) -> MmoptError:
-    """The error that tells why these inputs have no answer: unbounded growth, forced reactions, or the solver itself."""
+    """Return the error for inputs without a solution: unbounded growth, forced reactions, or the solver itself.
+
+    Parameters
+    ----------
+    network
+        The metabolic network.
+    inputs
+        Names of the inputs.
+    given
+        Their values [mmol/gDW/h], shape (inputs,).
+    status
+        How the solver ended.
+
+    Returns
+    -------
+    MmoptError
+        The error to raise.
+    """
     feeding = _feeds_endless_growth(network, inputs, given)
     if feeding is not None:
         taken = ", ".join(feeding[:5]) or "no uptake at all (some reaction is not balanced)"
@@ -22,7 +39,7 @@ def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, sta
             "give one of them a finite uptake limit"
         )
     if status is not Status.INFEASIBLE:
-        return SolverError(f"the label program of {network.name} was not solved: {status.value}")
+        return SolverError(f"the flux program of {network.name} was not solved: {status.value}")
     forced = [
         reaction
         for reaction, low, high in zip(network.reactions, network.lower, network.upper, strict=True)
@@ -36,7 +53,7 @@ def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, sta
 
 
 def _feeds_endless_growth(network: Network, inputs: Sequence[str], given: np.ndarray) -> list[str] | None:
-    """Exchanges that feed growth without end, if there is such: fluxes that only infinite bounds hold, scaled to 1."""
+    """Exchanges that feed unbounded growth, if it is unbounded: fluxes that only infinite bounds hold, scaled to 1."""
     lower, upper = network.lower.copy(), network.upper.copy()
     for name, value in zip(inputs, given, strict=True):
         if name in network.exchanges:

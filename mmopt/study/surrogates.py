@@ -68,7 +68,7 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
             surrogate = train(table, **options, progress=progress)
     else:
         with run.stage("training", 1000) as progress:
-            extended = table.joined(*atlas.corners())
+            extended = table.extended(*atlas.corners())
             surrogate = train_to_error(atlas, wanted=settings.wanted, table=extended, **options, progress=progress)
     with run.stage("error report"):
         if atlas is not None and surrogate.error_report is None:
@@ -151,7 +151,7 @@ def compare_at_fresh_points(run: Run, network: Network, surrogate: Surrogate) ->
         The surrogate.
     """
     with run.stage("surrogate at fresh points", _FRESH_POINTS) as progress:
-        table = tabulate_fluxes(network, surrogate.domain, _FRESH_POINTS, _FRESH_SEED, progress=progress).answered()
+        table = tabulate_fluxes(network, surrogate.domain, _FRESH_POINTS, _FRESH_SEED, progress=progress).only_solved()
         errors = compare(surrogate, network, table.inputs, table.fluxes)
         names = [GROWTH, *surrogate.inputs]
         columns = [network.column(network.biomass), *(network.column(name) for name in surrogate.inputs)]

@@ -1,0 +1,236 @@
+"""The map of critical regions in a domain, completed where points lie or walked across facets until it is full.
+
+From the middle of every facet one step leads into the neighbour; where that ends, random points search for missing
+regions. The covered volume is known exactly, since regions do not overlap.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import DomainError, InfeasibleError
+from mmopt.fba.domain import Domain, checked_count, checked_fraction, checked_points
+from mmopt.fba.flux_program import FluxProgram
+from mmopt.fba.region import INSIDE, Region, Regions, region
+from mmopt.io.facts import facts_table, facts_text
+from mmopt.network.network import Network
+
+_NUDGES: Final = (0.0, 1.0e-6, 1.0e-4, 1.0e-8)
+"""Fractions of the way to an inner point by which a point is moved when its basis is degenerate, or its region flat: where
+several regions meet, one of them with an inside is wanted."""
+
+_STEPS: Final = (1.0e-7, 1.0e-4)
+"""Distances beyond a facet at which a neighbour is searched, as fractions of the domain: close, then past regions that are
+too thin to keep."""
+
+_SAME: Final = 9
+"""Decimals to which two planes, or two corners, are one."""
+
+_NO_SHORTFALL: Final = 1.0e-9
+_THOUSAND: Final = 1000
+
+
+class RegionMap:
+    """The critical regions of a flux program in a domain that are known so far.
+
+    Parameters
+    ----------
+    program
+        The flux program.
+    domain
+        The box in which regions are kept, with the inputs of the program.
+    regions
+        The first regions.
+    """
+
+    def __init__(self, program: FluxProgram, domain: Domain, regions: Regions) -> None:
+        self.program, self.domain, self.regions = program, domain, regions
+
+    @property
+    def network(self) -> Network:
+        """The metabolic network."""
+        return self.program.network
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, in order."""
+        return self.program.inputs
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of the domain's volume that the known regions fill."""
+        return self.regions.volume
+
+    def extend(self, points: np.ndarray) -> np.ndarray:
+        """Add the regions that hold some points, where they are not known yet.
+
+        Parameters
+        ----------
+        points
+            Inputs, shape (points, inputs) [mmol/gDW/h].
+
+        Returns
+        -------
+        ndarray
+            Numbers of the regions, -1 where there is none; shape (points,).
+        """
+        points = checked_points(self.inputs, points)
+        numbers = self.regions.locate(points)
+        for position in np.flatnonzero(numbers < 0):
+            numbers[position] = self.find(points[position])
+        return numbers
+
+    def find(self, point: np.ndarray) -> int:
+        """Return the number of a region that holds one point, and add it where it is not known yet.
+
+        Parameters
+        ----------
+        point
+            Inputs, shape (inputs,) [mmol/gDW/h].
+
+        Returns
+        -------
+        int
+            Number of the region, -1 if there is none.
+        """
+        known = self.regions.locate_one(point)
+        if known >= 0 or not self._in_box(point):
+            return known
+        inner = self.domain.lower + self._width * 0.4142135623730951
+        for nudge in _NUDGES:
+            try:
+                self.program.solve(point + nudge * (inner - point))
+            except InfeasibleError:  # a reaction must run that cannot run there: no solution, and so no region
+                continue
+            law = self.program.law()
+            if law is None or np.any(
+                law.left @ point > law.right + INSIDE * np.maximum(1.0, np.linalg.norm(law.left, axis=1))
+            ):
+                continue
+            new = region(law, self.domain)
+            if new is not None and self.regions.locate_one(new.shape.corners.mean(axis=0)) < 0:
+                return self.regions.add(new)
+        return -1
+
+    def explore(
+        self,
+        wanted: float = 1.0 - 1.0e-9,
+        *,
+        most: int | None = None,
+        probes: int = 4096,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> float:
+        """Fill the domain with regions, and return the covered fraction of its volume.
+
+        Parameters
+        ----------
+        wanted
+            Coverage at which to stop, in (0, 1].
+        most
+            Regions at which to stop; by default there is no limit, and a domain of many inputs can have very many.
+        probes
+            Random points to try where walking across facets leads to no new region.
+        progress
+            Called with the covered volume and 1000, in thousandths.
+
+        Returns
+        -------
+        float
+            `coverage`.
+
+        Raises
+        ------
+        DomainError
+            If ``wanted``, ``most`` or ``probes`` is no number or out of range.
+        """
+        wanted, probes = checked_fraction("wanted", wanted), checked_count("probes", probes, error=DomainError)
+        most = None if most is None else checked_count("most", most, error=DomainError)
+        self.find(self.domain.lower + 0.5 * self._width)
+        walked, random = 0, np.random.default_rng(0)
+        while self.coverage < wanted and (most is None or len(self.regions) < most):
+            if walked < len(self.regions):
+                self._walk_out_of(self.regions[walked])
+                walked += 1
+            else:
+                known = len(self.regions)
+                self.extend(self.domain.lower + random.random((probes, len(self.inputs))) * self._width)
+                if len(self.regions) == known:
+                    break
+            if progress is not None:
+                progress(int(_THOUSAND * min(1.0, self.coverage)), _THOUSAND)
+        return self.coverage
+
+    def growth_planes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the planes whose minimum is the growth rate wherever the maintenance demand can be met.
+
+        Returns
+        -------
+        slopes, constants
+            Growth is ``min(slopes @ inputs + constants)`` [1/h]; shapes (planes, inputs) and (planes,). Complete once
+            the domain is explored.
+        """
+        row = self.network.column(self.network.biomass)
+        planes = [
+            np.append(known.slope[row], known.constant[row])
+            for known in self.regions
+            if np.all(known.constant[-1] + known.shape.corners @ known.slope[-1] < _NO_SHORTFALL)
+        ]
+        if not planes:
+            return np.empty((0, len(self.inputs))), np.empty(0)
+        unique = np.unique(np.round(planes, _SAME) + 0.0, axis=0, return_index=True)[1]
+        exact = np.array(planes)[unique]
+        return exact[:, :-1], exact[:, -1]
+
+    def corner_points(self) -> np.ndarray:
+        """Return the different corners of the known regions.
+
+        Returns
+        -------
+        ndarray
+            Inputs, shape (corners, inputs) [mmol/gDW/h].
+        """
+        if len(self.regions) == 0:
+            return np.empty((0, len(self.inputs)))
+        corners = np.vstack([known.shape.corners for known in self.regions])
+        return np.unique(np.round(corners, _SAME) + 0.0, axis=0)
+
+    def __repr__(self) -> str:
+        counts = f"{_counted(len(self.regions), 'critical region')} of {_counted(len(self.inputs), 'input')}"
+        return f"{type(self).__name__}({self.network.name!r}: {counts}, {100.0 * self.coverage:.1f} % of the domain)"
+
+    def __str__(self) -> str:
+        return facts_text(self._facts())
+
+    def _repr_html_(self) -> str:
+        """Table for a notebook."""
+        return facts_table(self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "network": self.network.name,
+            "critical regions": str(len(self.regions)),
+            "covered": f"{100.0 * self.coverage:.1f} % of the domain",
+            "domain": str(self.domain).replace("\n", ", "),
+        }
+
+    @property
+    def _width(self) -> np.ndarray:
+        width: np.ndarray = self.domain.upper - self.domain.lower
+        return width
+
+    def _in_box(self, point: np.ndarray) -> bool:
+        return bool(np.all((point >= self.domain.lower - INSIDE) & (point <= self.domain.upper + INSIDE)))
+
+    def _walk_out_of(self, known: Region) -> None:
+        """Step across every inner facet of a region."""
+        middles, normals = known.shape.beyond
+        for middle, normal in zip(middles, normals, strict=True):
+            for step in _STEPS:
+                unit = middle + step * normal
+                if np.all((unit >= 0.0) & (unit <= 1.0)):
+                    self.find(self.domain.lower + unit * self._width)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
