@@ -7,7 +7,7 @@ is validated again, until nothing new appears.
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +24,9 @@ _ROUNDS: Final = 30
 
 _UNKNOWN: Final = ("unexpected_keyword_argument", "extra_forbidden")
 _MISSING: Final = ("missing", "missing_argument")
+
+_NAMES_OF_THE_USER: Final = frozenset({"initial", "controls", "limits", "final", "soft", "parameters", "domain"})
+"""Mappings whose keys are names of quantities."""
 
 _OPTIONAL_ENTRIES: Final = frozenset({"limits", "final", "soft", "parameters", "disturbance", "estimated"})
 """Mappings whose entries may be left out."""
@@ -74,14 +77,13 @@ def mistakes(file: YamlFile, target: type) -> list[str]:
     table.yaml:2: there is no 'sed'; nearest known: seed, size
     """
     values = copy.deepcopy(file.values)
-    adapter: TypeAdapter[Any] = TypeAdapter(target)
     listed: dict[str, int] = {}
     removed: set[Location] = set()
     for _ in range(_ROUNDS):
-        problems = list(_problems(adapter, values, file, removed))
+        problems = list(_problems(target, values, file, removed))
         fresh = [(text, line) for text, line, _ in problems if text not in listed]
         listed.update(fresh)
-        prunable = {location for _, _, location in problems if _may_be_left_out(location, target)}
+        prunable = {_removable(location, target) for _, _, location in problems} - {()}
         if not fresh or not prunable:
             break
         for location in prunable:
@@ -92,29 +94,28 @@ def mistakes(file: YamlFile, target: type) -> list[str]:
     return lines + ([f"and {len(ordered) - MOST_MISTAKES} more"] if len(ordered) > MOST_MISTAKES else [])
 
 
-def _problems(
-    adapter: TypeAdapter[Any], values: Any, file: YamlFile, removed: set[Location]
-) -> Iterator[tuple[str, int, Location]]:
+def _problems(target: type, values: Any, file: YamlFile, removed: set[Location]) -> Iterator[tuple[str, int, Location]]:
     """Yield message, line and location of the problems of one validation."""
     try:
-        adapter.validate_python(values)
+        TypeAdapter(target).validate_python(values)
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            location = _in_file(problem["loc"], file)
-            if problem["type"] in _MISSING:
+            missing = problem["type"] in _MISSING
+            location = _in_file(problem["loc"][:-1] if missing else problem["loc"], file)
+            if missing:
                 location = (*location, problem["loc"][-1])
                 if location in removed:
                     continue
             if problem["type"] == "value_error":
-                location = _quoted(str(problem["msg"]), location, file)
+                location = _named(str(problem["msg"]), location, file)
             known = location
             while known not in file.lines and known:
                 known = known[:-1]
-            text = _text(problem, location, adapter)
+            text = _text(problem, location, target)
             yield text, file.lines.get(known, 1), location
 
 
-def _text(problem: Any, location: Location, adapter: TypeAdapter[Any]) -> str:
+def _text(problem: Any, location: Location, target: type) -> str:
     """Describe a problem, with the nearest known name of an unknown key."""
     if problem["type"] not in _UNKNOWN:
         return describe_problem({**problem, "loc": location})
@@ -123,12 +124,8 @@ def _text(problem: Any, location: Location, adapter: TypeAdapter[Any]) -> str:
     moved = _MOVED.get(location) or (_MOVED_ANYWHERE.get(key) if "controls" in location else None)
     if moved:
         return f"there is no '{key}'{inside}; it is now {moved}"
-    names = sorted({name for cls in _classes_at(location[:-1], _target(adapter)) for name in _names(cls)})
+    names = sorted({name for cls in _classes_at(location[:-1], target) for name in _names(cls)})
     return f"there is no '{key[:60]}'{inside}; {nearest(key[:60], names)}"
-
-
-def _target(adapter: TypeAdapter[Any]) -> Any:
-    return adapter._type  # the class that was given to it
 
 
 def _in_file(location: tuple[int | str, ...], file: YamlFile) -> Location:
@@ -140,15 +137,20 @@ def _in_file(location: tuple[int | str, ...], file: YamlFile) -> Location:
     return path
 
 
-def _quoted(message: str, location: Location, file: YamlFile) -> Location:
-    """Return the location of a name in quotes inside a value, where a message has one."""
-    for name in re.findall(r"'([^']+)'", message):
-        inside = [
-            one for one in file.lines if one[: len(location)] == location and one != location and one[-1:] == (name,)
-        ]
-        if inside:
-            return min(inside, key=lambda one: (".".join(map(str, one[:-1])) not in message, len(one)))
-    return location
+def _named(message: str, location: Location, file: YamlFile) -> Location:
+    """Return the location of a name inside a value that a message mentions, in quotes or among the user's own names."""
+    inside = [one for one in file.lines if len(one) > len(location) and one[: len(location)] == location]
+    quoted = set(re.findall(r"'([^']+)'", message))
+    words = set(re.findall(r"\w+", message))
+    candidates = [one for one in inside if one[-1] in quoted] or [
+        one for one in inside if one[-1] in words and one[-2:-1] and one[-2] in _NAMES_OF_THE_USER
+    ]
+    begins = "begin" in message
+
+    def distance(one: Location) -> tuple[bool, bool, int]:
+        return ".".join(map(str, one[:-1])) not in message, begins != (one[-2:-1] == ("initial",)), len(one)
+
+    return min(candidates, key=distance, default=location)
 
 
 def _classes(annotation: Any) -> set[type]:
@@ -174,18 +176,21 @@ def _classes_at(location: Location, target: Any) -> set[type]:
     return classes
 
 
-def _may_be_left_out(location: Location, target: Any) -> bool:
-    """Whether a value has a default, or is an entry that may be missing, or a key that is unknown."""
+def _removable(location: Location, target: type) -> Location:
+    """Return what of a wrong value can be left out, so that the rest is validated: itself or its section; else nothing."""
     if not location:
-        return False
+        return ()
     if len(location) > 1 and location[-2] in _OPTIONAL_ENTRIES:
-        return True
-    owners = [cls for cls in _classes_at(location[:-1], target) if is_dataclass(cls)]
+        return location
+    owners = _classes_at(location[:-1], target)
     known = [one for cls in owners for one in fields(cls) if one.name == location[-1]]
-    required = "MISSING_TYPE"
-    return bool(owners) and not any(
-        type(one.default).__name__ == required and type(one.default_factory).__name__ == required for one in known
-    )
+    if owners and not known:
+        return location  # an unknown key
+    if location[:2] == ("problem", "system"):  # without a species, its other names would be unknown
+        return ()
+    if owners and all(one.default is not MISSING or one.default_factory is not MISSING for one in known):
+        return location
+    return _removable(location[:1], target) if len(location) > 1 else ()
 
 
 def _remove(values: Any, location: Location) -> None:

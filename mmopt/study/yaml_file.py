@@ -153,6 +153,7 @@ class _Builder:
     lines: dict[Location, int] = field(default_factory=dict)
     anchors: dict[str, _Anchored] = field(default_factory=dict)
     count: int = 0
+    anchored: int = 0
 
     def document(self, events: Iterator[Event]) -> Any:
         """Build the only document of a file."""
@@ -185,7 +186,8 @@ class _Builder:
         else:
             value = _scalar(event)
         if event.anchor:
-            if len(self.anchors) >= MOST_ANCHORS:
+            self.anchored += 1
+            if self.anchored > MOST_ANCHORS:
                 raise self.error(event, f"there are more than {MOST_ANCHORS} anchors; write the values out")
             inside = {
                 one[len(location) :]: line for one, line in self.lines.items() if one[: len(location)] == location
