@@ -1,9 +1,10 @@
-"""Small made-up surrogates and network files for tests; their numbers mean nothing."""
+"""Small surrogates for tests; their numbers mean nothing."""
 
 import numpy as np
 
-from mmopt.fba.domain import Domain
-from mmopt.surrogate.surrogate import Layer, Surrogate
+from mmopt.fba import Domain
+from mmopt.surrogate import Surrogate
+from mmopt.surrogate.surrogate import Layer
 
 BOX = Domain({"EX_glc__D_e": (0.0, 10.0), "EX_o2_e": (0.0, 16.0)})
 
@@ -15,7 +16,7 @@ def chain(widths: list[int], activations: list[str], seed: int) -> list[Layer]:
     return [Layer(rng.normal(size=(a, b)) / np.sqrt(a), rng.normal(size=b), kind) for a, b, kind in sizes]
 
 
-def made_up(activation: str = "tanh", seed: int = 0) -> Surrogate:
+def small_surrogate(activation: str = "tanh", seed: int = 0) -> Surrogate:
     """Two inputs, two hidden layers, four modes of six reactions, one of which never moves."""
     rng = np.random.default_rng(seed + 1)
     *hidden, weights = chain([2, 6, 5, 4], [activation, activation, "linear"], seed)
@@ -31,7 +32,7 @@ def made_up(activation: str = "tanh", seed: int = 0) -> Surrogate:
         biomass="BIOMASS",
         maintenance="ATPM",
         maintenance_demand=3.15,
-        card={"kind": "made up", "seed": seed, "held_out": {"growth": {"worst": 0.1}}},
+        card={"kind": "small", "seed": seed, "held_out": {"growth": {"worst": 0.1}}},
     )
 
 

@@ -30,7 +30,7 @@ FAR = 1.0e4
 both = pytest.mark.parametrize("formulation", FORMULATIONS)
 
 
-def made_up(activation: str, widths: Sequence[int], seed: int = 0) -> Surrogate:
+def small_surrogate(activation: str, widths: Sequence[int], seed: int = 0) -> Surrogate:
     """A surrogate of two inputs and random weights; its reaction BLOCKED carries no flux in any mode."""
     random = np.random.default_rng(seed)
     domain = Domain({GLUCOSE: (0.0, 10.0), OXYGEN: (0.0, 20.0)})
@@ -137,7 +137,7 @@ def test_shipped_surrogate_embedded_is_the_predicted_one(surrogate: Surrogate, f
 def test_made_up_surrogate_embedded_is_the_predicted_one(
     activation: str, widths: tuple[int, ...], formulation: str
 ) -> None:
-    cell, names = made_up(activation, widths), ["growth", OXYGEN, "shortfall"]
+    cell, names = small_surrogate(activation, widths), ["growth", OXYGEN, "shortfall"]
     points = uniform(cell.domain, 1000, seed=1)
     assert np.abs(solved(cell, points, names, formulation) - cell.predict(points, names)).max() <= 1.0e-9
 
@@ -145,14 +145,14 @@ def test_made_up_surrogate_embedded_is_the_predicted_one(
 @both
 def test_surrogate_without_hidden_layers_embeds(formulation: str) -> None:
     weights = Layer(np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]), np.ones(3), "linear")
-    straight = dataclasses.replace(made_up("tanh", (3,)), hidden=(), weights=weights)
+    straight = dataclasses.replace(small_surrogate("tanh", (3,)), hidden=(), weights=weights)
     points = uniform(straight.domain, 10, seed=2)
     assert solved(straight, points, ["growth"], formulation) == pytest.approx(straight.predict(points, ["growth"]))
 
 
 @both
 def test_reading_that_is_always_zero_embeds(formulation: str) -> None:
-    cell = made_up("tanh", (3,))
+    cell = small_surrogate("tanh", (3,))
     found = solved(cell, uniform(cell.domain, 5, seed=3), ["BLOCKED"], formulation)
     assert np.array_equal(found, np.zeros((5, 1)))
 
@@ -160,7 +160,7 @@ def test_reading_that_is_always_zero_embeds(formulation: str) -> None:
 @both
 @pytest.mark.parametrize("weight", [1.0, 0.0, -1.0])
 def test_weights_that_arithmetic_may_drop_embed(weight: float, formulation: str) -> None:
-    cell = made_up("tanh", (4,))
+    cell = small_surrogate("tanh", (4,))
     hidden = (dataclasses.replace(cell.hidden[0], weights=np.full((2, 4), weight)),)
     plain, points = dataclasses.replace(cell, hidden=hidden), uniform(cell.domain, 10, seed=4)
     found = solved(plain, points, ["growth"], formulation)
@@ -225,13 +225,13 @@ def test_rates_come_back_under_their_names(surrogate: Surrogate, formulation: st
 
 
 def test_full_space_has_no_bounds() -> None:
-    network = written(made_up("softplus", (4, 4)), ["growth", "BLOCKED"], "full_space").network
+    network = written(small_surrogate("softplus", (4, 4)), ["growth", "BLOCKED"], "full_space").network
     assert {variable.bounds for variable in network.component_data_objects(pyo.Var)} == {(None, None)}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_full_space_starts_where_its_equations_hold(activation: str) -> None:
-    cell = made_up(activation, (5, 4))
+    cell = small_surrogate(activation, (5, 4))
     network = written(cell, READINGS[:2], "full_space", start={GLUCOSE: 3.0, OXYGEN: 7.0}).network
     left = [pyo.value(each.body - each.upper) for each in network.component_data_objects(pyo.Constraint)]
     assert np.abs(left).max() <= 1.0e-12
@@ -319,7 +319,7 @@ def test_refused_embedding_leaves_the_block_as_it_was(surrogate: Surrogate) -> N
 @pytest.mark.parametrize("activation", ["relu", "gelu", "elu", "softmax", "tahn", "Tanh", ""])
 def test_unsupported_activation_is_refused_when_the_surrogate_is_made(activation: str) -> None:
     with pytest.raises(SurrogateError, match=f"activation '{activation}' is unknown; known: tanh, softplus"):
-        made_up(activation, (3,))
+        small_surrogate(activation, (3,))
 
 
 # where exp overflows or vanishes, where a curve bends, and zero

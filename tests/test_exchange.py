@@ -32,7 +32,7 @@ from mmopt.surrogate import exchange
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
 from mmopt.surrogate.surrogate_file import load_surrogate
-from tests.networks import BOX, chain, made_up, uniform
+from tests.networks import BOX, chain, small_surrogate, uniform
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"  # TensorFlow's own arrays, on NumPy 2
@@ -46,7 +46,7 @@ Change = Callable[[Any], object]
 
 @pytest.fixture(scope="module", params=["ecoli_ijo1366", *ACTIVATIONS])
 def cell(request: pytest.FixtureRequest) -> Surrogate:
-    return load_surrogate("ecoli_ijo1366") if request.param == "ecoli_ijo1366" else made_up(request.param)
+    return load_surrogate("ecoli_ijo1366") if request.param == "ecoli_ijo1366" else small_surrogate(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_onnx_runtime_gives_what_the_surrogate_predicts(cell: Surrogate, tmp_pat
 
 
 def test_exported_graph_names_limits_and_readings_with_units(tmp_path: Path) -> None:
-    proto = onnx.load(export_onnx(made_up(), tmp_path / "cell.onnx", NAMES))
+    proto = onnx.load(export_onnx(small_surrogate(), tmp_path / "cell.onnx", NAMES))
     assert {each.key: json.loads(each.value) for each in proto.metadata_props} == {
         "limits": ["EX_glc__D_e", "EX_o2_e"],
         "limits_unit": "mmol/gDW/h",
@@ -91,7 +91,7 @@ def test_exported_graph_names_limits_and_readings_with_units(tmp_path: Path) -> 
 
 
 def test_exported_graph_passes_the_checker(tmp_path: Path) -> None:
-    onnx.checker.check_model(str(export_onnx(made_up("softplus"), tmp_path / "cell.onnx", NAMES)), full_check=True)
+    onnx.checker.check_model(str(export_onnx(small_surrogate("softplus"), tmp_path / "cell.onnx", NAMES)), full_check=True)
 
 
 @pytest.mark.parametrize("export", [export_keras, export_onnx, lambda cell, _, names: idaes_surrogate(cell, names)])
@@ -99,20 +99,20 @@ def test_exported_graph_passes_the_checker(tmp_path: Path) -> None:
 def test_names_that_are_not_a_list_of_names_are_refused(export: Callable[..., Any], names: Any, tmp_path: Path) -> None:
     path = tmp_path / ("cell.keras" if export is export_keras else "cell.onnx")
     with pytest.raises(SurrogateError, match="cannot be exchanged; give a list of names, each of them once"):
-        export(made_up(), path, names)
+        export(small_surrogate(), path, names)
 
 
 @pytest.mark.parametrize(("export", "suffix"), [(export_keras, ".keras"), (export_onnx, ".onnx")])
 def test_export_of_an_unknown_reading_writes_nothing(export: Callable[..., Any], suffix: str, tmp_path: Path) -> None:
     with pytest.raises(SurrogateError, match="no reading 'EX_lac_e'"):
-        export(made_up(), tmp_path / f"cell{suffix}", ["EX_lac_e"])
+        export(small_surrogate(), tmp_path / f"cell{suffix}", ["EX_lac_e"])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("export", "suffix"), [(export_keras, ".keras"), (export_onnx, ".onnx")])
 def test_export_under_another_ending_is_refused(export: Callable[..., Any], suffix: str, tmp_path: Path) -> None:
     with pytest.raises(SurrogateError, match=rf"cell.h5 does not end in \{suffix}"):
-        export(made_up(), tmp_path / "cell.h5", ["growth"])
+        export(small_surrogate(), tmp_path / "cell.h5", ["growth"])
 
 
 def test_softplus_that_would_overflow_is_not_exported(tmp_path: Path) -> None:
@@ -194,19 +194,19 @@ def test_surrogate_that_left_comes_back_to_the_last_bit(
 
 
 def test_imported_surrogate_tells_that_nothing_balances_it(tmp_path: Path) -> None:
-    path = export_onnx(made_up(), tmp_path / "theirs.onnx", GIVEN)
+    path = export_onnx(small_surrogate(), tmp_path / "theirs.onnx", GIVEN)
     assert import_onnx(path, BOX, GIVEN).card == {"kind": "dense, imported", "balanced": False, "source": "theirs.onnx"}
 
 
 def test_imported_surrogate_is_saved_and_loaded(tmp_path: Path) -> None:
-    given = import_onnx(export_onnx(made_up(), tmp_path / "cell.onnx", GIVEN), BOX, GIVEN)
+    given = import_onnx(export_onnx(small_surrogate(), tmp_path / "cell.onnx", GIVEN), BOX, GIVEN)
     given.save(tmp_path / "cell")
     points = uniform(BOX, 20, seed=5)
     assert np.array_equal(load_surrogate(tmp_path / "cell").predict(points), given.predict(points))
 
 
 def test_imported_surrogate_is_embedded_as_it_predicts(tmp_path: Path) -> None:
-    given = import_onnx(export_onnx(made_up("sigmoid"), tmp_path / "cell.onnx", GIVEN), BOX, GIVEN)
+    given = import_onnx(export_onnx(small_surrogate("sigmoid"), tmp_path / "cell.onnx", GIVEN), BOX, GIVEN)
     problem = pyo.ConcreteModel()
     problem.limit = pyo.Var(given.inputs, initialize=3.0)
     rates = embed(problem, given, dict(problem.limit), GIVEN)
@@ -512,7 +512,7 @@ def test_missing_package_says_how_to_install_it(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SurrogateError, match=r'pip install "mmopt\[onnx\]"'):
         import_onnx(path, BOX, GIVEN)
     with pytest.raises(SurrogateError, match=r'pip install "mmopt\[onnx\]"'):
-        export_onnx(made_up(), tmp_path / "cell.onnx", GIVEN)
+        export_onnx(small_surrogate(), tmp_path / "cell.onnx", GIVEN)
 
 
 # what does not fit
@@ -615,7 +615,7 @@ def test_file_that_is_too_large_is_not_imported(take: Callable[..., Surrogate], 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return export_keras(made_up(), tmp_path_factory.mktemp("keras") / "cell.keras", GIVEN).read_bytes()
+    return export_keras(small_surrogate(), tmp_path_factory.mktemp("keras") / "cell.keras", GIVEN).read_bytes()
 
 
 @pytest.fixture

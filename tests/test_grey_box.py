@@ -17,7 +17,7 @@ from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate.grey_box import Gathered
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate, chained
 from mmopt.transcription.compiled import CompiledProblem
-from tests.networks import made_up, uniform
+from tests.networks import small_surrogate, uniform
 
 SMOOTH = [name for name in ACTIVATIONS if name != "linear"]
 NAMES = ["growth", "EX_ac_e"]
@@ -32,14 +32,14 @@ def box(cell: Surrogate, count: int) -> tuple[NetworkAtPoints, np.ndarray]:
 
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_outputs_are_what_the_surrogate_predicts(activation: str) -> None:
-    cell = made_up(activation)
+    cell = small_surrogate(activation)
     network, points = box(cell, 7)
     assert network.evaluate_outputs() == pytest.approx(cell.predict(points, NAMES).ravel(), abs=1.0e-12)
 
 
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_jacobian_equals_finite_differences(activation: str) -> None:
-    network, points = box(made_up(activation), 3)
+    network, points = box(small_surrogate(activation), 3)
     found = network.evaluate_jacobian_outputs().toarray()
     for k, step in enumerate(1.0e-6 * np.eye(points.size)):
         moved = []
@@ -51,7 +51,7 @@ def test_jacobian_equals_finite_differences(activation: str) -> None:
 
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_hessian_equals_finite_differences_of_the_jacobian(activation: str) -> None:
-    network, points = box(made_up(activation), 3)
+    network, points = box(small_surrogate(activation), 3)
     push = np.random.default_rng(2).normal(size=6)
     network.set_output_constraint_multipliers(push)
     lower = network.evaluate_hessian_outputs().toarray()
@@ -66,7 +66,7 @@ def test_hessian_equals_finite_differences_of_the_jacobian(activation: str) -> N
 
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_casadi_functions_equal_the_grey_box(activation: str) -> None:
-    cell = made_up(activation)
+    cell = small_surrogate(activation)
     network, points = box(cell, 4)
     size, places = 11, np.array([[9, 0], [1, 7], [2, 3], [8, 5]])
     x, push = np.zeros(size), np.random.default_rng(3).normal(size=8)
@@ -82,7 +82,7 @@ def test_casadi_functions_equal_the_grey_box(activation: str) -> None:
 
 
 def test_softplus_does_not_overflow() -> None:
-    cell = made_up("softplus")
+    cell = small_surrogate("softplus")
     with np.errstate(over="raise"):
         values, slopes, curvatures = derivatives(cell.layers(NAMES), np.full((2, 1), 1.0e6), np)
     assert pytest.approx(chained(cell.layers(NAMES), np.full((1, 2), 1.0e6))) == values.T
@@ -94,7 +94,7 @@ def test_grey_box_that_is_no_network_is_refused() -> None:
     problem = pyo.ConcreteModel()
     problem.limit = pyo.Var(["EX_glc__D_e", "EX_o2_e"], initialize=1.0)
     problem.here = pyo.Block()
-    points = Gathered(problem, made_up(), NAMES)
+    points = Gathered(problem, small_surrogate(), NAMES)
     rates = points.cell(problem.here)(dict(problem.limit))
     problem.cost = pyo.Objective(expr=rates["growth"])
     points.close()

@@ -17,7 +17,7 @@ import pytest
 from mmopt.errors import SurrogateError
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate, shipped_surrogates
-from tests.networks import made_up, uniform
+from tests.networks import small_surrogate, uniform
 
 Arrays = dict[str, Any]
 AGAIN = "; train it again$"
@@ -25,7 +25,7 @@ AGAIN = "; train it again$"
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    made_up().save(tmp_path / "cell")
+    small_surrogate().save(tmp_path / "cell")
     return tmp_path / "cell"
 
 
@@ -80,7 +80,7 @@ def with_members(folder: Path, change: Callable[[dict[str, bytes]], object]) -> 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_saved_surrogate_comes_back_to_the_last_bit(tmp_path: Path, activation: str) -> None:
-    written = made_up(activation)
+    written = small_surrogate(activation)
     written.save(tmp_path)
     again = load_surrogate(tmp_path)
     assert [part.tobytes() for part in parts(again)] == [part.tobytes() for part in parts(written)]
@@ -94,7 +94,7 @@ def test_saved_shipped_surrogate_predicts_the_same_bits(surrogate: Surrogate, tm
 
 @pytest.mark.parametrize("fact", ["reactions", "biomass", "maintenance", "maintenance_demand", "card", "domain"])
 def test_saved_surrogate_keeps_what_it_is(saved: Path, fact: str) -> None:
-    assert getattr(load_surrogate(saved), fact) == getattr(made_up(), fact)
+    assert getattr(load_surrogate(saved), fact) == getattr(small_surrogate(), fact)
 
 
 def test_saved_surrogate_is_two_files(saved: Path) -> None:
@@ -107,18 +107,18 @@ def test_saved_surrogate_tells_schema_and_hash_of_its_arrays(saved: Path) -> Non
 
 
 def test_number_on_the_card_that_is_not_finite_is_saved_as_nothing(tmp_path: Path) -> None:
-    replace(made_up(), card={"r2": [float("nan"), 1.0], "worst": float("inf")}).save(tmp_path)
+    replace(small_surrogate(), card={"r2": [float("nan"), 1.0], "worst": float("inf")}).save(tmp_path)
     assert load_surrogate(tmp_path).card == {"r2": [None, 1.0], "worst": None}
 
 
 def test_card_that_json_cannot_hold_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(SurrogateError, match="JSON cannot hold the card"):
-        replace(made_up(), card={"when": object()}).save(tmp_path / "cell")
+        replace(small_surrogate(), card={"when": object()}).save(tmp_path / "cell")
     assert not (tmp_path / "cell").exists()
 
 
 def test_surrogate_of_more_layers_than_are_read_is_not_saved(tmp_path: Path) -> None:
-    small = made_up()
+    small = small_surrogate()
     first, last = small.hidden[0], replace(small.weights, weights=np.ones((6, 4)))
     deep = replace(small, hidden=(first, *[replace(first, weights=np.eye(6))] * 30), weights=last)
     with pytest.raises(SurrogateError, match="more than a surrogate may have; train a smaller one"):
@@ -129,7 +129,7 @@ def test_surrogate_of_the_first_schema_is_still_read(saved: Path) -> None:
     old = told(saved)
     del old["sha256"]
     (saved / "surrogate.json").write_text(json.dumps({**old, "schema": 1}))
-    assert np.array_equal(load_surrogate(saved).modes, made_up().modes)
+    assert np.array_equal(load_surrogate(saved).modes, small_surrogate().modes)
 
 
 def test_shipped_surrogates_have_names() -> None:
@@ -308,7 +308,7 @@ def test_hostile_words_reach_the_screen_without_control_characters(saved: Path) 
 
 
 def test_arrays_of_another_save_are_refused(saved: Path, tmp_path: Path) -> None:
-    made_up(seed=5).save(tmp_path / "other")
+    small_surrogate(seed=5).save(tmp_path / "other")
     (tmp_path / "other" / "arrays.npz").replace(saved / "arrays.npz")
     refused(
         saved, "is not what was written: its SHA-256 is another; it was changed after it was written: take both files"
@@ -386,7 +386,7 @@ def hostile(path: Path) -> np.ndarray:
 
 def test_pickle_among_the_arrays_is_refused_and_not_run(saved: Path, tmp_path: Path) -> None:
     with_members(saved, lambda members: members.update({"bias_0.npy": npy(hostile(tmp_path / "ran"))}))
-    refused(saved, "holds Python objects in 'bias_0', which could run anything; none was made")
+    refused(saved, "holds Python objects in 'bias_0', which could run anything; none was created")
     assert not (tmp_path / "ran").exists()
 
 
@@ -501,7 +501,7 @@ def test_archive_that_unpacks_to_more_than_it_claims_is_refused(saved: Path) -> 
 def test_archive_with_a_flipped_bit_is_refused_or_says_the_same(saved: Path) -> None:
     """A few bits of a zip archive mean nothing; all others are noticed."""
     raw = (saved / "arrays.npz").read_bytes()
-    right, noticed = [part.tobytes() for part in parts(made_up())], 0
+    right, noticed = [part.tobytes() for part in parts(small_surrogate())], 0
     for place in np.random.default_rng(0).integers(8 * len(raw), size=200).tolist():
         flipped = bytearray(raw)
         flipped[place // 8] ^= 1 << place % 8
