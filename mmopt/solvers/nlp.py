@@ -133,6 +133,8 @@ def _with_networks(read: Nlp, networks: Sequence[_NetworkEquations], size: int) 
     cost, equations = plain(own)
     whole = casadi.vertcat(equations, *residuals)
     cost_at, gradient, equations_at, jacobian = slopes(own)
+    # dense, as Ipopt reads it: CasADi leaves entries that a sparse one lacks as they were in memory
+    gradient = casadi.densify(casadi.vertcat(gradient, casadi.MX(wide, 1)))
     jacobian = casadi.vertcat(
         casadi.horzcat(jacobian, casadi.MX(rows, wide)), *(network.jacobian(x) for network in networks)
     )
@@ -144,7 +146,7 @@ def _with_networks(read: Nlp, networks: Sequence[_NetworkEquations], size: int) 
         at += len(network.outputs)
     names, lagrangian = ["x", "p"], [x, none, scale, multipliers]
     derivatives = {
-        "grad_f": ("nlp_grad_f", names, {"f": cost_at, "grad_f_x": casadi.vertcat(gradient, casadi.MX(wide, 1))}),
+        "grad_f": ("nlp_grad_f", names, {"f": cost_at, "grad_f_x": gradient}),
         "jac_g": ("nlp_jac_g", names, {"g": casadi.vertcat(equations_at, *residuals), "jac_g_x": jacobian}),
         "hess_lag": ("nlp_hess_l", [*names, "lam_f", "lam_g"], {"triu_hess_gamma_x_x": hessian}),
     }
