@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn, Task
+
     from mmopt.report.records import ClosedLoopRecord
     from mmopt.report.summary import RunSummary
     from mmopt.study.run import Progress
@@ -117,36 +119,9 @@ class PlainProgress:
 @contextmanager
 def _bars() -> "Iterator[Progress]":
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        ProgressColumn,
-        SpinnerColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
+    from rich.progress import Progress
 
-    class Steps(ProgressColumn):
-        """Steps that are done and their rate, or what a stage without steps does now."""
-
-        def render(self, task: Task) -> Text:
-            if task.total is None or task.total == 1:
-                return Text(str(task.fields["detail"]))
-            rate = "" if task.speed is None or task.finished else f"  {task.speed:.4g}/s"
-            return Text(f"{task.completed:.0f}/{task.total:.0f}{rate}")
-
-    columns = (
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description:<40}"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        Steps(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*_columns(), console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int, detail: str = "", *, ended: bool = False) -> None:
@@ -157,6 +132,28 @@ def _bars() -> "Iterator[Progress]":
             bars.update(tasks[stage], completed=done, total=known, detail=detail)
 
         yield report
+
+
+def _columns() -> "Iterator[ProgressColumn]":
+    """Columns that fit into 80 characters."""
+    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Steps(ProgressColumn):
+        """Steps that are done, their rate and the time they still take; of a stage without steps, what it does now."""
+
+        def render(self, task: "Task") -> Text:
+            if task.total is None or task.total == 1:
+                return Text(str(task.fields["detail"]), no_wrap=True)
+            rate = "" if task.speed is None or task.finished else f" {task.speed:.3g}/s"
+            left = "" if task.finished or not task.time_remaining else f" {task.time_remaining:.0f} s"
+            return Text(f"{task.completed:.0f}/{task.total:.0f}{rate}{left}", no_wrap=True)
+
+    yield SpinnerColumn(finished_text="✓")
+    yield TextColumn("{task.description:<33}")
+    yield BarColumn(bar_width=10)
+    yield TimeElapsedColumn()
+    yield Steps()
 
 
 def show_results(summary: "RunSummary", folder: Path) -> None:

@@ -8,7 +8,7 @@ import pickle
 import signal
 import threading
 from contextlib import suppress
-from multiprocessing import parent_process
+from multiprocessing import parent_process, set_start_method
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 
@@ -25,6 +25,9 @@ def work(pipe: Connection, pickled: bytes) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Pyomo creates a lock when it is imported; one of this kind leaves nothing behind when this process is killed
+    with suppress(ValueError):
+        set_start_method("fork", force=True)
     solver = pickle.loads(pickled)  # noqa: S301 - pickled by our parent process
     with suppress(EOFError, OSError):  # the parent has closed its end
         while True:

@@ -14,7 +14,7 @@ from mmopt.errors import StudyError
 from mmopt.report.figure_style import ALARM, COLOURS, INK, MUTED, RULE, WIDTH, empty_figure, marker, plain, style_panel
 
 if TYPE_CHECKING:
-    from mmopt.training.architecture_search import ArchitectureSearch, Trial
+    from mmopt.training.architecture_trials import ArchitectureSearch, Trial
 
 _BEST: Final[dict[str, Any]] = {"color": MUTED, "linewidth": 1.1, "zorder": 1.5}
 _DOMINATED: Final[dict[str, Any]] = {"alpha": 0.4, "markersize": 5.5, "zorder": 2.0}
@@ -90,12 +90,12 @@ def plot_architecture_search(search: "ArchitectureSearch") -> Figure:
 
     Examples
     --------
-    >>> from mmopt.training.architecture_search import ArchitectureSearch, Trial
+    >>> from mmopt.training.architecture_trials import ArchitectureSearch, Trial
     >>> trials = [Trial(2, (4,), "tanh", worst=0.2, size=90), Trial(2, (9,), "tanh", worst=0.05, size=150)]
     >>> [text.get_text() for text in plot_architecture_search(ArchitectureSearch(tuple(trials))).axes[0].texts]
     ['2-4', '2-9']
     """
-    trained = search.made
+    trained = search.successes
     if not trained:
         raise StudyError("there is no trial to plot; search again, with other ranges")
     sizes = [(trial, float(trial.size)) for trial in trained]
@@ -106,7 +106,7 @@ def plot_architecture_search(search: "ArchitectureSearch") -> Figure:
         if trials:
             panel = figure.add_subplot(1, 2 if costs else 1, index + 1, xlabel=measure)
             style_panel(panel, f"worst error against {measure.partition(' ')[0]}", "% of range")
-            _draw_trials(panel, trials, search.front(), activations)
+            _draw_trials(panel, trials, search.pareto_front(), activations)
     failed = len(search.trials) - len(trained)
     if failed:
         figure.axes[0].set_title(f"{failed} failed", loc="right", fontsize=7.5, color=ALARM)

@@ -15,8 +15,8 @@ from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
 from mmopt.report.records import Amount, ClosedLoopRecord
 from mmopt.study.description import describe_limits
-from mmopt.study.run import Run
 from mmopt.study.options import ClosedLoopOptions
+from mmopt.study.run import Run
 from mmopt.surrogate.surrogate import Surrogate
 
 _MILLI: Final = 1.0e3

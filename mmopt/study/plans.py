@@ -51,7 +51,7 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
         table = plan.feed_table(name)
         table.to_csv(run.folder / f"{name}.csv")
         feeds[name] = FeedRecord(header=table.header, rows=tuple(map(tuple, table.rows.tolist())))
-    with run.stage("replay of the plan on the linear program"):
+    with run.stage("replay on the linear program"):
         replay = plan.replay(atlas.program)
         run.save("replay", replay.trajectory)
     run.record(

@@ -8,8 +8,8 @@ from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.reactor.system import Metabolism
 from mmopt.report.records import StarvationRecord
 from mmopt.results import Trajectory
-from mmopt.study.run import Run
 from mmopt.study.options import StarvationOptions
+from mmopt.study.run import Run
 from mmopt.surrogate.surrogate import Surrogate
 
 _STARVES = 1.0e-6
