@@ -24,6 +24,8 @@ from mmopt.problem.simulator import Simulator
 from mmopt.reactor.integral import Integral
 from mmopt.reactor.quantities import Parameter, Quantity
 from mmopt.reactor.system import Cell, System
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
 from mmopt.transcription.compiled import CompiledProblem
 from tests.published import ethanol, fastest, penicillin, secreting
 from tests.systems import Pulled
@@ -317,6 +319,21 @@ def test_too_little_time_is_never_told_as_limits_that_conflict() -> None:
 def test_ways_to_look_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(StudyError, match=says):
         optimise(tank(), options=OptimiseOptions(**wrong))
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_numerical_trouble_is_survived_by_another_start(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, calls = CompiledProblem.solve, 0
+
+    def failing(self: CompiledProblem, **options: Any) -> Solve:
+        nonlocal calls
+        calls += 1
+        if calls <= failures:
+            return Solve(Status.NUMERICAL_TROUBLE, 1, 0.0, float("nan"), "Invalid_Number_Detected")
+        return whole(self, **options)
+
+    monkeypatch.setattr(CompiledProblem, "solve", failing)
+    assert optimise(tank()).objective == pytest.approx(3.0, abs=1.0e-5)
 
 
 def test_compiled_problem_takes_new_data() -> None:

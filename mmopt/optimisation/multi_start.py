@@ -81,6 +81,11 @@ class Search:
         """
         compiled.start(guess)
         solve = compiled.solve(seconds=self.deadline.left)
+        if (
+            solve.status is Status.NUMERICAL_TROUBLE
+        ):  # seen once in some thousand solves, and never again from the same start
+            compiled.start(guess)
+            solve = compiled.solve(seconds=self.deadline.left)
         if solve.status.solved:
             return compiled.plan(solve.status)
         if solve.status is Status.TIME_LIMIT:
