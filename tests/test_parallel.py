@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from mmopt.errors import SolverError, StudyError
-from mmopt.io.seal import digest
 from mmopt.network import Network
 from mmopt.parallel import Background, Cluster, ProcessPool
 
@@ -115,7 +114,3 @@ def test_missing_dask_names_the_extra(textbook: Network, monkeypatch: pytest.Mon
         StudyError, match=r'need the package distributed, which is missing: pip install "mmopt\[cluster\]"'
     ):
         Cluster(textbook, "tcp://127.0.0.1:1")  # type: ignore[arg-type]
-
-
-def test_digest_of_a_text_is_that_of_its_bytes() -> None:
-    assert digest("µ") == digest("µ".encode()) == digest(b"\xc2", b"\xb5")
