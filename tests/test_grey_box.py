@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxBlock
 from scipy.sparse import coo_matrix
 
 from mmopt.errors import SolverError
@@ -14,6 +15,7 @@ from mmopt.problem.problem import Problem
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.solvers.dense import AtColumns, NetworkAtPoints, derivatives
 from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.nlp import read_nlp
 from mmopt.surrogate.grey_box import Gathered
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate, chained
 from mmopt.transcription.compiled import CompiledProblem
@@ -116,3 +118,19 @@ def test_every_formulation_gives_the_same_optimum(surrogate: Surrogate) -> None:
         assert compiled.solve().status.solved
         reached.append(compiled.plan().final("biomass_amount"))
     assert reached == pytest.approx([reached[0]] * 3, rel=1.0e-6)
+
+
+def test_gradient_has_an_entry_for_every_variable_also_of_the_network_alone() -> None:
+    """CasADi fills only the entries that exist; the others would be whatever the memory held."""
+    cell = small_surrogate("tanh")
+    network, points = box(cell, 2)
+    problem = pyo.ConcreteModel()
+    problem.cell = ExternalGreyBoxBlock(external_model=network)
+    for variable, value in zip(problem.cell.inputs.values(), points.ravel(), strict=True):
+        variable.set_value(value)
+    problem.x = pyo.Var(bounds=(0.0, 1.0))
+    problem.cost = pyo.Objective(expr=(problem.x - 0.5) ** 2)  # none of the network's variables is in the cost
+    _, nlp = read_nlp(problem)
+    gradient = nlp.derivatives["grad_f"].sparsity_out("grad_f_x")
+    assert gradient.is_dense()
+    assert gradient.numel() == nlp.x.numel()
