@@ -18,6 +18,9 @@ from mmopt.reactor.system import Metabolism, System
 _STEP: Final = 1.0e-4
 """Finite-difference step, in scales; well above the integrator's tolerance."""
 
+_LEAST: Final = 1.0e-9
+"""Smallest estimate of a parameter that must be above zero, relative to its first value."""
+
 _TOLERANCE: Final = 1.0e-7
 
 
@@ -93,6 +96,7 @@ class Estimator:
         self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
         self._covariance = np.eye(len(self._mean)) * uncertainty**2
         self._drift = np.array([drift**2] * len(self._names) + [amount**2 for amount in (drifting or {}).values()])
+        self._lowest, self._highest = self._bounds(own)
 
     @property
     def states(self) -> dict[str, float]:
@@ -148,7 +152,17 @@ class Estimator:
         correction = np.eye(len(self._mean)) - gain @ picks
         # Joseph's form stays symmetric and positive where the short one does not
         self._covariance = correction @ self._covariance @ correction.T + gain @ noise @ gain.T
-        self._mean = np.maximum(self._mean + gain @ innovation, 0.0)
+        self._mean = np.clip(self._mean + gain @ innovation, self._lowest, self._highest)
+
+    def _bounds(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of the estimate in its scales: states from zero on, parameters within their own bounds."""
+        known = {parameter.name: parameter for parameter in self._system.parameters}
+        lowest, highest = [0.0] * len(self._names), [np.inf] * len(self._names)
+        for name, value in zip(self._drifting, own.tolist(), strict=True):
+            low, high = (known[name].lower / value, known[name].upper / value) if value > 0.0 else (0.0, np.inf)
+            lowest.append(max(low, _LEAST) if low > 0.0 else 0.0)
+            highest.append(high - _STEP)
+        return np.array(lowest), np.array(highest)
 
     def _named(self, mean: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
         values = (mean * self._scale).tolist()
