@@ -1,7 +1,7 @@
-"""The cell's answer: how exact, and how fast, in one run.
+"""The fluxes of the cell: how exact, and how fast, in one run.
 
-Prints a table and writes benchmarks/results/metabolism.json. Speeds are ratios: cobra's loop, the label program and the
-atlas answer the same points in turns, so that a machine whose speed drifts slows all of them.
+Prints a table and writes benchmarks/results/metabolism.json. Speeds are ratios: cobra's loop, the flux program and the
+atlas solve the same points in turns, so that a machine whose speed drifts slows all of them.
 """
 
 import gzip
@@ -23,10 +23,10 @@ from mmopt.fba.domain import design, sweep_order
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 FED = Domain({"EX_glc__D_e": (0.5, 12.0), "EX_o2_e": (2.0, 16.0), "EX_ac_e": (0.0, 4.0)})
-"""Where every point pays for maintenance, so that cobra has an answer too."""
+"""Where every point pays for maintenance, so that cobra has a solution too."""
 
 NETWORKS = ("textbook", "iJO1366", "salmonella")
-LABELS, ROUNDS, COBRA_LABELS = 2000, 4, 8
+POINTS, ROUNDS, COBRA_POINTS = 2000, 4, 8
 FRESH, BATCH, MANY = 2000, 200_000, 100_000
 
 
@@ -44,7 +44,7 @@ def main() -> None:
             **against_program(atlas),
         }
     speed = speeds(networks["iJO1366"], atlases["iJO1366"])
-    many = many_labels(networks["iJO1366"], atlases["iJO1366"])
+    many = many_points(networks["iJO1366"], atlases["iJO1366"])
     refused = hostile()
     show(exact, speed, many, refused)
     target = Path(__file__).parent / "results" / "metabolism.json"
@@ -69,9 +69,9 @@ def against_program(atlas: Atlas) -> dict[str, float]:
 
 
 def speeds(network: Network, atlas: Atlas) -> dict[str, dict[str, float]]:
-    """Answers a second of each way, on the same points."""
+    """Solves a second of every method, on the same points."""
     raw = read_sbml_model(str(Path(cobra.data.__file__).parent / "iJO1366.xml.gz"))
-    points = design(FED, LABELS, seed=1)
+    points = design(FED, POINTS, seed=1)
     points = points[sweep_order(points, FED)]
     program, cell = FluxProgram(network, FED.inputs), atlas.rate_function(["growth", *network.exchanges])
     every = np.random.default_rng(2).random((BATCH, len(FED.inputs))) * BOX.upper
@@ -81,23 +81,23 @@ def speeds(network: Network, atlas: Atlas) -> dict[str, dict[str, float]]:
         rates.setdefault(name, []).append(count / (time.perf_counter() - started))
 
     worst = 0.0
-    for part in np.array_split(np.arange(LABELS), ROUNDS):
+    for chunk in np.array_split(np.arange(POINTS), ROUNDS):
         started = time.perf_counter()
-        growths = {k: program.solve(points[k]).growth for k in part}
-        timed("label program, warm", len(part), started)
-        asked = [dict(zip(FED.inputs, points[k], strict=True)) for k in part]
+        growths = {k: program.solve(points[k]).growth for k in chunk}
+        timed("flux program, warm", len(chunk), started)
+        points_by_name = [dict(zip(FED.inputs, points[k], strict=True)) for k in chunk]
         started = time.perf_counter()
-        [cell(limits) for limits in asked]
-        timed("atlas, point by point", len(part), started)
+        [cell(limits) for limits in points_by_name]
+        timed("atlas, point by point", len(chunk), started)
         started = time.perf_counter()
         atlas.rates(every)
         timed("atlas, in one batch", len(every), started)
-        chosen = part[:: len(part) // COBRA_LABELS][:COBRA_LABELS]
+        chosen = chunk[:: len(chunk) // COBRA_POINTS][:COBRA_POINTS]
         started = time.perf_counter()
-        found = [cobra_growth(raw, network, points[k]) for k in chosen]
+        growths_of_cobra = [cobra_growth(raw, network, points[k]) for k in chosen]
         timed("cobra pfba() loop", len(chosen), started)
-        worst = max([worst, *(abs(mine - growths[k]) for mine, k in zip(found, chosen, strict=True))])
-    middle = {name: float(np.median(each)) for name, each in rates.items()}
+        worst = max([worst, *(abs(mine - growths[k]) for mine, k in zip(growths_of_cobra, chosen, strict=True))])
+    middle = {name: float(np.median(values)) for name, values in rates.items()}
     return {
         name: {"per_second": value, "over_cobra": value / middle["cobra pfba() loop"]} for name, value in middle.items()
     } | {"largest difference in growth to cobra": {"per_hour": worst}}
@@ -110,29 +110,27 @@ def cobra_growth(raw: cobra.Model, network: Network, point: np.ndarray) -> float
         return float(cobra_pfba(raw).fluxes[network.biomass])
 
 
-def many_labels(network: Network, atlas: Atlas) -> dict[str, float]:
+def many_points(network: Network, atlas: Atlas) -> dict[str, float]:
     """Time of a large table, in memory, journalled, and saved."""
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        table = tabulate_fluxes(
-            network, BOX, MANY, source=atlas, workers=cores, journal=Path(folder) / "labels.journal"
-        )
-        sampled = time.perf_counter() - started
+        table = tabulate_fluxes(network, BOX, MANY, source=atlas, workers=cores, journal=Path(folder) / "table.journal")
+        tabulated = time.perf_counter() - started
         started = time.perf_counter()
-        path = table.save(Path(folder) / "labels.nc")
+        path = table.save(Path(folder) / "table.nc")
         saved = time.perf_counter() - started
         return {
-            "labels": MANY,
+            "points": MANY,
             "workers": cores,
-            "sample_seconds": round(sampled, 1),
+            "tabulate_seconds": round(tabulated, 1),
             "save_seconds": round(saved, 1),
             "file_megabytes": round(path.stat().st_size / 2**20, 1),
         }
 
 
 def hostile() -> dict[str, dict[str, float]]:
-    """Seconds and memory until a file that would harm its reader is refused, each in a process of its own."""
+    """Seconds and memory until a file that would harm its reader is refused, one process a file."""
     head = b'<?xml version="1.0"?><sbml xmlns="http://www.sbml.org/sbml/level3/version1/core">'
     files = {
         "deep.xml": head + b"<a>" * 200_000,
@@ -142,17 +140,17 @@ def hostile() -> dict[str, dict[str, float]]:
         "deep.json": b'{"a":' + b"[" * 200_000,
         "bomb.json.gz": gzip.compress(b'{"a":"') + 200 * gzip.compress(b" " * 10_000_000),
     }
-    found = {}
+    refused = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder) / name
             path.write_bytes(content)
-            told = subprocess.run(
+            printed = subprocess.run(
                 [sys.executable, "-c", _READ, path], capture_output=True, text=True, check=True
             ).stdout
-            seconds, megabytes = map(float, told.split())
-            found[name] = {"seconds": seconds, "megabytes": megabytes, "size": len(content) / 2**20}
-    return found
+            seconds, megabytes = map(float, printed.split())
+            refused[name] = {"seconds": seconds, "megabytes": megabytes, "size": len(content) / 2**20}
+    return refused
 
 
 _READ = """
@@ -183,8 +181,8 @@ def show(
             f"{name:<24}{row['regions']:>9}{row['uncovered']:>11.0e}{row['growth']:>10.0e}{row['exchanges']:>11.0e}"
             f"{row['all_fluxes']:>12.0e}"
         )
-    program = speed["label program, warm"]["per_second"]
-    print(f"\n{'answers of iJO1366':<24}{'a second':>12}{'over cobra':>12}{'over program':>14}")
+    program = speed["flux program, warm"]["per_second"]
+    print(f"\n{'solves of iJO1366':<24}{'a second':>12}{'over cobra':>12}{'over program':>14}")
     for name, row in speed.items():
         if "per_second" in row:
             print(f"{name:<24}{row['per_second']:>12.1f}{row['over_cobra']:>12.0f}{row['per_second'] / program:>14.1f}")
@@ -192,7 +190,7 @@ def show(
         f"largest difference in growth to cobra: {speed['largest difference in growth to cobra']['per_hour']:.0e} 1/h"
     )
     print(
-        f"\n{many['labels']:.0f} labels with the atlas, {many['workers']:.0f} workers: {many['sample_seconds']} s with "
+        f"\n{many['points']:.0f} points with the atlas, {many['workers']:.0f} workers: {many['tabulate_seconds']} s with "
         f"the journal, {many['save_seconds']} s to save {many['file_megabytes']} MB"
     )
     print(f"\n{'refused before it is read':<28}{'file, MB':>10}{'seconds':>9}{'memory, MB':>12}")

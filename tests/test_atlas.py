@@ -13,10 +13,7 @@ import pytest
 
 from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
-from mmopt.fba.atlas import Atlas
-from mmopt.fba.atlas_file import load_atlas
-from mmopt.fba.flux_program import FluxProgram
-from mmopt.fba.fluxes import FluxBatch
+from mmopt.fba import Atlas, FluxBatch, FluxProgram, load_atlas
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 from mmopt.reactor.ecoli import ecoli_fed_batch
@@ -308,7 +305,7 @@ def test_domain_that_does_not_begin_at_zero_is_filled(textbook: Network) -> None
 FLUX = LinearLimit("flux", 300.0)
 VARIANTS: dict[str, tuple[dict[str, tuple[float, float]], dict[str, Any]]] = {
     "maintenance": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0), "ATPM": (0.0, 30.0)}, {}),
-    "fraction": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)}, {"fraction": 0.8}),
+    "fraction": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)}, {"fraction_of_optimum": 0.8}),
     "limit": ({GLUCOSE: (0.0, 12.0), OXYGEN: (0.0, 16.0)}, {"limits": [FLUX]}),
     "limit as input": ({GLUCOSE: (0.0, 12.0), "flux": (0.0, 600.0)}, {"limits": [FLUX]}),
     "net limit that hardly binds": (
@@ -317,7 +314,7 @@ VARIANTS: dict[str, tuple[dict[str, tuple[float, float]], dict[str, Any]]] = {
     ),
     "all": (
         {GLUCOSE: (0.0, 12.0), "ATPM": (0.0, 30.0), "flux": (50.0, 600.0)},
-        {"limits": [FLUX, LinearLimit("respiration", 30.0, {"CYTBD": 1.0})], "fraction": 0.9},
+        {"limits": [FLUX, LinearLimit("respiration", 30.0, {"CYTBD": 1.0})], "fraction_of_optimum": 0.9},
     ),
 }
 
@@ -339,14 +336,19 @@ def test_atlas_with_options_is_the_program_with_them(variant: Atlas) -> None:
         variant.domain.upper - variant.domain.lower
     )
     alone = FluxProgram(
-        variant.network, variant.inputs, fraction=variant.program.fraction, limits=variant.program.limits
+        variant.network,
+        variant.inputs,
+        fraction_of_optimum=variant.program.fraction_of_optimum,
+        limits=variant.program.limits,
     )
     assert np.abs(variant.batch(there).net - alone.batch(there).net).max() < 1.0e-6
 
 
 def test_atlas_is_the_program_where_the_objective_is_below_zero(textbook: Network) -> None:
     # glucose is taken up for maintenance, so the most of its exchange flux is negative
-    atlas = Atlas(replace(textbook, biomass=GLUCOSE), Domain({GLUCOSE: (0.0, 2.0), "ATPM": (0.0, 50.0)}), fraction=0.5)
+    atlas = Atlas(
+        replace(textbook, biomass=GLUCOSE), Domain({GLUCOSE: (0.0, 2.0), "ATPM": (0.0, 50.0)}), fraction_of_optimum=0.5
+    )
     atlas.explore()
     there = np.random.default_rng(4).random((200, 2)) * atlas.domain.upper
     assert np.abs(atlas.batch(there).net - atlas.program.batch(there).net).max() < 1.0e-8
@@ -403,7 +405,7 @@ def test_exploration_elsewhere_gives_the_same_bits(
     "change",
     [
         {"domain": Domain({GLUCOSE: (0.0, 11.0)})},
-        {"fraction": 0.9},
+        {"fraction_of_optimum": 0.9},
         {"limits": [FLUX]},
     ],
     ids=["domain", "fraction", "limits"],
@@ -457,7 +459,7 @@ def test_loaded_atlas_learns_on(textbook: Network, tmp_path: Path) -> None:
 def test_atlas_of_another_network_is_refused(saved: Path, textbook: Network) -> None:
     lower = textbook.lower.copy()
     lower[textbook.column("ATPM")] = 8.0
-    with pytest.raises(StudyError, match="made from another network than e_coli_core as read now; explore again"):
+    with pytest.raises(StudyError, match="belongs to another network than e_coli_core as read now; explore again"):
         load_atlas(saved, replace(textbook, lower=lower))
 
 
@@ -553,3 +555,45 @@ def test_point_without_an_answer_is_told_by_its_status(forced: Atlas) -> None:
 def test_rates_where_there_is_no_answer_are_refused(forced: Atlas) -> None:
     with pytest.raises(InfeasibleError, match="EX_lac__D_e must run"):
         forced.rates(np.array([[1.0]]), ["growth"])
+
+
+# --- arguments that are none, and what is printed
+
+
+@pytest.mark.parametrize("domain", [None, {GLUCOSE: (0.0, 12.0)}, "glucose", 3.0], ids=str)
+def test_domain_that_is_none_is_refused(textbook: Network, domain: Any) -> None:
+    with pytest.raises(DomainError, match=r"domain is .*; give a Domain"):
+        Atlas(textbook, domain)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("wanted", "all"), ("wanted", np.nan), ("most", 1.5), ("most", "many"), ("probes", None), ("probes", -1)],
+)
+def test_exploration_with_nonsense_is_refused_by_name(textbook_atlas: Atlas, option: str, value: Any) -> None:
+    with pytest.raises(DomainError, match=rf"{option} is .*; give a"):
+        textbook_atlas.explore(**{option: value})
+
+
+@pytest.mark.parametrize("point", [None, "ten", [1.0, 2.0, "ten"], [1.0, np.nan, 2.0], [[1.0, 2.0, 3.0]]], ids=str)
+def test_fluxes_at_no_point_are_refused(textbook_atlas: Atlas, point: Any) -> None:
+    with pytest.raises(DomainError, match=r"limit|inputs"):
+        textbook_atlas.fluxes(point)
+
+
+@pytest.mark.parametrize("path", [None, 3.0, ["atlas.nc"]], ids=str)
+def test_path_that_is_none_is_refused(textbook: Network, core_atlas: Atlas, path: Any) -> None:
+    with pytest.raises(StudyError, match=r"path is .*; give the path of a file"):
+        core_atlas.save(path)
+    with pytest.raises(StudyError, match="is not an atlas mmopt wrote"):
+        load_atlas(path, textbook)
+
+
+def test_atlas_is_printed_in_short(textbook: Network) -> None:
+    atlas = Atlas(textbook, Domain({GLUCOSE: (0.0, 12.0)}))
+    assert repr(atlas) == "Atlas('e_coli_core': 0 critical regions of 1 input, 0.0 % of the domain)"
+    atlas.find(np.array([10.0]))
+    assert repr(atlas.regions).startswith("Regions(1 regions, 0.")
+    assert repr(atlas.regions[0]).startswith("Region(2 facets, 0.")
+    assert "domain: EX_glc__D_e: 0 to 12 mmol/gDW/h" in str(atlas)
+    assert atlas._repr_html_().startswith("<table><tr><th>network</th>")

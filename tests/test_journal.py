@@ -12,7 +12,7 @@ import pytest
 
 from mmopt.dataset.journal import Journal, Packed, pack, unpack
 from mmopt.errors import StudyError
-from mmopt.fba.fluxes import FluxBatch
+from mmopt.fba import FluxBatch
 from mmopt.status import Status
 
 FACTS = {"network": "e_coli_core", "seed": "3", "labels": "500"}
@@ -99,19 +99,21 @@ def test_chunk_solved_again_takes_the_place_of_the_damaged(path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({**FACTS, "seed": "4"}, r"\(seed: 4 asked, 3 in the journal\)"),
-        ({**FACTS, "network": "iJO1366", "labels": "9"}, r"network: iJO1366 asked, .*; labels: 9 asked, 500"),
-        ({**FACTS, "numpy": "2.4.6"}, r"\(numpy: 2.4.6 asked, None in the journal\)"),
+        ({**FACTS, "seed": "4"}, r"\(seed: 4 here, 3 in the journal\)"),
+        ({**FACTS, "network": "iJO1366", "labels": "9"}, r"network: iJO1366 here, .*; size: 9 here, 500"),
+        ({**FACTS, "numpy": "2.4.6"}, r"\(numpy: 2.4.6 here, None in the journal\)"),
     ],
     ids=["one differs", "two differ", "one is new"],
 )
 def test_journal_of_other_labels_is_refused_by_what_differs(path: Path, facts: dict[str, str], said: str) -> None:
-    with pytest.raises(StudyError, match=f"begun for other labels .*{said}.*give another path, or delete it"):
+    with pytest.raises(
+        StudyError, match=f"belongs to another table of fluxes .*{said}.*give another path, or delete it"
+    ):
         Journal(path, facts)
 
 
 def test_refused_journal_keeps_its_chunks(path: Path) -> None:
-    with pytest.raises(StudyError, match="begun for other labels"):
+    with pytest.raises(StudyError, match="belongs to another table of fluxes"):
         Journal(path, {**FACTS, "seed": "4"})
     assert list(kept(path)) == [0, 1]
 
@@ -128,7 +130,7 @@ def test_refused_journal_keeps_its_chunks(path: Path) -> None:
 )
 def test_damaged_journal_is_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(StudyError, match=r"is damaged, or is no journal \(.*\); delete it to begin anew"):
+    with pytest.raises(StudyError, match=r"is damaged, or is no journal \(.*\); delete it to start again"):
         kept(path)
 
 
@@ -164,7 +166,7 @@ def test_folder_as_a_journal_is_refused(tmp_path: Path) -> None:
 
 def test_journal_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StudyError, match=r"cannot be made .*; give a path in a folder that can be written"):
+    with pytest.raises(StudyError, match=r"cannot be created .*; give a path in a folder that can be written"):
         Journal(tmp_path / "file" / "labels.journal", FACTS)
 
 

@@ -11,10 +11,8 @@ import swiglpk as glpk
 from pyomo.repn import generate_standard_repn
 
 from mmopt import Domain
-from mmopt.fba.flux_problem import flux_problem
-from mmopt.fba.flux_program import FluxProgram
-from mmopt.network.linear_limit import LinearLimit
-from mmopt.network.network import Network
+from mmopt.fba import FluxProgram, flux_problem
+from mmopt.network import LinearLimit, Network
 from mmopt.solvers.lexicographic import LexicographicProgram
 from mmopt.status import Status
 
@@ -37,13 +35,13 @@ class Glpk:
         glpk.glp_add_cols(self.program, len(self.variables))
         glpk.glp_add_rows(self.program, len(rows))
         self.row_bounds = []
-        for place, row in zip(self.rows, rows, strict=True):
+        for position, row in zip(self.rows, rows, strict=True):
             terms = generate_standard_repn(row.body)
             count = len(terms.linear_vars)
             index, value = glpk.intArray(count + 1), glpk.doubleArray(count + 1)
             for k, (variable, weight) in enumerate(zip(terms.linear_vars, terms.linear_coefs, strict=True), start=1):
                 index[k], value[k] = number[id(variable)], float(weight)
-            glpk.glp_set_mat_row(self.program, place, count, index, value)
+            glpk.glp_set_mat_row(self.program, position, count, index, value)
             self.row_bounds.append((pyo.value(row.lower), pyo.value(row.upper)))
         self.aims = []
         for objective in problem.component_data_objects(pyo.Objective, active=True):
@@ -83,7 +81,7 @@ class Glpk:
                 value = glpk.glp_get_row_prim(self.program, row)
                 self._bound(glpk.glp_set_row_bnds, row, value, value)
 
-    def _bound(self, setter: Callable[..., None], place: int, low: float | None, high: float | None) -> None:
+    def _bound(self, setter: Callable[..., None], position: int, low: float | None, high: float | None) -> None:
         kinds = {
             (False, False): glpk.GLP_DB,
             (False, True): glpk.GLP_LO,
@@ -91,7 +89,7 @@ class Glpk:
             (True, True): glpk.GLP_FR,
         }
         kind = glpk.GLP_FX if low is not None and low == high else kinds[low is None, high is None]
-        setter(self.program, place, kind, 0.0 if low is None else low, 0.0 if high is None else high)
+        setter(self.program, position, kind, 0.0 if low is None else low, 0.0 if high is None else high)
 
 
 def net_fluxes(problem: pyo.ConcreteModel, network: Network, values: dict[int, float]) -> np.ndarray:
@@ -105,36 +103,36 @@ def net_fluxes(problem: pyo.ConcreteModel, network: Network, values: dict[int, f
 
 def second_opinion(problem: pyo.ConcreteModel, network: Network, inputs: Iterable[str], points: np.ndarray) -> Any:
     """Net fluxes at some points by the second solver."""
-    other, found = Glpk(problem), []
+    other, fluxes = Glpk(problem), []
     for point in points:
         for exchange, limit in zip(inputs, point, strict=True):
             problem.reverse[network.column(exchange)].setub(limit)
         values = dict(zip(map(id, other.variables), other.solve(), strict=True))
-        found.append(net_fluxes(problem, network, values))
-    return np.array(found)
+        fluxes.append(net_fluxes(problem, network, values))
+    return np.array(fluxes)
 
 
 @pytest.mark.parametrize("name", ["textbook", *GENOME])
 def test_second_solver_finds_the_same_fluxes(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
-    network, labels = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
-    found = second_opinion(flux_problem(network, domain.inputs), network, domain.inputs, points[::40])
-    assert np.abs(found - labels.net[::40]).max() < 1.0e-6
+    network, batch = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
+    fluxes = second_opinion(flux_problem(network, domain.inputs), network, domain.inputs, points[::40])
+    assert np.abs(fluxes - batch.net[::40]).max() < 1.0e-6
 
 
 def test_second_solver_finds_the_same_fluxes_at_the_edge(textbook: Network) -> None:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
     there = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [0.3, 8.0], [0.479428571428571, 50.0], [10.0, 21.0]])
-    found = second_opinion(flux_problem(textbook, inputs), textbook, inputs, there)
-    assert np.abs(found - FluxProgram(textbook, inputs).batch(there).net).max() < 1.0e-6
+    fluxes = second_opinion(flux_problem(textbook, inputs), textbook, inputs, there)
+    assert np.abs(fluxes - FluxProgram(textbook, inputs).batch(there).net).max() < 1.0e-6
 
 
 def test_second_solver_finds_the_same_fluxes_under_linear_limits(textbook: Network, points: np.ndarray) -> None:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
     limits = [LinearLimit("flux", 200.0), LinearLimit("enzymes", 9.0, {"PFK": 1.0, "CYTBD": 0.4})]
-    found = second_opinion(flux_problem(textbook, inputs, limits=limits), textbook, inputs, points[::40, :2])
-    assert np.abs(found - FluxProgram(textbook, inputs, limits=limits).batch(points[::40, :2]).net).max() < 1.0e-6
+    fluxes = second_opinion(flux_problem(textbook, inputs, limits=limits), textbook, inputs, points[::40, :2])
+    assert np.abs(fluxes - FluxProgram(textbook, inputs, limits=limits).batch(points[::40, :2]).net).max() < 1.0e-6
 
 
 @pytest.mark.parametrize("fraction", [0.95, 0.5])
@@ -148,9 +146,9 @@ def test_second_solver_finds_the_same_fluxes_where_less_growth_is_enough(
         floor = fraction * second_opinion(most, textbook, inputs, point[None, :])[0, growth]
         enough.floor.setlb(floor)
         enough.floor.setub(floor)
-        found = second_opinion(enough, textbook, inputs, point[None, :])[0]
-        answer = FluxProgram(textbook, inputs, fraction=fraction).solve(point)
-        assert np.abs(found - answer.net).max() < 1.0e-6
+        fluxes = second_opinion(enough, textbook, inputs, point[None, :])[0]
+        answer = FluxProgram(textbook, inputs, fraction_of_optimum=fraction).solve(point)
+        assert np.abs(fluxes - answer.net).max() < 1.0e-6
 
 
 # --- weights decide nothing
@@ -159,7 +157,7 @@ def test_second_solver_finds_the_same_fluxes_where_less_growth_is_enough(
 def lexicographic(network: Network, weights: list[float]) -> tuple[LexicographicProgram, Callable[..., np.ndarray]]:
     inputs = ["EX_glc__D_e", "EX_o2_e"]
     problem = flux_problem(network, inputs)
-    moved = [problem.reverse[network.column(each)] for each in inputs]
+    moved = [problem.reverse[network.column(exchange)] for exchange in inputs]
     variables = list(problem.component_data_objects(pyo.Var))
     program = LexicographicProgram(problem, weights=weights, columns=variables, changing=[*moved, problem.demand])
 
@@ -197,7 +195,7 @@ def test_answers_of_a_genome_scale_network_do_not_rest_on_the_weights(ijo1366: N
 # --- small programs whose answers can be seen
 
 
-def made_of(aims: list[Callable[[Any], Any]], constraint: Callable[[Any], Any]) -> pyo.ConcreteModel:
+def small_problem(aims: list[Callable[[Any], Any]], constraint: Callable[[Any], Any]) -> pyo.ConcreteModel:
     """Two variables between 0 and 2, one constraint, some aims."""
     problem = pyo.ConcreteModel()
     problem.x, problem.y = pyo.Var(bounds=(0.0, 2.0)), pyo.Var(bounds=(0.0, 2.0))
@@ -220,45 +218,45 @@ def enough(problem: Any) -> Any:
 
 @pytest.mark.parametrize("weights", [[1.0, 1.0e-3], [1.0, 1.0], [1.0e-3, 1.0]], ids=str)
 def test_second_aim_decides_between_the_best_of_the_first(weights: list[float]) -> None:
-    problem = made_of([lambda p: p.x + p.y, lambda p: p.x], enough)
+    problem = small_problem([lambda p: p.x + p.y, lambda p: p.x], enough)
     assert solved(problem, weights)[0] == pytest.approx([0.0, 1.0], abs=1.0e-9)
 
 
 @pytest.mark.parametrize("weights", [[1.0, 1.0e-3], [1.0, 1.0], [1.0e-3, 1.0]], ids=str)
 def test_second_aim_costs_nothing_of_the_first(weights: list[float]) -> None:
-    problem = made_of([lambda p: -p.x, lambda p: 5.0 * p.x + p.y], enough)
+    problem = small_problem([lambda p: -p.x, lambda p: 5.0 * p.x + p.y], enough)
     assert solved(problem, weights)[0] == pytest.approx([2.0, 0.0], abs=1.0e-9)
 
 
 @pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [1.0, 1.0e2, 1.0e4]], ids=str)
 def test_third_aim_is_met_on_the_face_of_the_first_two(weights: list[float]) -> None:
-    problem = made_of([lambda p: p.x + p.y, lambda p: -p.x - p.y, lambda p: p.x - p.y], enough)
+    problem = small_problem([lambda p: p.x + p.y, lambda p: -p.x - p.y, lambda p: p.x - p.y], enough)
     assert solved(problem, weights)[0] == pytest.approx([0.0, 1.0], abs=1.0e-9)
 
 
 def test_moved_bound_is_kept() -> None:
-    problem = made_of([lambda p: p.x + p.y, lambda p: p.x], enough)
+    problem = small_problem([lambda p: p.x + p.y, lambda p: p.x], enough)
     assert solved(problem, [1.0, 0.1], upper=0.25)[0] == pytest.approx([0.75, 0.25], abs=1.0e-9)
 
 
-def test_program_without_a_solution_is_told() -> None:
-    assert solved(made_of([lambda p: p.x], lambda p: p.x + p.y >= 5.0), [1.0])[1] is Status.INFEASIBLE
+def test_program_without_a_solution_is_reported() -> None:
+    assert solved(small_problem([lambda p: p.x], lambda p: p.x + p.y >= 5.0), [1.0])[1] is Status.INFEASIBLE
 
 
-def test_program_without_an_end_is_told() -> None:
-    problem = made_of([lambda p: -p.x], lambda p: p.x >= p.y)
+def test_program_without_an_end_is_reported() -> None:
+    problem = small_problem([lambda p: -p.x], lambda p: p.x >= p.y)
     problem.x.setub(None)
     assert solved(problem, [1.0])[1] is Status.UNBOUNDED
 
 
-def test_later_aim_without_an_end_is_told() -> None:
-    problem = made_of([lambda p: p.y, lambda p: -p.x], lambda p: p.x >= p.y)
+def test_later_aim_without_an_end_is_reported() -> None:
+    problem = small_problem([lambda p: p.y, lambda p: -p.x], lambda p: p.x >= p.y)
     problem.x.setub(None)
     assert solved(problem, [1.0, 1.0])[1] is Status.UNBOUNDED
 
 
 def test_variable_in_no_constraint_and_no_aim_is_zero() -> None:
-    problem = made_of([lambda p: p.x], lambda p: p.x >= 0.5)
+    problem = small_problem([lambda p: p.x], lambda p: p.x >= 0.5)
     problem.idle = pyo.Var(bounds=(-1.0, 1.0))
     program = LexicographicProgram(problem, weights=[1.0], columns=[problem.idle, problem.x], changing=[problem.x])
     assert program.solve(np.zeros(1), np.ones(1))[0] == pytest.approx([0.0, 0.5])
@@ -270,7 +268,7 @@ def around() -> Callable[[float], Any]:
 
     @cache
     def law(upper: float) -> Any:
-        problem = made_of([lambda p: p.x + p.y, lambda p: p.x], enough)
+        problem = small_problem([lambda p: p.x + p.y, lambda p: p.x], enough)
         program = LexicographicProgram(
             problem, weights=[1.0, 0.1], columns=[problem.x, problem.y], changing=[problem.y]
         )
@@ -291,10 +289,10 @@ def test_law_has_the_constant_of_its_side(around: Callable[[float], Any], upper:
 
 
 @pytest.mark.parametrize(
-    ("upper", "asked", "holds"), [(0.25, 0.99, True), (0.25, 1.01, False), (1.5, 1.01, True), (1.5, 0.99, False)]
+    ("upper", "bound", "holds"), [(0.25, 0.99, True), (0.25, 1.01, False), (1.5, 1.01, True), (1.5, 0.99, False)]
 )
 def test_law_holds_where_its_basis_is_feasible(
-    around: Callable[[float], Any], upper: float, asked: float, holds: bool
+    around: Callable[[float], Any], upper: float, bound: float, holds: bool
 ) -> None:
     law = around(upper)
-    assert bool(np.all(law.left @ np.array([asked]) <= law.right)) is holds
+    assert bool(np.all(law.left @ np.array([bound]) <= law.right)) is holds

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.resources import files
 from multiprocessing import get_context
+from typing import Any
 
 import cobra
 import numpy as np
@@ -17,9 +18,7 @@ from scipy.optimize import linprog
 
 from mmopt import Domain
 from mmopt.errors import DomainError, InfeasibleError, NetworkError
-from mmopt.fba.flux_problem import flux_problem
-from mmopt.fba.flux_program import FluxProgram, pfba
-from mmopt.fba.fluxes import FluxBatch, Fluxes
+from mmopt.fba import FluxBatch, Fluxes, FluxProgram, flux_problem, pfba
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network
@@ -198,7 +197,7 @@ def test_growth_and_total_flux_agree_with_cobra(
     count: int,
     fraction: float,
 ) -> None:
-    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN, ACETATE], fraction=fraction)
+    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN, ACETATE], fraction_of_optimum=fraction)
     source = [program.solve(point) for point in ENOUGH[:count]]
     off = np.abs([(one.growth, one.total) for one in source] - np.array(cobras(name, count, fraction)))
     assert np.all(off < [1.0e-7, PRICE_OF_GROWTH * 1.0e-9])
@@ -365,7 +364,7 @@ def test_limit_that_is_no_uptake_is_refused(programs: Programs, value: float) ->
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
 def test_maintenance_that_is_no_demand_is_refused(programs: Programs, value: float) -> None:
-    with pytest.raises(DomainError, match=r"maintenance demand is .* give a finite number from 0 up"):
+    with pytest.raises(DomainError, match=r"maintenance demand is .* give a finite number, at least 0"):
         programs("textbook").solve([10.0, 10.0], maintenance=value)
 
 
@@ -585,19 +584,19 @@ def test_objective_named_when_a_network_is_read_is_what_is_made_most(sources: So
 @pytest.mark.parametrize("point", [[10.0, 15.0], [5.0, 0.0], [0.45, 1000.0]], ids=str)
 def test_cell_grows_as_much_as_is_enough(programs: Programs, point: list[float], fraction: float) -> None:
     # growth costs flux, so no more than enough is made
-    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction_of_optimum=fraction)
     most = programs("textbook").solve(point).growth
     assert program.solve(point).growth == pytest.approx(fraction * most, abs=1.0e-9)
 
 
 def test_cell_that_need_not_grow_most_has_less_total_flux(programs: Programs) -> None:
-    enough = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=0.9).solve([10.0, 15.0])
+    enough = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction_of_optimum=0.9).solve([10.0, 15.0])
     assert enough.total < programs("textbook").solve([10.0, 15.0]).total
 
 
 @pytest.mark.parametrize("fraction", [0.9, 0.5])
 def test_maintenance_comes_before_enough_growth(programs: Programs, fraction: float) -> None:
-    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(programs("textbook").network, [GLUCOSE, OXYGEN], fraction_of_optimum=fraction)
     assert program.solve([0.3, 1000.0]).shortfall == pytest.approx(
         programs("textbook").solve([0.3, 1000.0]).shortfall, abs=1.0e-9
     )
@@ -606,13 +605,13 @@ def test_maintenance_comes_before_enough_growth(programs: Programs, fraction: fl
 def test_maintenance_comes_before_an_objective_below_zero(textbook: Network) -> None:
     # the most glucose that can be left over is none: what feeds maintenance is taken up, whatever part is enough
     uptake = dataclasses.replace(textbook, biomass=GLUCOSE)
-    assert pfba(uptake, {GLUCOSE: 10.0}, fraction=0.9).shortfall == pytest.approx(0.0, abs=1.0e-9)
+    assert pfba(uptake, {GLUCOSE: 10.0}, fraction_of_optimum=0.9).shortfall == pytest.approx(0.0, abs=1.0e-9)
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.0001, np.nan])
 def test_fraction_that_is_no_part_is_refused(textbook: Network, fraction: float) -> None:
-    with pytest.raises(DomainError, match=r"fraction is .* above 0 up to 1"):
-        FluxProgram(textbook, [GLUCOSE], fraction=fraction)
+    with pytest.raises(DomainError, match=r"fraction_of_optimum is .* above 0 up to 1"):
+        FluxProgram(textbook, [GLUCOSE], fraction_of_optimum=fraction)
 
 
 def without(network: Network, reaction: str) -> Network:
@@ -624,9 +623,9 @@ def without(network: Network, reaction: str) -> Network:
 @pytest.mark.parametrize("fraction", [1.0, 0.9])
 def test_closed_reaction_is_one_with_bounds_of_zero(textbook: Network, fraction: float) -> None:
     inputs, point = [GLUCOSE, OXYGEN], [10.0, 12.0]
-    whole = FluxProgram(textbook, inputs, fraction=fraction)
+    whole = FluxProgram(textbook, inputs, fraction_of_optimum=fraction)
     for reaction in (each for each in textbook.reactions[::2] if each not in (*inputs, "ATPM")):
-        expected = FluxProgram(without(textbook, reaction), inputs, fraction=fraction).solve(point)
+        expected = FluxProgram(without(textbook, reaction), inputs, fraction_of_optimum=fraction).solve(point)
         assert whole.solve(point, closed=[reaction]).net == pytest.approx(expected.net, abs=1.0e-8)
 
 
@@ -847,7 +846,7 @@ def test_batch_holds_the_answers(programs: Programs) -> None:
 def test_bits_of_a_batch_do_not_depend_on_what_was_solved_before(
     request: pytest.FixtureRequest, points: np.ndarray, name: str, fraction: float
 ) -> None:
-    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN], fraction=fraction)
+    program = FluxProgram(request.getfixturevalue(name), [GLUCOSE, OXYGEN], fraction_of_optimum=fraction)
     before = program.batch(points[:40, :2]).net
     for point in points[700:2000:71, :2]:
         program.solve(point, maintenance=point.sum(), closed=["PGI"])
@@ -901,7 +900,7 @@ def test_batch_without_inputs_gives_the_network_as_shipped(textbook: Network) ->
 
 def test_copy_of_a_program_answers_with_the_same_bits(textbook: Network, points: np.ndarray) -> None:
     limits = [LinearLimit("flux", 300.0), LinearLimit("net", 5.0, {"PFK": 1.0, "PGI": -1.0}, net=True)]
-    program = FluxProgram(textbook, [GLUCOSE, "flux"], fraction=0.9, limits=limits)
+    program = FluxProgram(textbook, [GLUCOSE, "flux"], fraction_of_optimum=0.9, limits=limits)
     there = points[:50, :2] * [1.0, 20.0]
     assert np.array_equal(pickle.loads(pickle.dumps(program)).batch(there).net, program.batch(there).net)
 
@@ -910,7 +909,7 @@ def test_copy_of_a_program_answers_with_the_same_bits(textbook: Network, points:
     "change",
     [
         {"inputs": [OXYGEN, GLUCOSE]},
-        {"fraction": 0.9},
+        {"fraction_of_optimum": 0.9},
         {"limits": [LinearLimit("flux", 300.0)]},
         {"limits": [LinearLimit("flux", 300.0, {"PFK": 1.0})]},
         {"limits": [LinearLimit("flux", 300.0, {"PFK": 1.0}, net=True)]},
@@ -928,3 +927,90 @@ def test_law_is_that_of_the_demand_last_asked_for(programs: Programs) -> None:
     law = program.law()
     assert law is not None
     assert (law.constant + law.slope @ [8.0, 12.0])[:-1] == pytest.approx(answer.net, abs=1.0e-9)
+
+
+# --- arguments that are none
+
+
+NONSENSE: tuple[Any, ...] = ("ten", None, np.nan, -1.0, {}, object(), np.array(["ten"]))
+
+
+@pytest.mark.parametrize("value", NONSENSE, ids=str)
+def test_uptake_limit_that_is_no_number_is_refused_by_name(textbook: Network, value: Any) -> None:
+    with pytest.raises(DomainError, match=r"limit of EX_glc__D_e is .*; give a number from 0 up"):
+        pfba(textbook, {GLUCOSE: value})
+
+
+@pytest.mark.parametrize("uptake", ["EX_glc__D_e", None, 10.0, [10.0], object()], ids=str)
+def test_uptake_that_is_no_mapping_is_refused(textbook: Network, uptake: Any) -> None:
+    with pytest.raises(DomainError, match=r"uptake is .*; give a mapping of exchange ids to limits"):
+        pfba(textbook, uptake)
+
+
+@pytest.mark.parametrize("network", ["textbook", None, 3.0], ids=str)
+def test_network_that_is_none_is_refused(network: Any) -> None:
+    with pytest.raises(NetworkError, match=r"network is .*; give a Network"):
+        FluxProgram(network, [GLUCOSE])
+
+
+@pytest.mark.parametrize("inputs", [GLUCOSE, None, 3.0, [None], [3.0]], ids=str)
+def test_inputs_that_are_no_names_are_refused(textbook: Network, inputs: Any) -> None:
+    with pytest.raises(NetworkError, match=r"inputs is .*; give a list of reaction ids"):
+        FluxProgram(textbook, inputs)
+
+
+@pytest.mark.parametrize("fraction", ["half", None, [0.5], True], ids=str)
+def test_fraction_that_is_no_number_is_refused(textbook: Network, fraction: Any) -> None:
+    with pytest.raises(DomainError, match=r"fraction_of_optimum is .* above 0 up to 1"):
+        FluxProgram(textbook, [GLUCOSE], fraction_of_optimum=fraction)
+
+
+@pytest.mark.parametrize("limits", ["flux", None, [3.0], 3.0], ids=str)
+def test_limits_that_are_no_linear_limits_are_refused(textbook: Network, limits: Any) -> None:
+    with pytest.raises(DomainError, match=r"limits is .*; give a list of LinearLimit"):
+        FluxProgram(textbook, [GLUCOSE], limits=limits)
+
+
+@pytest.mark.parametrize("limits", ["ten", None, 10.0, {GLUCOSE: 10.0}, object()], ids=str)
+def test_solve_of_no_list_is_refused(programs: Programs, limits: Any) -> None:
+    with pytest.raises(DomainError, match=r"limits is .*; give 2 numbers \(EX_glc__D_e, EX_o2_e\)"):
+        programs("textbook").solve(limits)
+
+
+@pytest.mark.parametrize("points", [None, "ten", [["ten", 1.0]], [10.0, 15.0], [[10.0], [1.0, 2.0]], {}], ids=str)
+def test_points_that_are_no_numbers_are_refused(programs: Programs, points: Any) -> None:
+    with pytest.raises(DomainError, match=r"points|inputs are needed"):
+        programs("textbook").batch(points)
+
+
+@pytest.mark.parametrize("maintenance", ["ten", [8.39], -1.0, np.inf], ids=str)
+def test_maintenance_that_is_no_number_is_refused(programs: Programs, maintenance: Any) -> None:
+    with pytest.raises(DomainError, match=r"maintenance demand is .*; give a finite number, at least 0"):
+        programs("textbook").solve([10.0, 15.0], maintenance)
+
+
+@pytest.mark.parametrize("closed", ["PFK", None, [None], 3.0], ids=str)
+def test_closed_that_are_no_names_are_refused(programs: Programs, closed: Any) -> None:
+    with pytest.raises(NetworkError, match=r"closed is .*; give a list of reaction ids"):
+        programs("textbook").solve([10.0, 15.0], closed=closed)
+
+
+@pytest.mark.parametrize("names", ["growth", None, 3.0], ids=str)
+def test_rates_that_are_no_names_are_refused(programs: Programs, names: Any) -> None:
+    with pytest.raises(NetworkError, match=r"names is .*; give a list"):
+        programs("textbook").rate_function(names)
+
+
+# --- what is printed
+
+
+def test_solution_is_printed_in_short(textbook: Network) -> None:
+    fluxes = pfba(textbook, {GLUCOSE: 10.0, OXYGEN: 15.0})
+    assert repr(fluxes) == "Fluxes('e_coli_core': growth 0.7178 1/h, solved to optimality)"
+    assert f"uptake: {OXYGEN} 15" in str(fluxes)
+    assert fluxes._repr_html_().startswith("<table><tr><th>network</th><td>e_coli_core</td></tr>")
+
+
+def test_program_is_printed_in_short(textbook: Network) -> None:
+    assert repr(FluxProgram(textbook, [GLUCOSE])) == "FluxProgram('e_coli_core' by EX_glc__D_e)"
+    assert len(repr(FluxProgram(textbook, textbook.exchanges))) < 200

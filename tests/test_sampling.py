@@ -3,15 +3,17 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mmopt.dataset.flux_table import FluxTable, checksum, load_table
-from mmopt.dataset.tabulate import CHUNK, tabulate_fluxes
-from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
-from mmopt.fba.domain import Domain, design
-from mmopt.fba.flux_program import FluxProgram
+from mmopt.dataset import FluxTable, load_table, tabulate_fluxes
+from mmopt.dataset.design import design
+from mmopt.dataset.table_file import checksum
+from mmopt.dataset.tabulate import CHUNK
+from mmopt.errors import DomainError, InfeasibleError, MmoptError, NetworkError, StudyError
+from mmopt.fba import Domain, FluxProgram
 from mmopt.network.network import Network
 from mmopt.status import Status
 
@@ -85,7 +87,7 @@ def test_design_of_another_seed_is_another() -> None:
 
 @pytest.mark.parametrize("n", [0, -3])
 def test_design_of_no_points_is_refused(n: int) -> None:
-    with pytest.raises(StudyError, match=rf"{n} labels were asked for; ask for at least 1"):
+    with pytest.raises(StudyError, match=rf"n is {n}; give a whole number, at least 1"):
         design(DOMAIN, n, seed=0)
 
 
@@ -131,25 +133,23 @@ def test_progress_is_told_after_every_chunk(textbook: Network) -> None:
 
 def test_answers_for_other_inputs_are_refused(textbook: Network) -> None:
     other = FluxProgram(textbook, ["EX_o2_e"])
-    with pytest.raises(StudyError, match="answers have the inputs EX_o2_e, the domain has EX_glc__D_e, EX_o2_e"):
+    with pytest.raises(StudyError, match="source has the inputs EX_o2_e, the domain has EX_glc__D_e, EX_o2_e"):
         tabulate_fluxes(textbook, DOMAIN, 8, source=other)
 
 
 def test_answers_for_another_network_are_refused(textbook: Network) -> None:
     other = FluxProgram(dataclasses.replace(textbook, lower=textbook.lower - 1.0), DOMAIN.inputs)
-    with pytest.raises(StudyError, match="answers are for another network"):
+    with pytest.raises(StudyError, match="source is for another network"):
         tabulate_fluxes(textbook, DOMAIN, 8, source=other)
 
 
 def test_no_workers_are_refused(textbook: Network) -> None:
-    with pytest.raises(StudyError, match="0 workers were asked for; ask for at least 1"):
+    with pytest.raises(StudyError, match="workers is 0; give a whole number, at least 1"):
         tabulate_fluxes(textbook, DOMAIN, 8, workers=0)
 
 
 def test_workers_beside_a_scheduler_are_refused(textbook: Network) -> None:
-    with pytest.raises(
-        StudyError, match="2 workers and the scheduler tcp://here:1 were asked for; give one of the two"
-    ):
+    with pytest.raises(StudyError, match="2 workers and the scheduler tcp://here:1 are given; give one of the two"):
         tabulate_fluxes(textbook, DOMAIN, 8, workers=2, scheduler="tcp://here:1")
 
 
@@ -177,13 +177,13 @@ def test_label_without_an_answer_has_no_numbers(holed: FluxTable) -> None:
 
 
 def test_answered_labels_are_the_solved_ones(holed: FluxTable) -> None:
-    answered = holed.answered()
+    answered = holed.only_solved()
     assert np.array_equal(answered.inputs, holed.inputs[holed.solved])
     assert np.isfinite(answered.fluxes).all()
 
 
 def test_table_without_holes_is_its_own_answered_part(table: FluxTable) -> None:
-    assert table.answered() is table
+    assert table.only_solved() is table
 
 
 def test_sampling_without_one_answer_says_why(forced: Network) -> None:
@@ -226,9 +226,11 @@ def test_saved_table_leaves_nothing_beside_it(table: FluxTable, path: Path) -> N
 
 
 def test_table_in_another_kind_of_file_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"'.csv' is no kind of file it can be; use .nc \(netCDF\) or .parquet"):
+    with pytest.raises(
+        StudyError, match=r"'.csv' of .*table.csv is no suffix of a table of fluxes; use .nc \(netCDF\) or .parquet"
+    ):
         table.save(tmp_path / "table.csv")
-    with pytest.raises(StudyError, match=r"'' is no kind of file it can be"):
+    with pytest.raises(StudyError, match=r"'' of .* is no suffix of a table of fluxes"):
         load_table(tmp_path / "table", textbook)
 
 
@@ -243,7 +245,9 @@ def test_table_of_another_network_is_refused(textbook: Network, table: FluxTable
     table.save(path)
     upper = textbook.upper.copy()
     upper[textbook.column("PFK")] = 12.0
-    with pytest.raises(StudyError, match="was made from another network than e_coli_core as read now; sample again"):
+    with pytest.raises(
+        StudyError, match="belongs to another network than e_coli_core as read now; tabulate the fluxes again"
+    ):
         load_table(path, dataclasses.replace(textbook, upper=upper))
 
 
@@ -264,7 +268,9 @@ def test_damaged_table_is_refused(
 ) -> None:
     table.save(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \([^\n]*\); sample again$"):
+    with pytest.raises(
+        StudyError, match=r"is not a table of fluxes mmopt wrote \([^\n]*\); tabulate the fluxes again$"
+    ):
         load_table(path, textbook)
 
 
@@ -282,13 +288,13 @@ def test_no_damaged_byte_gives_another_table(textbook: Network, table: FluxTable
 
 
 def test_missing_table_is_refused(textbook: Network, path: Path) -> None:
-    with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \(there is no such file\)"):
+    with pytest.raises(StudyError, match=r"is not a table of fluxes mmopt wrote \(there is no such file\)"):
         load_table(path, textbook)
 
 
 def test_netcdf_of_others_is_refused(textbook: Network, table: FluxTable, tmp_path: Path) -> None:
     table.data.to_netcdf(tmp_path / "table.nc", engine="h5netcdf")
-    with pytest.raises(StudyError, match=r"is not a table of labels mmopt wrote \(its checksum is missing or wrong\)"):
+    with pytest.raises(StudyError, match=r"is not a table of fluxes mmopt wrote \(its checksum is missing or wrong\)"):
         load_table(tmp_path / "table.nc", textbook)
 
 
@@ -303,7 +309,7 @@ def test_table_with_a_wrong_box_is_refused(
     for name, array in table.data.items():
         wrong[name].attrs.update(array.attrs)
     FluxTable(wrong, textbook, DOMAIN).save(path)
-    with pytest.raises(StudyError, match=f"is not a table of labels mmopt wrote .*{said}"):
+    with pytest.raises(StudyError, match=f"is not a table of fluxes mmopt wrote .*{said}"):
         load_table(path, textbook)
 
 
@@ -314,5 +320,86 @@ def test_table_with_numbers_that_are_not_finite_is_refused(
     data = table.data.copy(deep=True)
     data[name].values[3] = np.nan
     FluxTable(data, textbook, DOMAIN).save(path)
-    with pytest.raises(StudyError, match=rf"is not a table of labels mmopt wrote \(.*{name}.* not finite"):
+    with pytest.raises(StudyError, match=rf"is not a table of fluxes mmopt wrote \(.*{name}.* not finite"):
         load_table(path, textbook)
+
+
+@pytest.mark.parametrize("limits", [None, "glucose", 3.0, ["EX_glc__D_e"]], ids=str)
+def test_limits_that_are_no_mapping_are_refused(limits: Any) -> None:
+    with pytest.raises(DomainError, match=r"limits is .*; give a mapping"):
+        Domain(limits)
+
+
+@pytest.mark.parametrize("limits", [None, 3.0, "ab", (1.0,), (0.0, 1.0, 2.0)], ids=str)
+def test_range_that_is_no_pair_is_refused(limits: Any) -> None:
+    with pytest.raises(DomainError, match=r"the range of EX_o2_e is .*; give a pair"):
+        Domain({"EX_o2_e": limits})
+
+
+@pytest.mark.parametrize("limits", [("a", 1.0), (0.0, None), (0.0, [1.0]), (0.0, True)], ids=str)
+def test_range_of_no_numbers_is_refused(limits: Any) -> None:
+    with pytest.raises(DomainError, match=r"the range of EX_o2_e is \[.*\] mmol/gDW/h; give 0 <= lowest < highest"):
+        Domain({"EX_o2_e": limits})
+
+
+@pytest.mark.parametrize("name", [None, 3, "", " "], ids=repr)
+def test_input_that_is_no_name_is_refused(name: Any) -> None:
+    with pytest.raises(DomainError, match=r"an input of the domain is .*; give an exchange id"):
+        Domain({name: (0.0, 1.0)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"n": 0}, StudyError, "n is 0; give a whole number, at least 1"),
+        ({"n": 1.5}, StudyError, "n is 1.5; give a whole number"),
+        ({"n": "many"}, StudyError, "n is 'many'; give a whole number"),
+        ({"n": np.nan}, StudyError, "n is nan; give a whole number"),
+        ({"n": None}, StudyError, "n is None; give a whole number"),
+        ({"seed": -1}, StudyError, "seed is -1; give a whole number, at least 0"),
+        ({"seed": "one"}, StudyError, "seed is 'one'; give a whole number"),
+        ({"workers": 1.5}, StudyError, "workers is 1.5; give a whole number"),
+        ({"scheduler": 8786}, StudyError, "scheduler is 8786; give an address"),
+        ({"source": "atlas"}, StudyError, "source is 'atlas'; give a FluxProgram or an Atlas"),
+        ({"journal": 3}, StudyError, "journal is 3; give the path of a file"),
+        ({"network": "textbook"}, NetworkError, "network is 'textbook'; give a Network"),
+        ({"domain": {"EX_o2_e": (0.0, 1.0)}}, DomainError, "domain is .*; give a Domain"),
+    ],
+    ids=str,
+)
+def test_table_of_nonsense_is_refused_by_name(
+    textbook: Network, arguments: dict[str, Any], error: type[MmoptError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        tabulate_fluxes(**{"network": textbook, "domain": DOMAIN, "n": 8, **arguments})
+
+
+@pytest.mark.parametrize("path", [None, 3, ["table.nc"]], ids=str)
+def test_path_of_a_table_that_is_none_is_refused(textbook: Network, table: FluxTable, path: Any) -> None:
+    with pytest.raises(StudyError, match=r"path is .*; give the path of a .nc"):
+        table.save(path)
+    with pytest.raises(StudyError, match=r"path is .*; give the path of a .nc"):
+        load_table(path, textbook)
+
+
+def test_extended_table_has_more_points(textbook: Network, table: FluxTable) -> None:
+    points = np.array([[1.0, 2.0], [3.0, 4.0]])
+    longer = table.extended(points, FluxProgram(textbook, DOMAIN.inputs).batch(points))
+    assert len(longer) == len(table) + 2
+    assert np.array_equal(longer.inputs[-2:], points)
+
+
+@pytest.mark.parametrize("fluxes", [None, "fluxes", 3.0], ids=str)
+def test_table_is_not_extended_by_nonsense(table: FluxTable, fluxes: Any) -> None:
+    with pytest.raises(StudyError, match=r"fluxes is .*; give a FluxBatch of 95 reactions at the 1 points"):
+        table.extended(np.array([[1.0, 2.0]]), fluxes)
+
+
+def test_domain_and_table_are_printed_in_short(table: FluxTable) -> None:
+    assert repr(DOMAIN) == "Domain({'EX_glc__D_e': (1.0, 12.0), 'EX_o2_e': (0.0, 16.0)})"
+    assert str(DOMAIN) == "EX_glc__D_e: 1 to 12 mmol/gDW/h\nEX_o2_e: 0 to 16 mmol/gDW/h"
+    assert len(repr(Domain({f"EX_{number}_e": (0.0, 1.0) for number in range(100)}))) < 200
+    assert DOMAIN._repr_html_().startswith("<table><tr><th>EX_glc__D_e</th><td>1 to 12 mmol/gDW/h</td></tr>")
+    assert repr(table) == "FluxTable('e_coli_core': 95 fluxes at 40 points, 40 solved)"
+    assert "points: 40, 40 solved" in str(table)
+    assert table._repr_html_().startswith("<table><tr><th>network</th>")

@@ -230,7 +230,7 @@ def test_bound_holds_for_one_input_and_for_four(textbook: Network, names: list[s
 
 
 def test_bound_holds_with_growth_held_back(textbook: Network) -> None:
-    atlas = Atlas(textbook, Domain({GLUCOSE: (0.0, 12.0), OXYGEN: (0.5, 16.0)}), fraction=0.8)
+    atlas = Atlas(textbook, Domain({GLUCOSE: (0.0, 12.0), OXYGEN: (0.5, 16.0)}), fraction_of_optimum=0.8)
     atlas.explore()
     law, points = soft_law(atlas), np.vstack([somewhere(atlas, 3000), corners(atlas)])
     told = list(law.card["bounds"])

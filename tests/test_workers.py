@@ -16,15 +16,13 @@ import numpy as np
 import psutil
 import pytest
 
-from mmopt.dataset.flux_table import FluxTable, checksum, load_table
+from mmopt.dataset import FluxTable, load_table, tabulate_fluxes
 from mmopt.dataset.journal import Journal
 from mmopt.dataset.payload import FluxSource
-from mmopt.dataset.tabulate import CHUNK, tabulate_fluxes
+from mmopt.dataset.table_file import checksum
+from mmopt.dataset.tabulate import CHUNK
 from mmopt.errors import SolverError, StudyError
-from mmopt.fba.atlas import Atlas
-from mmopt.fba.domain import Domain
-from mmopt.fba.flux_program import FluxProgram
-from mmopt.fba.fluxes import FluxBatch
+from mmopt.fba import Atlas, Domain, FluxBatch, FluxProgram
 from mmopt.network.network import Network
 from mmopt.parallel import cluster as clusters
 
@@ -147,13 +145,13 @@ def test_damaged_chunk_is_solved_again(textbook: Network, alone: FluxTable, tmp_
 @pytest.mark.parametrize(
     ("domain", "n", "seed", "said"),
     [
-        (DOMAIN, LABELS, 4, r"seed: 4 asked, 3 in the journal"),
-        (DOMAIN, 300, 3, r"labels: 300 asked, 1007 in the journal"),
+        (DOMAIN, LABELS, 4, r"seed: 4 here, 3 in the journal"),
+        (DOMAIN, 300, 3, r"size: 300 here, 1007 in the journal"),
         (
             Domain({"EX_glc__D_e": (0.0, 9.0)}),
             LABELS,
             3,
-            r"domain: EX_glc__D_e 0.0 to 9.0 asked, EX_glc__D_e 0.0 to 12.0,",
+            r"domain: EX_glc__D_e 0.0 to 9.0 here, EX_glc__D_e 0.0 to 12.0,",
         ),
     ],
     ids=["seed", "labels", "domain"],
@@ -177,7 +175,7 @@ def test_killed_worker_costs_nothing_but_time(textbook: Network, alone: FluxTabl
 
 def test_chunk_that_kills_its_workers_is_named(textbook: Network, alone: FluxTable, program: FluxProgram) -> None:
     source = Busy(program, deadly=alone.inputs[2 * CHUNK + 1, 0])
-    with pytest.raises(SolverError, match=r"3 workers died over chunk 2 of the labels \(250 labels\)"):
+    with pytest.raises(SolverError, match=r"3 workers died while they solved chunk 2 \(250 points\)"):
         tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=source, workers=2)
 
 
@@ -279,7 +277,7 @@ def integrity(journal: Path) -> str:
 
 
 def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> None:
-    """Kill a run at random moments of its running time, resuming it each time; when it gets through, begin anew."""
+    """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
     labels = 16 * CHUNK
     lasted = scripted.finish(labels=labels)
     whole = load_table(scripted.table, textbook)
@@ -422,5 +420,5 @@ def test_answers_have_what_a_crew_asks_for(program: FluxProgram) -> None:
 
 def test_journal_is_free_after_sampling(textbook: Network, tmp_path: Path) -> None:
     tabulate_fluxes(textbook, DOMAIN, 8, journal=tmp_path / "j")
-    with pytest.raises(StudyError, match="begun for other labels"):  # and not: is being written
+    with pytest.raises(StudyError, match="belongs to another table of fluxes"):  # and not: is being written
         Journal(tmp_path / "j", {})

@@ -44,7 +44,7 @@ class FluxTable:
     >>> table
     FluxTable('e_coli_core': 95 fluxes at 16 points, 16 solved)
     >>> table.inputs.shape, round(float(table.data["growth"].max()), 2)
-    ((16, 1), 0.87)
+    ((16, 1), 0.76)
     """
 
     data: xr.Dataset

@@ -36,9 +36,9 @@ class Fluxes:
     --------
     >>> fluxes = pfba(read_network("textbook"), {"EX_glc__D_e": 10.0, "EX_o2_e": 15.0})
     >>> fluxes
-    Fluxes('e_coli_core': growth 0.6993 1/h, optimal)
+    Fluxes('e_coli_core': growth 0.7178 1/h, solved to optimality)
     >>> round(fluxes["PFK"], 4), round(fluxes.uptake("EX_o2_e"), 4), round(fluxes.secretion("EX_ac_e"), 4)
-    (8.5588, 15.0, 5.0892)
+    (7.2801, 15.0, 6.8111)
     """
 
     network: Network = field(repr=False)
@@ -149,7 +149,7 @@ class FluxBatch:
     >>> program = FluxProgram(read_network("textbook"), ["EX_glc__D_e"])
     >>> batch = program.batch(np.array([[1.0], [10.0]]))
     >>> batch, batch.growth.round(4).tolist()
-    (FluxBatch(95 net fluxes at 2 points, 2 solved), [0.0504, 0.8739])
+    (FluxBatch(95 net fluxes at 2 points, 2 solved), [0.0484, 0.8739])
     """
 
     net: np.ndarray
