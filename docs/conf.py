@@ -31,8 +31,7 @@ html_math_renderer = "mathml"  # browsers draw it themselves: no script, no font
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(__file__).parent / "_build" / ".cache")
+nb_execution_mode = "force"  # a cell that fails after a change of the library is noticed
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_show_tb = True
