@@ -1,4 +1,4 @@
-"""Reactions that cannot run are found exactly: by three steps on small networks, and as cobra finds them on large ones."""
+"""Reactions that cannot run are known exactly: by three steps on small networks, and as cobra finds them on large ones."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -10,8 +10,8 @@ from cobra.flux_analysis import find_blocked_reactions
 from cobra.io import read_sbml_model
 from scipy.optimize import linprog
 
+from mmopt.network import Network
 from mmopt.network.blocked import running_directions
-from mmopt.network.network import Network
 
 
 def runs(rows: Sequence[Sequence[float]], reversible: Sequence[int] = ()) -> list[bool]:
@@ -19,8 +19,8 @@ def runs(rows: Sequence[Sequence[float]], reversible: Sequence[int] = ()) -> lis
     stoichiometry = sp.csc_array(np.array(rows, dtype=float))
     forward = np.full(stoichiometry.shape[1], True)
     reverse = np.isin(np.arange(len(forward)), reversible)
-    found = running_directions(stoichiometry, forward, reverse)
-    return (found[0] | found[1]).tolist()
+    running = running_directions(stoichiometry, forward, reverse)
+    return (running[0] | running[1]).tolist()
 
 
 def test_chain_from_border_to_border_runs() -> None:
@@ -82,7 +82,7 @@ def test_small_coefficients_block_nothing() -> None:
     assert runs([[1, -1.0e-6, 0], [0, 1, -1]]) == [True, True, True]
 
 
-def test_direction_that_the_bounds_forbid_is_not_found() -> None:
+def test_direction_that_the_bounds_forbid_does_not_run() -> None:
     assert not running_directions(
         sp.csc_array(np.array([[1.0, -1.0]])), np.array([True, True]), np.array([False, False])
     )[1].any()
@@ -100,10 +100,11 @@ def can_run(stoichiometry: np.ndarray, forward: np.ndarray, reverse: np.ndarray)
     bounds = [(-float(back), float(ahead)) for ahead, back in zip(forward, reverse, strict=True)]
     return [
         any(
-            -linprog(-way * np.eye(columns)[each], A_eq=stoichiometry, b_eq=np.zeros(rows), bounds=bounds).fun > 1.0e-7
+            -linprog(-way * np.eye(columns)[column], A_eq=stoichiometry, b_eq=np.zeros(rows), bounds=bounds).fun
+            > 1.0e-7
             for way in (1.0, -1.0)
         )
-        for each in range(columns)
+        for column in range(columns)
     ]
 
 
@@ -112,8 +113,8 @@ def test_random_network_is_read_as_two_programs_a_reaction_read_it(seed: int) ->
     generator = np.random.default_rng(seed)
     stoichiometry = np.where(generator.random((7, 12)) < 0.25, generator.integers(-2, 3, (7, 12)), 0).astype(float)
     forward, reverse = generator.random(12) < 0.8, generator.random(12) < 0.4
-    found = running_directions(sp.csc_array(stoichiometry), forward, reverse)
-    assert (found[0] | found[1]).tolist() == can_run(stoichiometry, forward, reverse)
+    running = running_directions(sp.csc_array(stoichiometry), forward, reverse)
+    assert (running[0] | running[1]).tolist() == can_run(stoichiometry, forward, reverse)
 
 
 @pytest.mark.parametrize("exchanges", ["as shipped", "all open"])
@@ -122,9 +123,9 @@ def test_blocked_reactions_of_the_textbook_network_are_those_of_cobra(textbook: 
     source.reactions.ATPM.lower_bound = 0.0  # bounds count by their signs
     lower, upper = textbook.lower.copy(), textbook.upper.copy()
     if exchanges == "all open":
-        for each in textbook.exchanges:
-            source.reactions.get_by_id(each).bounds = (-1000.0, 1000.0)
-            lower[textbook.column(each)], upper[textbook.column(each)] = -np.inf, np.inf
+        for exchange in textbook.exchanges:
+            source.reactions.get_by_id(exchange).bounds = (-1000.0, 1000.0)
+            lower[textbook.column(exchange)], upper[textbook.column(exchange)] = -np.inf, np.inf
     forward, reverse = running_directions(textbook.stoichiometry, upper > 0.0, lower < 0.0)
     blocked = set(np.array(textbook.reactions)[~(forward | reverse)])
     assert blocked == set(find_blocked_reactions(source))
@@ -143,21 +144,23 @@ def test_blocked_reactions_of_ijo1366_are_as_many_as_cobra_finds(ijo1366: Networ
 
 @pytest.mark.genome
 @pytest.mark.parametrize("name", ["ijo1366", "salmonella"])
-def test_every_reaction_that_ran_is_found(request: pytest.FixtureRequest, points: np.ndarray, name: str) -> None:
-    network, labels = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
+def test_every_reaction_that_ran_can_run(request: pytest.FixtureRequest, points: np.ndarray, name: str) -> None:
+    network, batch = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
     opened = np.isin(network.reactions, ["EX_glc__D_e", "EX_o2_e", "EX_ac_e"])
     forward, reverse = running_directions(network.stoichiometry, network.upper > 0.0, (network.lower < 0.0) | opened)
-    ran = np.abs(labels.net).max(axis=0) > 1.0e-9
+    ran = np.abs(batch.net).max(axis=0) > 1.0e-9
     assert not np.any(ran & ~(forward | reverse))
 
 
 @pytest.mark.genome
 @pytest.mark.parametrize("name", ["ijo1366", "salmonella"])
-def test_one_flux_runs_every_irreversible_reaction_that_is_found(request: pytest.FixtureRequest, name: str) -> None:
+def test_one_flux_runs_every_irreversible_reaction_that_can_run(request: pytest.FixtureRequest, name: str) -> None:
     network = request.getfixturevalue(name)
     forward, reverse = running_directions(network.stoichiometry, network.upper > 0.0, network.lower < 0.0)
-    found = forward | reverse
-    part = network.stoichiometry[:, np.flatnonzero(found)]
-    bounds = np.column_stack([np.where(reverse, -np.inf, 1.0), np.where(forward, np.inf, -1.0)])[found]
-    asked = linprog(np.zeros(len(bounds)), A_eq=part, b_eq=np.zeros(part.shape[0]), bounds=bounds)
-    assert asked.status == 0
+    running = forward | reverse
+    columns_that_run = network.stoichiometry[:, np.flatnonzero(running)]
+    bounds = np.column_stack([np.where(reverse, -np.inf, 1.0), np.where(forward, np.inf, -1.0)])[running]
+    program = linprog(
+        np.zeros(len(bounds)), A_eq=columns_that_run, b_eq=np.zeros(columns_that_run.shape[0]), bounds=bounds
+    )
+    assert program.status == 0

@@ -19,8 +19,8 @@ from scipy.io import savemat
 
 from mmopt.errors import NetworkError
 from mmopt.io.guard import check_json, check_sbml
+from mmopt.network import read_network
 from mmopt.network.matlab import check_mat
-from mmopt.network.reading import read_network
 
 PACKED = files("cobra.data").joinpath("textbook.xml.gz").read_bytes()
 SBML = gzip.decompress(PACKED)
@@ -31,7 +31,7 @@ MEGABYTE = 2**20
 SCRIPT = """
 import resource, sys
 from mmopt.errors import NetworkError
-from mmopt.network.reading import read_network
+from mmopt.network import read_network
 try:
     read_network(sys.argv[1])
 except NetworkError as error:
@@ -41,11 +41,11 @@ except NetworkError as error:
 """
 
 
-def packed(*parts: bytes, repeat: int = 1) -> bytes:
-    """The first part once, the second many times, gzipped without ever standing in memory."""
+def packed(*pieces: bytes, repeat: int = 1) -> bytes:
+    """The first piece once, the second many times, gzipped without ever standing in memory."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
-    pieces = [deflate.compress(parts[0]), *(deflate.compress(parts[1]) for _ in range(repeat)), deflate.flush()]
-    return b"".join(pieces)
+    first, rest = (deflate.compress(pieces[0]), (deflate.compress(pieces[1]) for _ in range(repeat)))
+    return b"".join([first, *rest, deflate.flush()])
 
 
 def element(kind: int, data: bytes) -> bytes:
@@ -74,8 +74,8 @@ def nested_cells(depth: int) -> bytes:
 
 
 def sparse(rows: list[int], starts: list[int], shape: tuple[int, int] = (2, 2)) -> bytes:
-    parts = [element(5, struct.pack(f"<{len(part)}i", *part)) for part in (rows, starts)]
-    return mat(array(SPARSE, shape, b"".join(parts) + element(9, struct.pack(f"<{len(rows)}d", *rows))))
+    indices = [element(5, struct.pack(f"<{len(values)}i", *values)) for values in (rows, starts)]
+    return mat(array(SPARSE, shape, b"".join(indices) + element(9, struct.pack(f"<{len(rows)}d", *rows))))
 
 
 def inflating(size: int) -> bytes:
@@ -107,13 +107,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_file_is_refused_in_little_memory_before_cobra_is_met(tmp_path: Path, name: str) -> None:
-    content, said = HOSTILE[name]
+    content, message = HOSTILE[name]
     (tmp_path / name).write_bytes(content())
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, name], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    kilobytes, met_cobra, told = done.stdout.split(maxsplit=2)
-    assert said in told
+    kilobytes, met_cobra, refused = done.stdout.split(maxsplit=2)
+    assert message in refused
     assert met_cobra == "False"
     assert int(kilobytes) < 500 * 1024
 
@@ -126,7 +126,7 @@ def refusal(path: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.xml", b"", "is empty"),
         ("a.xml.gz", b"", "is empty"),
@@ -158,10 +158,10 @@ def refusal(path: Path, content: bytes) -> str:
         ("a.mat", mat(element(15, zlib.compress(NUMBER)[:-4] + bytes(4))), "incorrect data check"),
     ],
 )
-def test_bad_file_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes, said: str) -> None:
-    told = refusal(tmp_path / name, content)
-    assert said in told
-    assert "\n" not in told
+def test_bad_file_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    refused = refusal(tmp_path / name, content)
+    assert message in refused
+    assert "\n" not in refused
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".json", ".mat"])
@@ -182,7 +182,7 @@ def test_gzip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (mat(array(HANDLE, (1, 1), NUMBER)), "it holds a function handle"),
         (mat(array(OBJECT, (1, 1), NUMBER)), "it holds an object"),
@@ -201,8 +201,8 @@ def test_gzip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
         (sparse([0, 1], [0, 1]), "columns of a sparse array do not follow"),
     ],
 )
-def test_claim_of_a_matlab_file_that_is_not_kept_is_told(tmp_path: Path, content: bytes, said: str) -> None:
-    assert said in refusal(tmp_path / "a.mat", content)
+def test_claim_of_a_matlab_file_that_is_not_kept_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
+    assert message in refusal(tmp_path / "a.mat", content)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -258,5 +258,5 @@ def test_file_in_latin_1_passes(tmp_path: Path) -> None:
 
 
 def test_refusal_says_what_to_do(tmp_path: Path) -> None:
-    told = refusal(tmp_path / "a.xml", OPENING + b"<a>" * 101)
-    assert re.search(r"a\.xml is refused: .*, which no metabolic network does; give a file without such notes", told)
+    refused = refusal(tmp_path / "a.xml", OPENING + b"<a>" * 101)
+    assert re.search(r"a\.xml is refused: .*, which no metabolic network does; give a file without such notes", refused)

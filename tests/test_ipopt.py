@@ -1,4 +1,4 @@
-"""The doors to Ipopt: data are bounds, endings become our words, and both doors give the same answer."""
+"""Ipopt, bundled or as an executable: data are bounds, its status is translated, and both reach the same optimum."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,8 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.errors import SolverError, StudyError
-from mmopt.optimisation.optimise import optimise
-from mmopt.problem.horizon import Horizon
-from mmopt.problem.problem import Problem
+from mmopt.optimisation import OptimiseOptions, optimise
+from mmopt.problem import Horizon, Problem
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.status import Status
 from tests.systems import Pulled
@@ -36,7 +35,7 @@ def bounded(low: float, high: float) -> pyo.ConcreteModel:
     return problem
 
 
-def test_published_optimum_is_found() -> None:
+def test_published_optimum_is_reached() -> None:
     assert NonlinearProgram(hs71()).solve().objective == pytest.approx(17.0140173, abs=1.0e-6)
 
 
@@ -123,22 +122,22 @@ def executable(tmp_path: Path) -> Path:
     return path
 
 
-def test_both_doors_give_the_same_answer(executable: Path) -> None:
+def test_executable_reaches_the_same_optimum(executable: Path) -> None:
     assert IpoptExecutable(hs71(), executable).solve().objective == pytest.approx(17.0140173, abs=1.0e-6)
 
 
-def test_executable_tells_an_infeasible_problem(executable: Path) -> None:
+def test_executable_reports_an_infeasible_problem(executable: Path) -> None:
     problem = bounded(1.0, 5.0)
     problem.impossible = pyo.Constraint(expr=problem.y <= -1.0)
     assert IpoptExecutable(problem, executable).solve().status is Status.INFEASIBLE
 
 
-def test_executable_tells_the_iteration_limit(executable: Path) -> None:
+def test_executable_reports_the_iteration_limit(executable: Path) -> None:
     assert IpoptExecutable(hs71(), executable, {"max_iter": 1}).solve().status is Status.ITERATION_LIMIT
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_executable_tells_the_limit_of_time(executable: Path, seconds: float) -> None:
+def test_executable_reports_the_time_limit(executable: Path, seconds: float) -> None:
     assert IpoptExecutable(hs71(), executable).solve(seconds=seconds).status is Status.TIME_LIMIT
 
 
@@ -146,7 +145,7 @@ def test_executable_with_enough_time_ends_at_the_optimum(executable: Path) -> No
     assert IpoptExecutable(hs71(), executable).solve(seconds=60.0).status is Status.OPTIMAL
 
 
-def test_executable_on_the_search_path_is_found(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executable_on_the_search_path_is_used(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(executable.parent))
     assert find_executable() == executable
 
@@ -154,8 +153,8 @@ def test_executable_on_the_search_path_is_found(executable: Path, monkeypatch: p
 def test_executable_is_the_one_that_optimises(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(executable.parent))
     cart = Problem(Pulled(), {"x": 0.0, "v": 0.0}, Horizon(4.0, 4, 3), {"u": (-1.0, 1.0)}, maximise="x")
-    plan = optimise(cart, bundled=False)
-    assert (plan.stats["solver"], plan.stats["optimum"]) == ("ipopt executable", pytest.approx(8.0, rel=1.0e-6))
+    plan = optimise(cart, options=OptimiseOptions(bundled=False))
+    assert (plan.record.solver, plan.objective) == ("ipopt executable", pytest.approx(8.0, rel=1.0e-6))
 
 
 @pytest.mark.parametrize(
@@ -177,3 +176,9 @@ def test_option_that_ipopt_does_not_accept_is_named(options: Any, message: str) 
     problem.cost = pyo.Objective(expr=problem.x**2)
     with pytest.raises(StudyError, match=message):
         NonlinearProgram(problem, options)
+
+
+@pytest.mark.parametrize("problem", [None, "x**2", 3.0, pyo.ConcreteModel()])
+def test_problem_that_cannot_be_solved_is_named(problem: Any) -> None:
+    with pytest.raises(StudyError, match=r"problem (is|has) .*; give (a ConcreteModel|one with a single objective)"):
+        NonlinearProgram(problem)

@@ -46,7 +46,7 @@ def test_hash_does_not_see_what_decides_nothing(textbook: Network, change: dict[
     assert replace(textbook, **change).hash == textbook.hash  # type: ignore[arg-type]
 
 
-def test_network_made_without_genes_has_none(textbook: Network) -> None:
+def test_network_built_without_genes_has_none(textbook: Network) -> None:
     fields = {name: getattr(textbook, name) for name in Network.__dataclass_fields__ if name not in ("genes", "rules")}
     bare = Network(**fields)
     assert (bare.genes, dict(bare.rules)) == ((), {})
@@ -81,7 +81,7 @@ def test_bounds_of_a_thousand_become_infinite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "message"),
     [
         (np.nan, 1.0, "reaction 'b' has a bound that is not a number"),
         (0.0, np.nan, "reaction 'b' has a bound that is not a number"),
@@ -90,8 +90,8 @@ def test_bounds_of_a_thousand_become_infinite() -> None:
         (-np.inf, -np.inf, "reaction 'b' has bounds -inf and -inf, which no flux keeps"),
     ],
 )
-def test_bounds_that_no_flux_keeps_are_refused(low: float, high: float, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_bounds_that_no_flux_keeps_are_refused(low: float, high: float, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         check_bounds(["a", "b"], np.array([0.0, low]), np.array([0.0, high]))
 
 

@@ -1,4 +1,4 @@
-"""Networks are read whole from every format, with one sign convention; what is wrong with one is told by name."""
+"""Networks are read whole from every format, with one sign convention; what is wrong is reported by name."""
 
 import gzip
 import json
@@ -13,10 +13,9 @@ import pytest
 from cobra.io import read_sbml_model, save_json_model, save_matlab_model
 
 from mmopt.errors import NetworkError
-from mmopt.fba.flux_program import pfba
+from mmopt.fba import pfba
+from mmopt.network import Network, read_network
 from mmopt.network.formats import PACKAGED
-from mmopt.network.network import Network
-from mmopt.network.reading import read_network
 
 PACKED = Path(str(files("cobra.data").joinpath("textbook.xml.gz")))
 SBML = gzip.decompress(PACKED.read_bytes())
@@ -128,7 +127,7 @@ def test_two_readings_have_one_hash(textbook: Network) -> None:
     assert read_network("textbook").hash == textbook.hash
 
 
-def test_textbook_maintenance_and_biomass_are_found(textbook: Network) -> None:
+def test_textbook_maintenance_and_biomass_are_read(textbook: Network) -> None:
     assert (textbook.biomass, textbook.maintenance, textbook.maintenance_demand) == ("Biomass_Ecoli_core", "ATPM", 8.39)
 
 
@@ -255,7 +254,7 @@ def test_network_without_maintenance_has_no_demand() -> None:
     assert (network.maintenance, network.maintenance_demand) == (None, 0.0)
 
 
-def test_several_forced_reactions_must_be_told_apart(source: cobra.Model) -> None:
+def test_several_forced_reactions_must_be_named(source: cobra.Model) -> None:
     source.reactions.ATPM.id = "upkeep"
     source.reactions.PFK.lower_bound = 1.0
     assert "several reactions are forced to run: upkeep, PFK; name one as maintenance=" in refusal(source)
@@ -274,19 +273,19 @@ def force_with(low: float) -> Callable[[cobra.Model], None]:
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz", ".mat"])
 @pytest.mark.parametrize(
-    ("low", "said"),
+    ("low", "message"),
     [
         (np.nan, "reaction 'ATPM' has a bound that is not a number"),
         (2000.0, "reaction 'ATPM' has lower bound 2000 above upper bound 1000"),
         (np.inf, "reaction 'ATPM' has lower bound inf above upper bound 1000"),
     ],
 )
-def test_bad_bound_in_a_file_names_its_reaction(tmp_path: Path, suffix: str, low: float, said: str) -> None:
-    assert said in refusal(spoilt(force_with(low), suffix, tmp_path))
+def test_bad_bound_in_a_file_names_its_reaction(tmp_path: Path, suffix: str, low: float, message: str) -> None:
+    assert message in refusal(spoilt(force_with(low), suffix, tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (b'value="NaN"', "reaction 'ATPM' has a bound that is not a number"),
         (b'value="eight"', "reaction 'ATPM' has a bound that is not a number"),
@@ -295,9 +294,9 @@ def test_bad_bound_in_a_file_names_its_reaction(tmp_path: Path, suffix: str, low
         (b'value="2000"', "reaction 'ATPM' has lower bound 2000 above upper bound 1000"),
     ],
 )
-def test_bad_bound_in_sbml_names_its_reaction(tmp_path: Path, value: bytes, said: str) -> None:
+def test_bad_bound_in_sbml_names_its_reaction(tmp_path: Path, value: bytes, message: str) -> None:
     (tmp_path / "cell.xml").write_bytes(SBML.replace(b'value="8.39"', value))
-    assert said in refusal(tmp_path / "cell.xml")
+    assert message in refusal(tmp_path / "cell.xml")
 
 
 def test_bad_bound_in_level_2_names_its_reaction(tmp_path: Path) -> None:
@@ -332,7 +331,7 @@ def test_coefficient_that_is_not_a_number_names_its_reaction(source: cobra.Model
 
 
 @pytest.mark.parametrize(
-    ("objective", "said"),
+    ("objective", "message"),
     [
         ({}, "the network has no objective; name one reaction as biomass=, candidates: Biomass_Ecoli_core"),
         (
@@ -344,9 +343,9 @@ def test_coefficient_that_is_not_a_number_names_its_reaction(source: cobra.Model
     ],
     ids=["none", "two", "negative"],
 )
-def test_unclear_objective_is_told(source: cobra.Model, objective: dict[str, float], said: str) -> None:
+def test_unclear_objective_is_reported(source: cobra.Model, objective: dict[str, float], message: str) -> None:
     source.objective = {source.reactions.get_by_id(name): weight for name, weight in objective.items()}
-    assert said in refusal(source)
+    assert message in refusal(source)
 
 
 def test_minimised_growth_is_no_growth(source: cobra.Model) -> None:
@@ -381,7 +380,7 @@ def test_missing_objective_is_replaced_by_a_named_biomass(source: cobra.Model, t
 
 
 @pytest.mark.parametrize("suffix", [".json", ".mat"])
-def test_missing_objective_in_a_file_is_told(tmp_path: Path, suffix: str) -> None:
+def test_missing_objective_in_a_file_is_reported(tmp_path: Path, suffix: str) -> None:
     path = spoilt(lambda source: setattr(source, "objective", {}), suffix, tmp_path)
     assert "the network has no objective" in refusal(path)
 
@@ -395,16 +394,16 @@ def test_sbml_without_reactions_is_refused(tmp_path: Path) -> None:
     assert "no reactions" in refusal(path)
 
 
-def renamed(part: str, old: str, new: Any) -> dict[str, Any]:
+def renamed(kind: str, old: str, new: Any) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(cobra.io.to_json(read_sbml_model(str(PACKED))))
-    for item in content[part]:
+    for item in content[kind]:
         if item["id"] == old:
             item["id"] = new
     return content
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({}, "it has no list of reactions; write it with cobra"),
         ({"reactions": [], "genes": []}, "it has no list of metabolites"),
@@ -418,9 +417,9 @@ def renamed(part: str, old: str, new: Any) -> dict[str, Any]:
     ],
     ids=["empty", "no metabolites", "nothing", "no id", "control", "long", "metabolite", "number", "null"],
 )
-def test_bad_content_of_json_is_told(tmp_path: Path, content: dict[str, Any], said: str) -> None:
+def test_bad_content_of_json_is_reported(tmp_path: Path, content: dict[str, Any], message: str) -> None:
     (tmp_path / "cell.json").write_text(json.dumps(content))
-    assert said in refusal(tmp_path / "cell.json")
+    assert message in refusal(tmp_path / "cell.json")
 
 
 def test_id_that_decodes_to_a_control_character_is_refused(tmp_path: Path) -> None:

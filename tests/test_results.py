@@ -77,8 +77,8 @@ def test_table_holds_the_named_quantities_in_order(run: Trajectory, tmp_path: Pa
     assert header == "time [h],feed [L/h],volume [L]"
 
 
-def failing(part: Path) -> None:
-    part.write_text("half of it")
+def failing(path: Path) -> None:
+    path.write_text("half of it")
     raise OSError("the disk is full")
 
 
@@ -96,7 +96,7 @@ def test_failed_writing_keeps_the_older_file(tmp_path: Path) -> None:
 
 
 def test_failed_saving_leaves_nothing(run: Trajectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmopt.results.write_netcdf", lambda data, part: failing(part))
+    monkeypatch.setattr("mmopt.results.write_netcdf", lambda data, path: failing(path))
     with pytest.raises(OSError, match="the disk is full"):
         run.save(tmp_path / "run.nc")
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +155,7 @@ def test_unknown_quantity_names_what_there_is(run: Trajectory) -> None:
         run["volum"]
 
 
-def test_names_are_told_apart_by_kind(run: Trajectory) -> None:
+def test_names_are_listed_by_kind(run: Trajectory) -> None:
     assert [run.names(kind) for kind in ("state", "control", "rate", "derived")] == [
         ("volume",),
         ("feed",),

@@ -12,11 +12,8 @@ from cobra.flux_analysis import single_gene_deletion, single_reaction_deletion
 from cobra.io import read_sbml_model
 
 from mmopt.errors import DomainError, NetworkError
-from mmopt.fba.deletions import essential, single_deletions
-from mmopt.fba.flux_program import FluxProgram, pfba
-from mmopt.network.gene_rules import reactions_lost
-from mmopt.network.network import Network
-from mmopt.network.variants import knock_out, set_bounds, set_medium, set_objective
+from mmopt.fba import FluxProgram, essential, pfba, single_deletions
+from mmopt.network import Network, knock_out, reactions_lost, set_bounds, set_medium, set_objective
 
 GLUCOSE = {"EX_glc__D_e": 10.0}
 GROWTH = 0.8739215
@@ -185,7 +182,7 @@ def test_starving_cell_has_no_essential_genes(textbook: Network) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.1, 1.1, np.nan])
-def test_threshold_that_is_no_part_of_growth_is_refused(textbook: Network, threshold: float) -> None:
+def test_threshold_that_is_no_fraction_of_growth_is_refused(textbook: Network, threshold: float) -> None:
     with pytest.raises(DomainError, match="threshold is"):
         essential(textbook, GLUCOSE, threshold)
 
@@ -258,15 +255,15 @@ def test_zero_with_a_sign_is_zero(textbook: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "message"),
     [
         (np.nan, 1.0, "reaction 'PFK' has a bound that is not a number; correct it"),
         (2.0, 1.0, "reaction 'PFK' has lower bound 2 above upper bound 1; correct them"),
         (np.inf, np.inf, "which no flux keeps"),
     ],
 )
-def test_bounds_no_flux_keeps_are_refused(textbook: Network, low: float, high: float, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_bounds_no_flux_keeps_are_refused(textbook: Network, low: float, high: float, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         set_bounds(textbook, {"PFK": (low, high)})
 
 

@@ -94,7 +94,9 @@ def check_bounds(reactions: Sequence[str], lower: np.ndarray, upper: np.ndarray)
     Traceback (most recent call last):
     mmopt.errors.NetworkError: reaction 'PFK' has lower bound 2 above upper bound 1; correct them
     """
-    for reaction, low, high in zip(reactions, lower.tolist(), upper.tolist(), strict=True):
+    kept = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)  # NaN is not kept
+    for column in np.flatnonzero(~kept).tolist():
+        reaction, low, high = reactions[column], float(lower[column]), float(upper[column])
         if np.isnan(low) or np.isnan(high):
             raise NetworkError(f"reaction '{reaction}' has a bound that is not a number; correct it")
         if low > high:

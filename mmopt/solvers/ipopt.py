@@ -17,7 +17,8 @@ import casadi
 import numpy as np
 import pyomo.environ as pyo
 
-from mmopt.errors import SolverError
+from mmopt.checking import shown
+from mmopt.errors import SolverError, StudyError
 from mmopt.solvers.clock import Clock
 from mmopt.solvers.ipopt_options import DEFAULTS, WARM, check_options
 from mmopt.solvers.nlp import read_nlp
@@ -98,7 +99,7 @@ class NonlinearProgram:
     Raises
     ------
     StudyError
-        If Ipopt does not know an option, or does not accept its value.
+        If the problem is none of Pyomo with one active objective, or Ipopt does not accept an option.
     SolverError
         If the problem has a grey box that is no dense network.
 
@@ -119,6 +120,7 @@ class NonlinearProgram:
     name = "bundled Ipopt"
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
+        check_problem(problem)
         self._options = {**DEFAULTS, **check_options(options)}
         self._variables, self._nlp = read_nlp(problem)
         self._derivatives = dict(self._nlp.derivatives)
@@ -243,6 +245,7 @@ class IpoptExecutable:
     name = "ipopt executable"
 
     def __init__(self, problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None) -> None:
+        check_problem(problem)
         self._problem = problem
         self._solver = pyo.SolverFactory("ipopt", executable=str(executable))
         own = {name: value for name, value in DEFAULTS.items() if name != "linear_solver"}
@@ -302,6 +305,26 @@ class IpoptExecutable:
             self._problem.solutions.load_from(results)
             objective = float(pyo.value(next(self._problem.component_data_objects(pyo.Objective, active=True))))
         return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(results.solver.message))
+
+
+def check_problem(problem: Any) -> None:
+    """Check that Ipopt can solve a problem.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+
+    Raises
+    ------
+    StudyError
+        If it is no Pyomo problem with one active objective.
+    """
+    if not isinstance(problem, pyo.ConcreteModel):
+        raise StudyError(f"problem is {shown(problem)}; give a ConcreteModel of Pyomo")
+    count = sum(1 for _ in problem.component_data_objects(pyo.Objective, active=True))
+    if count != 1:
+        raise StudyError(f"problem has {count} active objectives; give one with a single objective")
 
 
 def find_executable() -> Path | None:

@@ -5,12 +5,14 @@ The proof depends on the basis alone and not on the bounds, so every basis is pr
 weights. Where the proof fails, the aims are optimised one after the other, every aim on the optimal face of those before.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from mmopt.checking import as_float, shown
+from mmopt.errors import StudyError
 from mmopt.solvers.affine_law import AffineLaw, affine_law
 from mmopt.solvers.highs import Simplex
 from mmopt.solvers.optimality import OptimalityCertificates
@@ -33,6 +35,11 @@ class LexicographicProgram:
         Variables whose values `solve` returns, in this order.
     changing
         Variables whose bounds `solve` sets, in this order; one with equal bounds in the problem stays fixed, at new values.
+
+    Raises
+    ------
+    StudyError
+        If there is not one finite weight per objective.
 
     Examples
     --------
@@ -64,7 +71,7 @@ class LexicographicProgram:
         self._changing = np.array([position[id(variable)] for variable in changing], dtype=np.int32)
         self._demanded = self._changing[[v.lb == v.ub for v in changing]]
         self._aims = np.asarray(form.c.todense(), dtype=float)
-        self._combined = np.asarray(weights, dtype=float) @ self._aims
+        self._combined = _checked_weights(weights, len(self._aims)) @ self._aims
         lower = np.array([-np.inf if v.lb is None else v.lb for v in form.columns], dtype=float)
         upper = np.array([np.inf if v.ub is None else v.ub for v in form.columns], dtype=float)
         bound_type = np.array([row.bound_type for row in form.rows])
@@ -187,3 +194,10 @@ class LexicographicProgram:
         here = np.flatnonzero(rows)
         at = np.clip(activity[here], simplex.row_lower[here], simplex.row_upper[here])
         simplex.set_row_bounds(here, at, at)
+
+
+def _checked_weights(weights: Any, count: int) -> np.ndarray:
+    values = np.array([as_float(weight) for weight in weights]) if isinstance(weights, Iterable) else np.zeros(0)
+    if len(values) != count or not np.isfinite(values).all():
+        raise StudyError(f"weights is {shown(weights)}; give {count} finite numbers, one per objective")
+    return values
