@@ -43,7 +43,7 @@ def objective(value: Any) -> Any:
 
 
 def check_parameters(system: System, given: Mapping[str, Given]) -> None:
-    """Check that parameters are known and finite.
+    """Check that parameters are known, finite and within their physical bounds.
 
     Parameters
     ----------
@@ -57,9 +57,12 @@ def check_parameters(system: System, given: Mapping[str, Given]) -> None:
     StudyError
         If one is not.
     """
-    _check_known("parameter", given, system.defaults)
+    known = {parameter.name: parameter for parameter in system.parameters}
+    _check_known("parameter", given, known)
     for name, value in given.items():
         _check_given("parameter", name, value)
+        for bound in value if isinstance(value, tuple) else (value,):
+            known[name].checked_value(bound)
 
 
 def check_initial(system: System, initial: Mapping[str, Given]) -> None:

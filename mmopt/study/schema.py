@@ -4,7 +4,7 @@ Every field is checked where it is given. A study file contains the same objects
 `read_study` for the file and `study_template` for an example with comments.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -161,19 +161,20 @@ def read_study(path: str | Path) -> Study:
         raise StudyError("\n".join(lines))
     study: Study = TypeAdapter(Study).validate_python(file.values)
     folder = file.path.parent
+    network, surrogate = folder / study.network, folder / (study.surrogate or "")
     return replace(
         study,
-        network=_beside(folder, study.network),
-        surrogate=study.surrogate and _beside(folder, study.surrogate),
+        network=str(network) if _is(network.is_file) else study.network,
+        surrogate=str(surrogate) if study.surrogate and _is(surrogate.is_dir) else study.surrogate,
     )
 
 
-def _beside(folder: Path, name: str) -> str:
-    """Return a path relative to a folder where there is such a file or folder; else the name as it is."""
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether a path is a file or a folder; no path of an impossible name is."""
     try:
-        return str(folder / name) if (folder / name).exists() else name
+        return kind()
     except (OSError, ValueError):
-        return name
+        return False
 
 
 def study_schema() -> dict[str, Any]:
