@@ -12,6 +12,45 @@ from mmopt.network.reading import read_network
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.surrogate_file import load_surrogate
 
+GENOME_SCALE = {
+    "ijo1366",
+    "ijo1366_atlas",
+    "ijo1366_labels",
+    "plant",
+    "salmonella",
+    "salmonella_atlas",
+    "salmonella_labels",
+}
+"""Fixtures that take seconds to build."""
+
+SLOW_FILES = {
+    "test_architecture_search",  # trains many surrogates
+    "test_cli",  # starts a process for every command
+    "test_control",  # optimises the case study of iJO1366
+    "test_embed",  # writes full-space formulations of iJO1366
+    "test_exchange",  # TensorFlow, ONNX
+    "test_keras_trainer",  # TensorFlow
+    "test_kinds",  # optimises every kind of problem
+    "test_nmpc",  # closed loops
+    "test_parallel",  # starts and kills processes
+    "test_readme",  # runs every page
+    "test_report",  # draws every figure
+    "test_soft_law",  # explores iJO1366
+    "test_train_to_error",  # trains in rounds
+    "test_workers",  # starts and kills processes
+    "test_worst_case_errors",  # searches every critical region
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what `make check` leaves out: tests of slow files, and those that need a genome-scale network."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ())) | {
+            *map(str, getattr(getattr(item, "callspec", None), "params", {}).values())
+        }
+        if item.path.stem in SLOW_FILES or GENOME_SCALE & used:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def textbook() -> Network:
