@@ -39,7 +39,7 @@ def atlas(request: pytest.FixtureRequest, name: str) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def labels(request: pytest.FixtureRequest, name: str) -> FluxBatch:
+def solved(request: pytest.FixtureRequest, name: str) -> FluxBatch:
     """What the linear program says at the points."""
     return request.getfixturevalue(f"{name}_labels")
 
@@ -63,18 +63,18 @@ def depth(atlas: Atlas, points: np.ndarray) -> np.ndarray:
 # --- the same answers
 
 
-def test_growth_and_exchanges_are_those_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
+def test_growth_and_exchanges_are_those_of_the_program(atlas: Atlas, solved: FluxBatch, points: np.ndarray) -> None:
     exchanges = [atlas.network.column(exchange) for exchange in atlas.network.exchanges]
-    expected = np.column_stack([labels.growth, labels.net[:, exchanges]])
+    expected = np.column_stack([solved.growth, solved.net[:, exchanges]])
     assert np.abs(atlas.rates(points) - expected).max() < 1.0e-8
 
 
-def test_every_flux_is_that_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
-    assert np.abs(atlas.batch(points).net - labels.net).max() < 1.0e-6
+def test_every_flux_is_that_of_the_program(atlas: Atlas, solved: FluxBatch, points: np.ndarray) -> None:
+    assert np.abs(atlas.batch(points).net - solved.net).max() < 1.0e-6
 
 
-def test_shortfall_is_that_of_the_program(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
-    assert np.abs(atlas.batch(points).shortfall - labels.shortfall).max() < 1.0e-8
+def test_shortfall_is_that_of_the_program(atlas: Atlas, solved: FluxBatch, points: np.ndarray) -> None:
+    assert np.abs(atlas.batch(points).shortfall - solved.shortfall).max() < 1.0e-8
 
 
 def test_growth_of_a_batch_is_the_flux_of_its_reaction(atlas: Atlas, points: np.ndarray) -> None:
@@ -231,10 +231,10 @@ def test_regions_do_not_overlap(atlas: Atlas, points: np.ndarray) -> None:
     assert np.all(holding == 1)
 
 
-def test_growth_is_the_least_of_its_planes(atlas: Atlas, labels: FluxBatch, points: np.ndarray) -> None:
+def test_growth_is_the_least_of_its_planes(atlas: Atlas, solved: FluxBatch, points: np.ndarray) -> None:
     slopes, constants = atlas.growth_planes()
-    met = labels.shortfall < NO_SHORTFALL
-    assert (points[met] @ slopes.T + constants).min(axis=1) == pytest.approx(labels.growth[met], abs=1.0e-9)
+    met = solved.shortfall < NO_SHORTFALL
+    assert (points[met] @ slopes.T + constants).min(axis=1) == pytest.approx(solved.growth[met], abs=1.0e-9)
 
 
 def test_growth_planes_are_all_different(atlas: Atlas) -> None:
@@ -262,13 +262,13 @@ def test_answers_are_means_of_those_at_the_corners_of_a_region(atlas: Atlas, pro
     assert worst < 1.0e-6
 
 
-def test_regions_are_met_as_they_are_asked_for(textbook: Network, domain: Domain, points: np.ndarray) -> None:
+def test_regions_are_added_where_points_lie(textbook: Network, domain: Domain, points: np.ndarray) -> None:
     lazy = Atlas(textbook, domain)
     lazy.rates(points[:1])
     assert len(lazy.regions) == 1
 
 
-def test_atlas_that_learns_while_asked_is_exact(
+def test_atlas_that_grows_with_its_points_is_exact(
     textbook: Network, domain: Domain, points: np.ndarray, textbook_labels: FluxBatch
 ) -> None:
     there = np.random.default_rng(2).permutation(len(points))
@@ -359,8 +359,8 @@ def test_atlas_is_the_program_where_the_objective_is_below_zero(textbook: Networ
 
 def everything(atlas: Atlas, points: np.ndarray) -> tuple[bytes, ...]:
     batch = atlas.batch(points)
-    asked = (batch.net, batch.shortfall, atlas.jacobian(points), *atlas.growth_planes(), atlas.corners()[0])
-    return (atlas.digest.encode(), repr(atlas.coverage).encode(), *(part.tobytes() for part in asked))
+    arrays = (batch.net, batch.shortfall, atlas.jacobian(points), *atlas.growth_planes(), atlas.corners()[0])
+    return (atlas.digest.encode(), repr(atlas.coverage).encode(), *(array.tobytes() for array in arrays))
 
 
 def test_second_exploration_gives_the_same_bits(textbook: Network, domain: Domain, textbook_atlas: Atlas) -> None:
@@ -397,8 +397,8 @@ def digest_of_a_new_atlas(network: Network, limits: dict[str, tuple[float, float
 def test_exploration_elsewhere_gives_the_same_bits(
     elsewhere: ProcessPoolExecutor, textbook: Network, domain: Domain, textbook_atlas: Atlas
 ) -> None:
-    asked = elsewhere.submit(digest_of_a_new_atlas, textbook, dict(domain.limits))
-    assert asked.result() == textbook_atlas.digest
+    future = elsewhere.submit(digest_of_a_new_atlas, textbook, dict(domain.limits))
+    assert future.result() == textbook_atlas.digest
 
 
 @pytest.mark.parametrize(
@@ -450,7 +450,7 @@ def test_saved_empty_atlas_comes_back(textbook: Network, tmp_path: Path) -> None
     assert load_atlas(empty.save(tmp_path / "atlas.nc"), textbook).digest == empty.digest
 
 
-def test_loaded_atlas_learns_on(textbook: Network, tmp_path: Path) -> None:
+def test_loaded_atlas_grows_on(textbook: Network, tmp_path: Path) -> None:
     begun = Atlas(textbook, Domain({GLUCOSE: (0.0, 12.0)}))
     begun.rates(np.array([[10.0]]))
     assert load_atlas(begun.save(tmp_path / "atlas.nc"), textbook).explore() == pytest.approx(1.0)
@@ -488,10 +488,10 @@ def outcomes_of_damage(folder: Path, network: Network, count: int) -> set[str]:
     atlas = Atlas(network, Domain({GLUCOSE: (0.0, 12.0)}))
     atlas.explore()
     whole, generator, found = atlas.save(folder / "atlas.nc").read_bytes(), np.random.default_rng(1), set()
-    told = whole.rfind(b"digest")  # half of the damage is done among the names of things
+    names_at = whole.rfind(b"digest")  # half of the damage is done among the names of things
     for number in range(count):
         damaged = bytearray(whole)
-        low, high = (0, len(whole)) if number % 2 else (max(0, told - 1500), min(len(whole), told + 1500))
+        low, high = (0, len(whole)) if number % 2 else (max(0, names_at - 1500), min(len(whole), names_at + 1500))
         damaged[generator.integers(low, high)] ^= int(generator.integers(1, 256))
         path = folder / "damaged.nc"
         path.write_bytes(damaged)

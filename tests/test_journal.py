@@ -1,4 +1,4 @@
-"""A journal gives back what was put in, is for one set of labels alone, and says what is wrong with a file that is not it."""
+"""A journal gives back what was put in, is for one table alone, and says what is wrong with a file that is not it."""
 
 import sqlite3
 import subprocess
@@ -19,8 +19,8 @@ FACTS = {"network": "e_coli_core", "seed": "3", "labels": "500"}
 REACTIONS = 7
 
 
-def labels(seed: int = 0) -> FluxBatch:
-    """Four labels over seven reactions: empty columns, a negative zero, numbers of every size, and one not solved."""
+def fluxes(seed: int = 0) -> FluxBatch:
+    """Fluxes at four points over seven reactions: empty columns, a negative zero, numbers of every size, and one not solved."""
     net = np.random.default_rng(seed).normal(size=(4, REACTIONS)) * 10.0 ** np.arange(-3, 4)
     net[:, [1, 4]] = 0.0
     net[0, 5] = -0.0
@@ -37,10 +37,10 @@ def bits(found: FluxBatch) -> list[object]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A journal with two chunks."""
-    path = tmp_path / "labels.journal"
+    path = tmp_path / "table.journal"
     with Journal(path, FACTS) as journal:
-        journal.add(0, pack(labels(0)))
-        journal.add(1, pack(labels(1)))
+        journal.add(0, pack(fluxes(0)))
+        journal.add(1, pack(fluxes(1)))
     return path
 
 
@@ -57,7 +57,7 @@ def change(path: Path, statement: str, *values: object) -> None:
 
 
 def test_packing_keeps_every_bit() -> None:
-    assert bits(unpack(pack(labels()), REACTIONS)) == bits(labels())
+    assert bits(unpack(pack(fluxes()), REACTIONS)) == bits(fluxes())
 
 
 def test_packing_leaves_out_empty_columns() -> None:
@@ -66,15 +66,15 @@ def test_packing_leaves_out_empty_columns() -> None:
 
 
 def test_journal_gives_back_its_chunks(path: Path) -> None:
-    assert kept(path) == {0: pack(labels(0)), 1: pack(labels(1))}
+    assert kept(path) == {0: pack(fluxes(0)), 1: pack(fluxes(1))}
 
 
 def test_journal_is_one_file(path: Path) -> None:
-    assert [each.name for each in path.parent.iterdir()] == ["labels.journal"]
+    assert [each.name for each in path.parent.iterdir()] == ["table.journal"]
 
 
 def test_journal_makes_its_folder(tmp_path: Path) -> None:
-    with Journal(tmp_path / "runs" / "mine" / "labels.journal", FACTS) as journal:
+    with Journal(tmp_path / "runs" / "mine" / "table.journal", FACTS) as journal:
         assert journal.path.is_file()
 
 
@@ -92,7 +92,7 @@ def test_chunk_under_the_number_of_another_is_left_out(path: Path) -> None:
 def test_chunk_solved_again_takes_the_place_of_the_damaged(path: Path) -> None:
     change(path, "UPDATE chunks SET checksum = 'x' WHERE number = 1")
     with Journal(path, FACTS) as journal:
-        journal.add(1, pack(labels(1)))
+        journal.add(1, pack(fluxes(1)))
     assert list(kept(path)) == [0, 1]
 
 
@@ -105,7 +105,7 @@ def test_chunk_solved_again_takes_the_place_of_the_damaged(path: Path) -> None:
     ],
     ids=["one differs", "two differ", "one is new"],
 )
-def test_journal_of_other_labels_is_refused_by_what_differs(path: Path, facts: dict[str, str], said: str) -> None:
+def test_journal_of_another_table_is_refused_by_what_differs(path: Path, facts: dict[str, str], said: str) -> None:
     with pytest.raises(
         StudyError, match=f"belongs to another table of fluxes .*{said}.*give another path, or delete it"
     ):
@@ -144,7 +144,7 @@ def test_random_damage_never_gives_other_numbers(path: Path, seed: int) -> None:
         found = kept(path)
     except StudyError:
         return
-    assert found.items() <= {0: pack(labels(0)), 1: pack(labels(1))}.items()
+    assert found.items() <= {0: pack(fluxes(0)), 1: pack(fluxes(1))}.items()
 
 
 def test_header_that_was_changed_is_refused(path: Path) -> None:
@@ -167,13 +167,13 @@ def test_folder_as_a_journal_is_refused(tmp_path: Path) -> None:
 def test_journal_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StudyError, match=r"cannot be created .*; give a path in a folder that can be written"):
-        Journal(tmp_path / "file" / "labels.journal", FACTS)
+        Journal(tmp_path / "file" / "table.journal", FACTS)
 
 
 def test_journal_that_another_process_writes_is_refused(path: Path) -> None:
     second = f"from mmopt.dataset.journal import Journal\nJournal({str(path)!r}, {FACTS!r})"
     with Journal(path, FACTS) as first:
         done = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True, check=False)
-        first.add(2, pack(labels(2)))
+        first.add(2, pack(fluxes(2)))
     assert "is being written by another process; wait for it to end, or give another path" in done.stderr
     assert list(kept(path)) == [0, 1, 2]

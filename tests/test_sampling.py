@@ -1,4 +1,4 @@
-"""Tables of labels lie in their box, repeat themselves, know the network they came from, and come back whole or not at all."""
+"""Tables of fluxes lie in their box, repeat themselves, know the network they came from, and come back whole or not at all."""
 
 import dataclasses
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_corners_of_the_domain_are_inside() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 257])
-def test_design_has_as_many_points_as_asked(n: int) -> None:
+def test_design_has_the_number_of_points_given(n: int) -> None:
     assert design(DOMAIN, n, seed=0).shape == (n, 2)
 
 
@@ -115,7 +115,7 @@ def test_table_tells_its_units(table: FluxTable) -> None:
     }
 
 
-def test_table_has_the_length_that_was_asked(table: FluxTable) -> None:
+def test_table_has_the_length_given(table: FluxTable) -> None:
     assert len(table) == 40
 
 
@@ -124,11 +124,11 @@ def test_unknown_exchange_in_the_domain_is_named(textbook: Network) -> None:
         tabulate_fluxes(textbook, Domain({"EX_glc_e": (0.0, 10.0)}), 8)
 
 
-def test_progress_is_told_after_every_chunk(textbook: Network) -> None:
-    told: list[tuple[int, int]] = []
-    labels = 2 * CHUNK + 5
-    tabulate_fluxes(textbook, DOMAIN, labels, progress=lambda done, total: told.append((done, total)))
-    assert told == [(CHUNK, labels), (2 * CHUNK, labels), (labels, labels)]
+def test_progress_is_reported_after_every_chunk(textbook: Network) -> None:
+    reports: list[tuple[int, int]] = []
+    size = 2 * CHUNK + 5
+    tabulate_fluxes(textbook, DOMAIN, size, progress=lambda done, total: reports.append((done, total)))
+    assert reports == [(CHUNK, size), (2 * CHUNK, size), (size, size)]
 
 
 def test_answers_for_other_inputs_are_refused(textbook: Network) -> None:
@@ -163,26 +163,26 @@ def forced(textbook: Network) -> Network:
 
 @pytest.fixture(scope="module")
 def holed(forced: Network) -> FluxTable:
-    """A table some of whose labels have no answer."""
+    """A table some of whose points have no solution."""
     return tabulate_fluxes(forced, DOMAIN, 60, seed=3)
 
 
-def test_label_without_an_answer_keeps_its_status(holed: FluxTable) -> None:
+def test_point_without_a_solution_keeps_its_status(holed: FluxTable) -> None:
     assert set(holed.status) == {Status.OPTIMAL, Status.INFEASIBLE}
 
 
-def test_label_without_an_answer_has_no_numbers(holed: FluxTable) -> None:
+def test_point_without_a_solution_has_no_numbers(holed: FluxTable) -> None:
     assert np.array_equal(np.isnan(holed.fluxes).all(axis=1), ~holed.solved)
     assert np.array_equal(np.isnan(holed.data["growth"].values), ~holed.solved)
 
 
-def test_answered_labels_are_the_solved_ones(holed: FluxTable) -> None:
-    answered = holed.only_solved()
-    assert np.array_equal(answered.inputs, holed.inputs[holed.solved])
-    assert np.isfinite(answered.fluxes).all()
+def test_only_solved_points_are_kept(holed: FluxTable) -> None:
+    solved = holed.only_solved()
+    assert np.array_equal(solved.inputs, holed.inputs[holed.solved])
+    assert np.isfinite(solved.fluxes).all()
 
 
-def test_table_without_holes_is_its_own_answered_part(table: FluxTable) -> None:
+def test_table_without_holes_is_returned_itself(table: FluxTable) -> None:
     assert table.only_solved() is table
 
 

@@ -27,29 +27,31 @@ from mmopt.network.network import Network
 from mmopt.parallel import cluster as clusters
 
 DOMAIN = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
-LABELS = 4 * CHUNK + 7
+SIZE = 4 * CHUNK + 7
 
 SCRIPT = f"""
 import pickle, resource, sys
 from pathlib import Path
 
-folder, workers, labels, room = Path(sys.argv[1]), *map(int, sys.argv[2:])
+folder, workers, n, room = Path(sys.argv[1]), *map(int, sys.argv[2:])
 
 if __name__ == "__main__":
-    from mmopt import Domain, sample
+    from mmopt import tabulate_fluxes
+    from mmopt.fba import Domain
 
     network = pickle.loads((folder / "network.pickle").read_bytes())
     if room:  # the largest file this process may write, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     domain = Domain({dict(DOMAIN.limits)!r})
-    journal = folder / "labels.journal"
-    tell = lambda done, total: print(done, flush=True)
-    sample(network, domain, labels, seed=3, workers=workers, journal=journal, progress=tell).save(folder / "labels.nc")
+    journal = folder / "table.journal"
+    report = lambda done, total: print(done, flush=True)
+    table = tabulate_fluxes(network, domain, n, seed=3, workers=workers, journal=journal, progress=report)
+    table.save(folder / "table.nc")
 """
 
 
 class Busy:
-    """Answers that need a while, and that kill who asks for one point."""
+    """A source of fluxes that takes a while, and that kills its process at one point."""
 
     def __init__(self, program: FluxProgram, seconds: float = 0.0, deadly: float = np.inf) -> None:
         self.program, self.seconds, self.deadly = program, seconds, deadly
@@ -77,15 +79,15 @@ def program(textbook: Network) -> FluxProgram:
 @pytest.fixture(scope="module")
 def alone(textbook: Network) -> FluxTable:
     """The table as this process makes it, at one go."""
-    return tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3)
+    return tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3)
 
 
-def told_at(labels: int, act: Callable[[], object]) -> Callable[[int, int], None]:
-    """Progress that acts once, when so many labels are there."""
+def acting_at(size: int, act: Callable[[], object]) -> Callable[[int, int], None]:
+    """Progress that acts once, when so many points are finished."""
     acted: list[object] = []
 
     def tell(done: int, total: int) -> None:
-        if done >= labels and not acted:
+        if done >= size and not acted:
             acted.append(act())
 
     return tell
@@ -104,63 +106,63 @@ def same(one: FluxTable, other: FluxTable) -> bool:
 
 
 def test_two_workers_make_the_same_table(textbook: Network, alone: FluxTable) -> None:
-    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, workers=2), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, workers=2), alone)
 
 
 def test_two_workers_with_an_atlas_make_the_table_of_one(textbook: Network) -> None:
     atlas = Atlas(textbook, DOMAIN)
     atlas.extend(np.array([[10.0, 15.0, 0.0], [5.0, 2.0, 1.0]]))
-    one = tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=atlas)
-    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=atlas, workers=2), one)
+    one = tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, source=atlas)
+    assert same(tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, source=atlas, workers=2), one)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_resumed_table_is_the_uninterrupted(textbook: Network, alone: FluxTable, tmp_path: Path, workers: int) -> None:
-    journal = tmp_path / "labels.journal"
+    journal = tmp_path / "table.journal"
     with pytest.raises(KeyboardInterrupt):
         tabulate_fluxes(
-            textbook, DOMAIN, LABELS, seed=3, workers=workers, journal=journal, progress=told_at(2 * CHUNK, interrupt)
+            textbook, DOMAIN, SIZE, seed=3, workers=workers, journal=journal, progress=acting_at(2 * CHUNK, interrupt)
         )
-    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, workers=workers, journal=journal), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, workers=workers, journal=journal), alone)
 
 
 def test_resuming_solves_only_what_is_missing(textbook: Network, program: FluxProgram, tmp_path: Path) -> None:
-    journal, told = tmp_path / "labels.journal", []
+    journal, reports = tmp_path / "table.journal", []
     with pytest.raises(KeyboardInterrupt):
-        tabulate_fluxes(textbook, DOMAIN, LABELS, journal=journal, progress=told_at(2 * CHUNK, interrupt))
-    tabulate_fluxes(textbook, DOMAIN, LABELS, journal=journal, progress=lambda done, _: told.append(done))
-    assert told == [2 * CHUNK, 3 * CHUNK, 4 * CHUNK, LABELS]
+        tabulate_fluxes(textbook, DOMAIN, SIZE, journal=journal, progress=acting_at(2 * CHUNK, interrupt))
+    tabulate_fluxes(textbook, DOMAIN, SIZE, journal=journal, progress=lambda done, _: reports.append(done))
+    assert reports == [2 * CHUNK, 3 * CHUNK, 4 * CHUNK, SIZE]
 
 
 def test_damaged_chunk_is_solved_again(textbook: Network, alone: FluxTable, tmp_path: Path) -> None:
-    journal = tmp_path / "labels.journal"
-    tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=journal)
+    journal = tmp_path / "table.journal"
+    tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, journal=journal)
     base = sqlite3.connect(journal)
     with base:
         base.execute("UPDATE chunks SET rates = zeroblob(length(rates)) WHERE number = 1")
     base.close()
-    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=journal), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, journal=journal), alone)
 
 
 @pytest.mark.parametrize(
     ("domain", "n", "seed", "said"),
     [
-        (DOMAIN, LABELS, 4, r"seed: 4 here, 3 in the journal"),
+        (DOMAIN, SIZE, 4, r"seed: 4 here, 3 in the journal"),
         (DOMAIN, 300, 3, r"size: 300 here, 1007 in the journal"),
         (
             Domain({"EX_glc__D_e": (0.0, 9.0)}),
-            LABELS,
+            SIZE,
             3,
             r"domain: EX_glc__D_e 0.0 to 9.0 here, EX_glc__D_e 0.0 to 12.0,",
         ),
     ],
-    ids=["seed", "labels", "domain"],
+    ids=["seed", "size", "domain"],
 )
-def test_journal_of_another_sampling_is_refused(
+def test_journal_of_another_table_is_refused(
     textbook: Network, tmp_path: Path, domain: Domain, n: int, seed: int, said: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, journal=tmp_path / "j", progress=told_at(CHUNK, interrupt))
+        tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, journal=tmp_path / "j", progress=acting_at(CHUNK, interrupt))
     with pytest.raises(StudyError, match=said):
         tabulate_fluxes(textbook, domain, n, seed, journal=tmp_path / "j")
 
@@ -168,7 +170,7 @@ def test_journal_of_another_sampling_is_refused(
 def test_killed_worker_costs_nothing_but_time(textbook: Network, alone: FluxTable, program: FluxProgram) -> None:
     source = Busy(program, seconds=0.2)
     made = tabulate_fluxes(
-        textbook, DOMAIN, LABELS, seed=3, source=source, workers=2, progress=told_at(CHUNK, kill_a_worker)
+        textbook, DOMAIN, SIZE, seed=3, source=source, workers=2, progress=acting_at(CHUNK, kill_a_worker)
     )
     assert same(made, alone)
 
@@ -176,12 +178,12 @@ def test_killed_worker_costs_nothing_but_time(textbook: Network, alone: FluxTabl
 def test_chunk_that_kills_its_workers_is_named(textbook: Network, alone: FluxTable, program: FluxProgram) -> None:
     source = Busy(program, deadly=alone.inputs[2 * CHUNK + 1, 0])
     with pytest.raises(SolverError, match=r"3 workers died while they solved chunk 2 \(250 points\)"):
-        tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, source=source, workers=2)
+        tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, source=source, workers=2)
 
 
 def test_error_in_a_worker_comes_as_it_is(textbook: Network, program: FluxProgram) -> None:
     with pytest.raises(StudyError, match="this cannot be answered"):
-        tabulate_fluxes(textbook, DOMAIN, LABELS, source=Failing(program), workers=2)
+        tabulate_fluxes(textbook, DOMAIN, SIZE, source=Failing(program), workers=2)
 
 
 def test_interrupted_sampling_leaves_no_worker(textbook: Network, program: FluxProgram) -> None:
@@ -189,10 +191,10 @@ def test_interrupted_sampling_leaves_no_worker(textbook: Network, program: FluxP
         tabulate_fluxes(
             textbook,
             DOMAIN,
-            LABELS,
+            SIZE,
             source=Busy(program, seconds=0.5),
             workers=2,
-            progress=told_at(CHUNK, interrupt),
+            progress=acting_at(CHUNK, interrupt),
         )
     assert multiprocessing.active_children() == []
 
@@ -207,14 +209,14 @@ class Scripted:
 
     @property
     def journal(self) -> Path:
-        return self.folder / "labels.journal"
+        return self.folder / "table.journal"
 
     @property
     def table(self) -> Path:
-        return self.folder / "labels.nc"
+        return self.folder / "table.nc"
 
-    def start(self, *, workers: int = 2, labels: int = LABELS, room: int = 0) -> "subprocess.Popen[str]":
-        words = [sys.executable, "script.py", ".", workers, labels, room]
+    def start(self, *, workers: int = 2, size: int = SIZE, room: int = 0) -> "subprocess.Popen[str]":
+        words = [sys.executable, "script.py", ".", workers, size, room]
         return subprocess.Popen(
             list(map(str, words)),
             cwd=self.folder,
@@ -224,10 +226,10 @@ class Scripted:
             start_new_session=True,
         )
 
-    def finish(self, *, labels: int) -> float:
+    def finish(self, *, size: int) -> float:
         """Run to the end; how long that took [s]."""
         began = time.monotonic()
-        with self.start(labels=labels) as process:
+        with self.start(size=size) as process:
             said = process.communicate()[1]
         assert process.returncode == 0, said
         return time.monotonic() - began
@@ -278,12 +280,12 @@ def integrity(journal: Path) -> str:
 
 def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
-    labels = 16 * CHUNK
-    lasted = scripted.finish(labels=labels)
+    size = 16 * CHUNK
+    lasted = scripted.finish(size=size)
     whole = load_table(scripted.table, textbook)
     scripted.clear()
     for moment in np.random.default_rng(7).uniform(0.0, lasted, size=20):
-        with scripted.start(labels=labels) as process:
+        with scripted.start(size=size) as process:
             try:
                 process.wait(timeout=moment)
             except subprocess.TimeoutExpired:
@@ -295,12 +297,12 @@ def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> N
         if scripted.table.exists():
             assert same(load_table(scripted.table, textbook), whole)
             scripted.clear()
-    scripted.finish(labels=labels)
+    scripted.finish(size=size)
     assert same(load_table(scripted.table, textbook), whole)
 
 
 def test_ctrl_c_leaves_a_good_journal_and_nobody_behind(scripted: Scripted) -> None:
-    with scripted.start(labels=40 * CHUNK) as process:
+    with scripted.start(size=40 * CHUNK) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -316,13 +318,13 @@ def test_full_disk_ends_cleanly_with_the_journal_intact(
 ) -> None:
     with scripted.start(room=150_000, workers=1) as process:
         said = process.communicate()[1]
-    assert re.search(r"StudyError: journal labels.journal cannot be .*; make room and run the same again", said)
+    assert re.search(r"StudyError: journal table.journal cannot be .*; make room and run the same again", said)
     assert integrity(scripted.journal) == "ok"
-    told: list[int] = []
+    reports: list[int] = []
     made = tabulate_fluxes(
-        textbook, DOMAIN, LABELS, seed=3, journal=scripted.journal, progress=lambda done, _: told.append(done)
+        textbook, DOMAIN, SIZE, seed=3, journal=scripted.journal, progress=lambda done, _: reports.append(done)
     )
-    assert told[0] >= CHUNK
+    assert reports[0] >= CHUNK
     assert same(made, alone)
 
 
@@ -358,7 +360,7 @@ def cluster() -> Iterator[object]:
 
 def test_dask_makes_the_same_table(textbook: Network, alone: FluxTable, cluster: object) -> None:
     address = cluster.scheduler_address  # type: ignore[attr-defined]
-    assert same(tabulate_fluxes(textbook, DOMAIN, LABELS, seed=3, scheduler=address), alone)
+    assert same(tabulate_fluxes(textbook, DOMAIN, SIZE, seed=3, scheduler=address), alone)
 
 
 def test_killed_dask_worker_costs_nothing_but_time(
@@ -370,7 +372,7 @@ def test_killed_dask_worker_costs_nothing_but_time(
     address = cluster.scheduler_address  # type: ignore[attr-defined]
     source = Busy(program, seconds=0.2)
     made = tabulate_fluxes(
-        textbook, DOMAIN, LABELS, seed=3, source=source, scheduler=address, progress=told_at(CHUNK, kill)
+        textbook, DOMAIN, SIZE, seed=3, source=source, scheduler=address, progress=acting_at(CHUNK, kill)
     )
     assert same(made, alone)
 
@@ -414,8 +416,8 @@ def test_only_one_file_imports(package: str, home: str) -> None:
 
 
 def test_answers_have_what_a_crew_asks_for(program: FluxProgram) -> None:
-    asked: FluxSource = program
-    assert asked.inputs == DOMAIN.inputs
+    source: FluxSource = program
+    assert source.inputs == DOMAIN.inputs
 
 
 def test_journal_is_free_after_sampling(textbook: Network, tmp_path: Path) -> None:
