@@ -8,6 +8,9 @@ from typing import Any, Final
 _DIGITS: Final = 4
 """Significant digits of a number on the page."""
 
+_LEAST_FRACTION: Final = 1.0e-5
+"""Fraction below which a percentage is not written out."""
+
 _MOST_VALUES: Final = 12
 """Values of a list that are written out."""
 
@@ -234,6 +237,8 @@ def text(value: object) -> str:
         return value
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "&ndash;"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         if 10**_DIGITS <= abs(value) < 10 ** (2 * _DIGITS):
             return f"{value:.0f}".replace("-", "&minus;")
@@ -287,11 +292,13 @@ def percent(fraction: float | None, signed: bool = False) -> Html:
 
     Examples
     --------
-    >>> percent(0.25109, signed=True), percent(None)
-    ('+25.1 %', '&ndash;')
+    >>> percent(0.25109, signed=True), percent(1.0e-8), percent(None)
+    ('+25.1 %', '&lt; 0.001 %', '&ndash;')
     """
     if fraction is None or not math.isfinite(fraction):
         return Html(text(None))
+    if 0.0 < abs(fraction) < _LEAST_FRACTION:
+        return Html("&lt; 0.001 %")
     return Html(f"{100.0 * fraction:{'+' if signed else ''}.3g} %".replace("-", "&minus;"))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmopt.control.closed_loop import ClosedLoop, load_closed_loop
 from mmopt.errors import StudyError
+from mmopt.report.page import words
 from mmopt.report.records import Limit
 from mmopt.report.summary import RunSummary, read_summary
 from mmopt.results import Trajectory, load_trajectory
@@ -75,8 +76,10 @@ class RunFolder:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Titles of panels: the readable name beside the identifier."""
-        return {identifier: f"{name} ({identifier})" for identifier, name in self.summary.names.items()}
+        """Titles of panels: names without underscores, and readable names beside identifiers."""
+        known = {str(name) for trajectory in self.trajectories.values() for name in trajectory.data.data_vars}
+        plain = {name: words(name) for name in known}
+        return plain | {identifier: f"{name} ({identifier})" for identifier, name in self.summary.names.items()}
 
 
 def read_run(folder: str | Path) -> RunFolder:

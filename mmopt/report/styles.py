@@ -30,8 +30,8 @@ linear-gradient(90deg,var(--shade),transparent) 0/.7rem 100% no-repeat,
 linear-gradient(270deg,var(--shade),transparent) 100%/.7rem 100% no-repeat}
 table{border-collapse:collapse;font-size:.92rem;min-width:50%}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
-th{font-weight:600}td:last-child{min-width:8rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.columns{display:flex;flex-wrap:wrap;gap:0 2.5rem}.columns table{min-width:0}.columns td:last-child{min-width:0}
+th{font-weight:600}td:first-child{min-width:8.5rem}td:last-child{min-width:8rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.columns{display:flex;flex-wrap:wrap;gap:0 2.5rem}.columns table{min-width:0}.columns td{min-width:0!important}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(170px,1fr));gap:.7rem 1.4rem;margin:.8rem 0}
 dt{font-size:.82rem}dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 details{margin:1rem 0}summary{cursor:pointer;font-weight:600}
@@ -40,7 +40,7 @@ details{margin:1rem 0}summary{cursor:pointer;font-weight:600}
 @media(max-width:640px){main{padding:1.5rem .8rem 3rem}section{padding:1.1rem 1rem}h1{font-size:1.6rem}
 .cards{grid-template-columns:1fr 1fr}.card{padding:.8rem .8rem}.card b{font-size:1.35rem}
 dl{grid-template-columns:1fr 1fr}
-th,td{padding-right:.9rem}td:last-child{min-width:0}
+th,td{padding-right:.9rem}td:first-child,td:last-child{min-width:0}
 .picture::before{content:"swipe sideways for the rest of the figure";font-size:.8rem;color:var(--soft)}
 .stack table,.stack tbody,.stack tr,.stack td{display:block;width:100%}.stack thead{display:none}
 .stack tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
