@@ -11,6 +11,9 @@ from typing import Final
 _LONGEST_SHOWN: Final = 80
 """Longest name in a message; known names are shorter, and a text of megabytes would take minutes to compare."""
 
+_LONGEST_LINE: Final = 400
+"""Characters of a line of another library in a message."""
+
 _SHORTEST_STEM: Final = 4
 """Letters before the compartment from which on a name is recognised by its beginning."""
 
@@ -63,7 +66,7 @@ def first_line(error: BaseException) -> str:
     'no space left'
     """
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0][:_LONGEST_LINE] if lines else type(error).__name__
 
 
 def missing_package(purpose: str, package: str, extra: str, error: type[MmoptError] = StudyError) -> MmoptError:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -19,6 +19,9 @@ from mmopt.io.files import write_whole
 from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.status import Status
 from mmopt.units import TIME
+
+_LONGEST_PATH: Final = 400
+"""Characters of a path in a message."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,7 +122,7 @@ class Trajectory:
         ndarray
             Values, of the shape of ``times``.
         """
-        return np.asarray(np.interp(times, self.time, self[name]))
+        return np.asarray(np.interp(_array("times", times), self.time, self[name]))
 
     def save(self, path: str | Path) -> Path:
         """Write this trajectory as netCDF; the file is written completely or not at all.
@@ -153,7 +156,9 @@ class Trajectory:
         Path
             The file.
         """
-        chosen = names or self._names()
+        chosen = self._names() if names is None else names
+        if not isinstance(chosen, tuple | list):
+            raise StudyError(f"names is {shown(names)}; give a tuple of names of quantities")
         table = np.column_stack([self.time, *(self[name] for name in chosen)])
         header = [f"time [{TIME}]"] + [f"{name} [{self._unit(name)}]" for name in chosen]
         return write_whole(
@@ -236,7 +241,7 @@ def trajectory(
     if not isinstance(values, Mapping):
         raise StudyError(f"values is {shown(values)}; give (kind, unit, array) by name of quantity")
     variables = {}
-    for name, (kind, unit, given) in values.items():
+    for name, (kind, unit, given) in ((name, _triple(name, entry)) for name, entry in values.items()):
         array = _array(f"'{name}'", given)
         if array.shape != time.shape:
             raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
@@ -245,10 +250,17 @@ def trajectory(
     return Trajectory(data, status, {} if stats is None else stats)
 
 
+def _triple(name: Any, entry: Any) -> tuple[str, str, Any]:
+    given = entry if isinstance(entry, tuple) and len(entry) == len(("kind", "unit", "array")) else (None, None, None)
+    if not isinstance(name, str) or not isinstance(given[0], str) or not isinstance(given[1], str):
+        raise StudyError(f"values of {shown(name)} are {shown(entry)}; give (kind, unit, array) by name of quantity")
+    return given
+
+
 def _array(name: str, values: Any) -> np.ndarray:
     try:
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise StudyError(f"{name} is {shown(values)}; give an array of numbers") from error
 
 
@@ -278,11 +290,13 @@ def load_trajectory(path: str | Path) -> Trajectory:
     ...     load_trajectory(run.save(Path(folder) / "run.nc"))
     Trajectory(2 times from 0 to 4 h, 1 quantity: simulated to the end)
     """
+    if not isinstance(path, str | Path):
+        raise StudyError(f"path is {shown(path)}; give the path of a trajectory")
     try:
         data = read_netcdf(path)
         status = Status[data.attrs.pop("status")]
         return Trajectory(data, status, json.loads(data.attrs.pop("stats")))
     except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
         raise StudyError(
-            f"{path} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
+            f"{str(path)[:_LONGEST_PATH]} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
         ) from error

@@ -9,7 +9,16 @@ import pytest
 import scipy.sparse as sp
 
 from mmopt.errors import DomainError, NetworkError
-from mmopt.network import LinearLimit, Network, set_bounds, set_medium
+from mmopt.network import (
+    LinearLimit,
+    Network,
+    knock_out,
+    reactions_lost,
+    read_network,
+    set_bounds,
+    set_medium,
+    set_objective,
+)
 from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
 
 
@@ -167,3 +176,40 @@ def test_bounds_of_another_kind_are_refused(textbook: Network, bounds: Any) -> N
 def test_uptake_that_is_no_number_is_refused(textbook: Network, limit: Any) -> None:
     with pytest.raises(DomainError, match=r"uptake limit of EX_glc__D_e is .*; give a number from 0 up"):
         set_medium(textbook, {"EX_glc__D_e": limit})
+
+
+@pytest.mark.parametrize("network", [None, "textbook", 3.0, ["PFK"]])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda network: knock_out(network, "PFK"),
+        lambda network: reactions_lost(network, "PFK"),
+        lambda network: set_bounds(network, {}),
+        lambda network: set_medium(network, {}),
+        lambda network: set_objective(network, "PFK"),
+        lambda network: LinearLimit("flux", 1.0).coefficients(network),
+    ],
+    ids=["knock_out", "reactions_lost", "set_bounds", "set_medium", "set_objective", "coefficients"],
+)
+def test_what_is_no_network_is_refused(network: Any, use: Callable[[Any], object]) -> None:
+    with pytest.raises(NetworkError, match=r"network is .*; give a Network, as read_network returns it"):
+        use(network)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["PFK"], {"PFK": 1.0}, np.zeros(2)])
+def test_gene_that_is_no_text_is_unknown(textbook: Network, name: Any) -> None:
+    with pytest.raises(NetworkError, match="e_coli_core has no gene or reaction"):
+        knock_out(textbook, name)
+
+
+@pytest.mark.parametrize("argument", ["biomass", "maintenance"])
+def test_reaction_that_is_no_text_is_named(argument: str) -> None:
+    with pytest.raises(NetworkError, match=rf"{argument} is 3; give the id of a reaction as a text"):
+        read_network("textbook", **{argument: 3})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", ["x" * 10**5, "\0", ""])
+def test_path_that_cannot_be_is_refused(source: str) -> None:
+    with pytest.raises(NetworkError, match=r"there is no file '.*, and no packaged network of that name") as error:
+        read_network(source)
+    assert len(str(error.value)) < 300

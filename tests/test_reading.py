@@ -234,7 +234,7 @@ def test_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_network_at_all_is_refused() -> None:
-    assert "a list is no metabolic network; give a path, a name or a cobra object" in refusal([1, 2])
+    assert "[1, 2] is no metabolic network; give a path, a name or a cobra object" in refusal([1, 2])
 
 
 def test_named_biomass_replaces_the_objective(source: cobra.Model) -> None:

@@ -213,3 +213,25 @@ def test_wrong_argument_of_a_trajectory_is_named(time: Any, values: Any, status:
 def test_data_of_another_kind_are_refused() -> None:
     with pytest.raises(StudyError, match="data is None; give a Dataset with a coordinate 'time'"):
         Trajectory(None, Status.SIMULATED)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda run: run.at("volume", "noon"), "times is 'noon'; give an array of numbers"),
+        (lambda run: run.at("volume", {}), "times is {}; give an array of numbers"),
+        (lambda run: run.to_csv("run.csv", 3), "names is 3; give a tuple of names"),
+        (lambda run: run.to_csv("run.csv", "volume"), "names is 'volume'; give a tuple of names"),
+        (lambda run: run.to_csv("run.csv", ("volum",)), "this trajectory has no 'volum'"),
+        (lambda _: load_trajectory(3), "path is 3; give the path of a trajectory"),  # type: ignore[arg-type]
+        (
+            lambda _: trajectory(np.zeros(1), {"v": 3}, Status.SIMULATED),
+            "values of 'v' are 3; give .kind, unit, array.",
+        ),  # type: ignore[dict-item]
+    ],
+)
+def test_wrong_argument_of_a_method_is_named(
+    run: Trajectory, use: Callable[[Trajectory], object], message: str
+) -> None:
+    with pytest.raises(StudyError, match=message):
+        use(run)

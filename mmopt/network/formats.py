@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mmopt.checking import shown
 from mmopt.errors import NetworkError, nearest
 from mmopt.io.guard import check_json, check_sbml
 from mmopt.network.matlab import check_mat
@@ -56,11 +57,18 @@ def find_file(source: str | Path) -> Path:
         import cobra.data
 
         path = Path(cobra.data.__file__).parent / f"{source}.xml.gz"
-    if not path.is_file():
+    if not _is_file(path):
         raise NetworkError(
-            f"there is no file '{path}', and no packaged network of that name; {nearest(str(path), PACKAGED)}"
+            f"there is no file {shown(str(path))}, and no packaged network of that name; {nearest(str(path), PACKAGED)}"
         )
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def load(path: Path) -> "cobra.Model":

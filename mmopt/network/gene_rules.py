@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmopt.checking import shown
 from mmopt.errors import NetworkError, nearest
 from mmopt.network.formats import quiet
-from mmopt.network.network import Network
+from mmopt.network.network import Network, checked_network
 
 if TYPE_CHECKING:
     from cobra.core.gene import GPR
@@ -78,14 +78,13 @@ def lost_by(network: Network, names: Iterable[str]) -> dict[str, tuple[str, ...]
 
 def _sorted(network: Network, names: Iterable[str]) -> tuple[set[str], set[str]]:
     """The genes and the reactions among the names."""
-    known = set(network.genes)
-    genes = {name for name in names if name in known}
-    reactions = set(names) - genes
-    for name in reactions:
-        if not isinstance(name, str) or name not in network.index:
+    known, names = set(checked_network(network).genes), list(names)
+    for name in names:
+        if not isinstance(name, str) or (name not in known and name not in network.index):
             near = nearest(name, (*network.genes, *network.reactions))
             raise NetworkError(f"{network.name} has no gene or reaction {shown(name)}; {near}")
-    return genes, reactions
+    genes = known.intersection(names)
+    return genes, set(names) - genes
 
 
 def _rules_with(network: Network, genes: Collection[str]) -> dict[str, "GPR"]:

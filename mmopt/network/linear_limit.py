@@ -10,7 +10,7 @@ import numpy as np
 
 from mmopt.checking import as_float, shown
 from mmopt.errors import DomainError
-from mmopt.network.network import Network
+from mmopt.network.network import Network, checked_network
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class LinearLimit:
         Raises
         ------
         NetworkError
-            If a reaction id is unknown; the nearest known ids are named.
+            If it is no network, or a reaction id is unknown; the nearest known ids are named.
         """
-        forward = np.ones(len(network.reactions))
+        forward = np.ones(len(checked_network(network).reactions))
         if self.weights is not None:
             forward[:] = 0.0
             for reaction, weight in self.weights.items():

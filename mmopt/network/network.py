@@ -7,6 +7,7 @@ way, and all other modules rely on it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -168,3 +169,33 @@ class Network:
         demand = f"{self.maintenance} >= {self.maintenance_demand:g} mmol/gDW/h" if self.maintenance else "none"
         counts = {kind: str(count) for kind, count in self._counts().items()}
         return {"network": self.name, **counts, "biomass": self.biomass, "maintenance": demand, "hash": self.hash[:12]}
+
+
+def checked_network(network: Any) -> Network:
+    """Return a network, or raise an error.
+
+    Parameters
+    ----------
+    network
+        Any object.
+
+    Returns
+    -------
+    Network
+        The same object.
+
+    Raises
+    ------
+    NetworkError
+        If it is no `Network`.
+
+    Examples
+    --------
+    >>> from mmopt.network.network import checked_network
+    >>> checked_network("textbook")
+    Traceback (most recent call last):
+    mmopt.errors.NetworkError: network is 'textbook'; give a Network, as read_network returns it
+    """
+    if not isinstance(network, Network):
+        raise NetworkError(f"network is {shown(network)}; give a Network, as read_network returns it")
+    return network

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
+from mmopt.checking import shown
 from mmopt.errors import NetworkError
 from mmopt.network.formats import find_file, load, quiet
 from mmopt.network.network import Network
@@ -54,9 +55,12 @@ def read_network(
     >>> read_network("textbook").biomass
     'Biomass_Ecoli_core'
     """
+    for argument, reaction in (("biomass", biomass), ("maintenance", maintenance)):
+        if reaction is not None and not isinstance(reaction, str):
+            raise NetworkError(f"{argument} is {shown(reaction)}; give the id of a reaction as a text")
     raw: Any = load(find_file(source)) if isinstance(source, str | Path) else source
     if not hasattr(raw, "reactions"):
-        raise NetworkError(f"a {type(raw).__name__} is no metabolic network; give a path, a name or a cobra object")
+        raise NetworkError(f"{shown(raw)} is no metabolic network; give a path, a name or a cobra object")
     with quiet():
         return _network(raw, biomass, maintenance)
 

@@ -14,7 +14,7 @@ import numpy as np
 from mmopt.checking import as_float, shown
 from mmopt.errors import DomainError, NetworkError
 from mmopt.network.gene_rules import reactions_lost
-from mmopt.network.network import Network
+from mmopt.network.network import Network, checked_network
 from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
 
 
@@ -77,6 +77,7 @@ def set_medium(network: Network, uptake: Mapping[str, float]) -> Network:
     >>> round(pfba(on_acetate, {}).growth, 4)
     0.1733
     """
+    checked_network(network)
     for exchange, limit in _items("uptake", uptake):
         network.exchange(exchange)
         if not as_float(limit) >= 0.0:
@@ -118,6 +119,7 @@ def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> N
     >>> round(pfba(anaerobic, {"EX_glc__D_e": 10.0}).growth, 4)
     0.2117
     """
+    checked_network(network)
     pairs = _items("bounds", bounds)
     columns = [network.column(reaction) for reaction, _ in pairs]
     numbers = np.array([_pair(reaction, pair) for reaction, pair in pairs], dtype=float).reshape(-1, 2)
@@ -154,7 +156,7 @@ def set_objective(network: Network, reaction: str) -> Network:
     >>> round(pfba(succinate, {"EX_glc__D_e": 10.0}).growth, 4)
     16.3842
     """
-    network.column(reaction)
+    checked_network(network).column(reaction)
     return replace(network, biomass=reaction)
 
 

@@ -87,8 +87,8 @@ class ProcessPool:
             self._payload = pickle.dumps(solver)
         except Exception as error:  # objects fail to be pickled in many ways
             raise StudyError(
-                f"{shown(solver)} cannot be sent to other processes ({first_line(error)}); give functions and classes of "
-                "a module, no lambdas"
+                f"{shown(solver)} cannot be sent to other processes ({type(error).__name__}); give functions and classes "
+                "of a module, no lambdas"
             ) from error
         self._size = workers
         self._threads = ThreadPoolExecutor(workers)  # one waits for each process
