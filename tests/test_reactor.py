@@ -406,8 +406,8 @@ def test_carbon_fed_is_carbon_found(textbook: Network) -> None:
 
 
 def run(**changed: Any) -> Trajectory:
-    asked = {"initial": START, "controls": FEED, "duration": 1.0, "metabolism": Dead(), **changed}
-    return simulate(ecoli_fed_batch(), **asked)
+    arguments = {"initial": START, "controls": FEED, "duration": 1.0, "metabolism": Dead(), **changed}
+    return simulate(ecoli_fed_batch(), **arguments)
 
 
 @pytest.mark.parametrize(
@@ -469,6 +469,14 @@ def test_simulation_of_what_makes_no_sense_is_refused(changed: dict[str, Any], s
         run(**changed)
 
 
+def test_integration_without_end_ends() -> None:
+    def noise(states: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
+        return {"x": np.sin(1.0e7 * states["t"]), "t": 1.0}
+
+    with pytest.raises(SolverError, match=r"stands at 0\.\d+ h after 50000 evaluations"):
+        simulate(Given(("x", "t"), noise), {"x": 0.0, "t": 0.0}, {}, 1.0, tolerance=1.0e-12)
+
+
 def test_system_that_derives_from_nothing_is_refused() -> None:
     with pytest.raises(StudyError, match="system is an object of Dead; give a System, such as a Bioreactor"):
         simulate(Dead(), {}, {}, 1.0)  # type: ignore[arg-type]
@@ -490,7 +498,9 @@ def test_derivative_without_a_state_is_refused() -> None:
 
 
 def test_equations_that_no_step_size_suits_end_the_integration() -> None:
-    with pytest.raises(SolverError, match=r"stands at 0 h after 50000 evaluations; check parameters and feed"):
+    with pytest.raises(
+        SolverError, match=r"from 0 h to 1 h stands at 0 h after 10000 evaluations; check parameters and feed"
+    ):
         run(parameters={"kla": 1.0e308})
 
 
@@ -575,6 +585,17 @@ def test_reactor_is_shown_as_a_table_of_parameters() -> None:
 
 def test_reactor_is_described_in_one_line() -> None:
     assert repr(ecoli_fed_batch()) == "Bioreactor: glucose, acetate, oxygen; oxygen is aerated; 13 parameters"
+
+
+def test_system_of_a_user_is_described_in_one_line() -> None:
+    class Tank(System):
+        states = (Quantity("level", "m"),)
+        parameters = (Parameter("area", 2.0, "m2"),)
+
+        def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
+            return {"level": 0.0}
+
+    assert repr(Tank()) == "Tank: states level; controls none; 1 parameter"
 
 
 def test_copy_of_a_reactor_is_equal() -> None:

@@ -20,6 +20,11 @@ MOST_EVALUATIONS: Final = 50_000
 """Evaluations of the derivative in one section, after which an integration ends: four times those of a 24 h fed-batch at a
 tolerance of 1e-12. Only equations that no step size suits need more, and would never end."""
 
+STALL_EVALUATIONS: Final = 10_000
+_STALL: Final = 1.0e-9
+"""Every so many evaluations have to advance by this fraction of a section; the fastest gas transfer advances by 1e-6 of a
+batch in a hundred."""
+
 SLACK: Final = 1.0e-3
 """Fraction of its scale by which a state or control may lie outside its bounds: integrators and optimisers leave 1e-8 to
 1e-4, wrong signs and units far more."""
@@ -205,13 +210,20 @@ def integrated(
 def _bounded(derivative: Derivative, low: float, high: float) -> Callable[[float, np.ndarray], np.ndarray]:
     """Bound the evaluations in a section, and evaluate just before its end there: the jump at it belongs to the next one."""
     latest = np.nextafter(high, -np.inf)
-    most = derivative.evaluations + MOST_EVALUATIONS
+    begun = derivative.evaluations
+    mark = (begun, low)
 
     def evaluate(time: float, values: np.ndarray) -> np.ndarray:
-        if derivative.evaluations >= most:
+        nonlocal mark
+        spent = derivative.evaluations - begun
+        stalled = False
+        if derivative.evaluations - mark[0] >= STALL_EVALUATIONS:
+            stalled = time - mark[1] < _STALL * (high - low)
+            mark = (derivative.evaluations, time)
+        if stalled or spent >= MOST_EVALUATIONS:
             raise SolverError(
-                f"the integration from {low:.4g} h to {high:.4g} h stands at {time:.6g} h after {MOST_EVALUATIONS} "
-                "evaluations; check parameters and feed for absurd sizes, or raise the tolerance"
+                f"the integration from {low:.4g} h to {high:.4g} h stands at {time:.6g} h after {spent} evaluations; "
+                "check parameters and feed for absurd sizes, or raise the tolerance"
             )
         return derivative(min(time, latest), values)
 

@@ -121,6 +121,10 @@ class System(ABC):
             Derivative by state [its unit/h].
         """
 
+    def __repr__(self) -> str:
+        states, controls = (", ".join(known.name for known in kind) for kind in (self.states, self.controls))
+        return f"{type(self).__name__}: states {states}; controls {controls or 'none'}; {_parameters(self)}"
+
 
 def checked_system(system: Any) -> System:
     """Return a system after a check of its names.
@@ -235,3 +239,8 @@ def no_cell(limits: Mapping[str, Any]) -> dict[str, Any]:
     {}
     """
     return {}
+
+
+def _parameters(system: System) -> str:
+    count = len(system.parameters)
+    return "1 parameter" if count == 1 else f"{count} parameters"
