@@ -35,7 +35,9 @@ SLOW_FILES = {
     "test_parallel",  # starts and kills processes
     "test_readme",  # runs every page
     "test_report",  # draws every figure
+    "test_guard",  # starts processes with limits of memory
     "test_soft_law",  # explores iJO1366
+    "test_surrogate",  # embeds and simulates genome-scale surrogates
     "test_train_to_error",  # trains in rounds
     "test_workers",  # starts and kills processes
     "test_worst_case_errors",  # searches every critical region

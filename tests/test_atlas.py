@@ -203,6 +203,7 @@ def test_slopes_are_differences_of_the_program(atlas: Atlas, program: FluxProgra
 LINES = [("textbook", 40), pytest.param("ijo1366", 8, marks=pytest.mark.genome)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("on", "steps"), LINES)
 def test_no_flux_of_the_program_jumps_along_a_line(request: pytest.FixtureRequest, on: str, steps: int) -> None:
     atlas = request.getfixturevalue(f"{on}_atlas")
@@ -382,6 +383,7 @@ def elsewhere() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
+@pytest.mark.slow
 def test_atlas_sent_elsewhere_answers_with_the_same_bits(
     elsewhere: ProcessPoolExecutor, textbook_atlas: Atlas, points: np.ndarray
 ) -> None:
@@ -504,6 +506,7 @@ def outcomes_of_damage(folder: Path, network: Network, count: int) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_damaged_atlas_is_refused_or_unchanged(textbook: Network, tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:  # damage may bring a process down
         found = apart.submit(outcomes_of_damage, tmp_path, textbook, 100).result()
@@ -543,6 +546,7 @@ def forced(textbook: Network) -> Atlas:
     return Atlas(replace(textbook, lower=lower), Domain({GLUCOSE: (0.0, 12.0)}))
 
 
+@pytest.mark.slow
 def test_part_without_an_answer_is_not_covered(forced: Atlas) -> None:
     # two lactates take one glucose, so below 2 of 12 mmol/gDW/h nothing can leave
     assert forced.explore() == pytest.approx(10.0 / 12.0, abs=1.0e-6)

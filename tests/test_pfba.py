@@ -620,6 +620,7 @@ def without(network: Network, reaction: str) -> Network:
     return dataclasses.replace(network, lower=lower, upper=upper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [1.0, 0.9])
 def test_closed_reaction_is_one_with_bounds_of_zero(textbook: Network, fraction: float) -> None:
     inputs, point = [GLUCOSE, OXYGEN], [10.0, 12.0]
@@ -629,6 +630,7 @@ def test_closed_reaction_is_one_with_bounds_of_zero(textbook: Network, fraction:
         assert whole.solve(point, closed=[reaction]).net == pytest.approx(expected.net, abs=1.0e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.genome
 @pytest.mark.parametrize("reaction", ["PGI", "PFK", "CYTBO3_4pp", "ENO", "GLCptspp"])
 def test_closed_reaction_of_a_genome_scale_network_is_one_with_bounds_of_zero(
@@ -867,6 +869,7 @@ def used(program: FluxProgram, points: np.ndarray) -> np.ndarray:
     return program.batch(points).net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["textbook", IJO1366])
 def test_bits_of_a_batch_are_the_same_in_another_process(
     elsewhere: ProcessPoolExecutor, programs: Programs, points: np.ndarray, name: str
