@@ -118,7 +118,8 @@ def _problems(target: type, values: Any, file: YamlFile, removed: set[Location])
 def _text(problem: Any, location: Location, target: type) -> str:
     """Describe a problem, with the nearest known name of an unknown key."""
     if problem["type"] not in _UNKNOWN:
-        return describe_problem({**problem, "loc": location})
+        named = problem["type"] == "value_error" and ".".join(map(str, location[:-1])) in problem["msg"]
+        return describe_problem({**problem, "loc": () if named and len(location) > 1 else location})
     key, owner = str(location[-1]), ".".join(map(str, location[:-1]))
     inside = f" in {owner}" if owner else ""
     moved = _MOVED.get(location) or (_MOVED_ANYWHERE.get(key) if "controls" in location else None)
