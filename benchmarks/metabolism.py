@@ -19,7 +19,7 @@ from cobra.flux_analysis import pfba as cobra_pfba
 from cobra.io import read_sbml_model
 
 from mmopt import Atlas, Domain, FluxProgram, Network, read_network, tabulate_fluxes
-from mmopt.fba.domain import design, sweep_order
+from mmopt.dataset.design import design, sweep_order
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 FED = Domain({"EX_glc__D_e": (0.5, 12.0), "EX_o2_e": (2.0, 16.0), "EX_ac_e": (0.0, 4.0)})

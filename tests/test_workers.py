@@ -333,7 +333,7 @@ def test_full_disk_keeps_the_older_table(scripted: Scripted, alone: FluxTable, s
     path = alone.save(scripted.folder / f"table{suffix}")
     raw = path.read_bytes()
     code = (
-        "import resource, sys, pickle\nfrom mmopt import load_table\n"
+        "import resource, sys, pickle\nfrom mmopt.dataset import load_table\n"
         f"table = load_table({str(path)!r}, pickle.load(open('network.pickle', 'rb')))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         f"table.save({str(path)!r})"
