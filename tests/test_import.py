@@ -44,7 +44,7 @@ def test_public_names_are_what_dir_lists() -> None:
 
 
 def test_unknown_public_name_is_refused() -> None:
-    with pytest.raises(AttributeError, match="module 'mmopt' has no attribute 'optimize'"):
+    with pytest.raises(AttributeError, match="optimize"):
         mmopt.optimize  # noqa: B018
 
 
