@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from mmopt import Domain
-from mmopt.fba.atlas import Atlas
-from mmopt.fba.flux_program import FluxProgram
-from mmopt.fba.fluxes import FluxBatch
-from mmopt.network.network import Network
-from mmopt.network.reading import read_network
-from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt import Atlas, Domain, FluxProgram, Network, Surrogate, load_surrogate, read_network
+from mmopt.fba import FluxBatch
 
 GENOME_SCALE = {
     "ijo1366",
@@ -83,7 +77,7 @@ def explored(network: Network, domain: Domain) -> Atlas:
 
 @pytest.fixture(scope="session")
 def core_atlas(textbook: Network) -> Atlas:
-    """The textbook network over glucose and oxygen alone: quick to learn."""
+    """The textbook network over glucose and oxygen alone: quick to train on."""
     return explored(textbook, Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)}))
 
 
