@@ -1,4 +1,4 @@
-"""What a machine brings: packages, solvers, and whether they solve a problem whose answer is known."""
+"""Check of an installation: packages, solvers, and problems with a known solution."""
 
 import platform
 import subprocess
@@ -13,10 +13,11 @@ from mmopt.errors import MmoptError
 from mmopt.fba.flux_program import pfba
 from mmopt.network.reading import read_network
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
-from mmopt.surrogate.surrogate_file import load_surrogate, shipped_surrogates
+from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate_file import shipped_surrogates
 
 Finding = tuple[str, str, bool]
-"""What was looked at, what was found, whether it is well."""
+"""Subject, result, and whether it is in order."""
 
 _PACKAGES: Final = (
     "mmopt",
@@ -32,6 +33,15 @@ _PACKAGES: Final = (
     "xarray",
 )
 _TENSORFLOW: Final = ("tensorflow", "tensorflow-cpu")
+_TENSORFLOW_USE: Final = 'tensorflow (exports to Keras and IDAES, trainer="keras")'
+
+_OPTIONAL: Final = {
+    "distributed": ("cluster", "tables of fluxes on a Dask cluster"),
+    "pyarrow": ("parquet", "tables of fluxes as Parquet"),
+    "onnx": ("onnx", "exports to and imports from ONNX"),
+    "optuna": ("search", "the search for architectures"),
+}
+"""Packages of extras: the extra, and what it is for."""
 
 _LINEAR_SOLVERS: Final = ("mumps", "ma27", "ma57", "ma97", "spral")
 
@@ -51,13 +61,17 @@ _TEXTBOOK_GROWTH: Final = 0.8739215
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, one finding after the other."""
+    """Yield the findings about packages, solvers and shipped surrogates."""
     yield "python", f"{platform.python_version()} on {platform.platform()}", True
     for package in _PACKAGES:
         found = _version(package)
         yield package, found or "missing; install mmopt again", found is not None
     found = next((f"{name} {_version(name)}" for name in _TENSORFLOW if _version(name)), None)
-    yield "tensorflow (training only)", found or "missing; a surrogate can be used, not trained", found is not None
+    yield (
+        "tensorflow (exports to Keras and IDAES, trainer='keras')",
+        found or "missing; only needed for these: pip install tensorflow",
+        found is not None,
+    )
     yield _bundled()
     yield "linear solvers of the bundled Ipopt", ", ".join(_linear_solvers()), True
     yield from _executable()
@@ -65,7 +79,7 @@ def examine() -> Iterator[Finding]:
     yield "shipped surrogates", ", ".join(shipped_surrogates()) or "none", bool(shipped_surrogates())
     for name in shipped_surrogates():
         growth = load_surrogate(name).card["held_out"]["growth"]
-        yield f"surrogate {name}", f"growth within {growth['worst']:.4f} 1/h on held-out labels", True
+        yield f"surrogate {name}", f"growth within {growth['worst']:.4f} 1/h on held-out fluxes", True
 
 
 def _version(package: str) -> str | None:
@@ -90,15 +104,15 @@ def _bundled() -> Finding:
 
 
 def _linear_solvers() -> list[str]:
-    """Names of the linear solvers with which the bundled Ipopt solves a problem, each tried in a process of its own."""
-    found = []
+    """Names of the linear solvers with which the bundled Ipopt solves a problem, tried in a process of its own."""
+    solvers = []
     for name in _LINEAR_SOLVERS:
-        told = subprocess.run(  # noqa: S603 - our own interpreter with our own words
+        run = subprocess.run(  # noqa: S603 - our own interpreter and our own script
             [sys.executable, "-c", _PROBE, name], capture_output=True, check=False, timeout=60.0
         )
-        if told.returncode == 0:
-            found.append(name)
-    return found
+        if run.returncode == 0:
+            solvers.append(name)
+    return solvers
 
 
 def _executable() -> Iterator[Finding]:

@@ -1,7 +1,7 @@
-"""Networks of dense layers to and from elsewhere: what all formats have in common.
+"""Networks of dense layers from other packages: what all formats have in common.
 
-A network that was trained elsewhere knows nothing of flux modes. As a `Surrogate` its modes are the identity: each
-output is the flux of one reaction. So all that uses a surrogate takes it, but nothing makes its fluxes balance.
+A network that another package trained has no flux modes. As a `Surrogate` its modes are the identity: every output is the
+flux of one reaction. So everything that uses a surrogate takes it, but its fluxes need not balance.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,6 @@ from mmopt.surrogate.surrogate import Layer, Surrogate
 LARGEST_NETWORK: Final = 16 * 2**20
 """Most bytes of a file with a network, packed or not: two million weights; one in a reactor has some thousand."""
 
-OPERATORS: Final = {"tanh": "Tanh", "softplus": "Softplus", "sigmoid": "Sigmoid", "linear": "Identity"}
-"""What ONNX calls our activations."""
-
 _READ_BY: Final = {".keras": "import_keras", ".onnx": "import_onnx"}
 _OTHERS: Final = {
     ".h5": "is Keras's old format; load it with keras.saving.load_model where you trust it and save it as .keras",
@@ -40,12 +37,25 @@ _SCALING: Final = "x_scaled = (x - offset) / factor, y = y_scaled * factor + off
 
 
 def network_file(path: str | Path, suffix: str, cure: str) -> ForeignFile:
-    """A file with a network in the format of ``suffix``.
+    """Return a file with a network in the format of ``suffix``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffix
+        Its expected ending.
+    cure
+        What to do where it cannot be used, for messages.
+
+    Returns
+    -------
+    ForeignFile
 
     Raises
     ------
     SurrogateError
-        If it has another format; the message says how to come to this one.
+        If it has another format; the message says how to convert it.
     """
     path = Path(path)
     if path.is_dir():
@@ -60,20 +70,38 @@ def network_file(path: str | Path, suffix: str, cure: str) -> ForeignFile:
 
 
 def checked_names(names: Sequence[str]) -> list[str]:
-    """Names of readings, if each is there once.
+    """Return the names of readings, if there is no duplicate.
+
+    Parameters
+    ----------
+    names
+        The names.
+
+    Returns
+    -------
+    list of str
 
     Raises
     ------
     SurrogateError
-        If there is none, or one stands twice.
+        If there is none, or one occurs twice.
     """
     if isinstance(names, str) or not names or len(set(names)) < len(names):
-        raise SurrogateError(f"readings {names!r} cannot be exchanged; give a list of names, each of them once")
+        raise SurrogateError(f"readings {names!r} cannot be exchanged; give a list of different names")
     return list(names)
 
 
-def onnx_package(part: str = "") -> Any:
-    """Import the package onnx, or a part of it, which is met here alone.
+def onnx_package(submodule: str = "") -> Any:
+    """Import the package onnx, or a submodule of it.
+
+    Parameters
+    ----------
+    submodule
+        Name of the submodule.
+
+    Returns
+    -------
+    module
 
     Raises
     ------
@@ -81,7 +109,7 @@ def onnx_package(part: str = "") -> Any:
         If it is not installed.
     """
     try:
-        return import_module(f"onnx.{part}" if part else "onnx")
+        return import_module(f"onnx.{submodule}" if submodule else "onnx")
     except ImportError as error:
         raise SurrogateError('ONNX files need the package onnx, which is missing: pip install "mmopt[onnx]"') from error
 
@@ -97,12 +125,12 @@ def imported(
     biomass: str,
     maintenance: tuple[str | None, float],
 ) -> Surrogate:
-    """Make a surrogate of a chain of layers, with the scalings of its inputs and outputs folded in.
+    """Build a surrogate from a chain of layers, with the scalings of its inputs and outputs folded in.
 
     Parameters
     ----------
     file
-        Where the chain was read.
+        The file that contains the chain.
     chain
         Dense layers from scaled limits to scaled readings.
     domain, names, biomass
@@ -112,6 +140,10 @@ def imported(
     maintenance
         The maintenance reaction, if there is one, and its demand [mmol/gDW/h].
 
+    Returns
+    -------
+    Surrogate
+
     Raises
     ------
     SurrogateError
@@ -120,8 +152,8 @@ def imported(
     _check_chain(file, chain, len(domain.inputs), len(checked_names(names)))
     reactions = _reactions(names, biomass, maintenance[0])
     inputs, outputs = len(domain.inputs), len(reactions)
-    x_offset, y_offset = (_per(each, size, "offset") for each, size in ((scaling[0], inputs), (scaling[2], outputs)))
-    x_factor, y_factor = (_per(each, size, "factor") for each, size in ((scaling[1], inputs), (scaling[3], outputs)))
+    x_offset, y_offset = (_per(value, size, "offset") for value, size in ((scaling[0], inputs), (scaling[2], outputs)))
+    x_factor, y_factor = (_per(value, size, "factor") for value, size in ((scaling[1], inputs), (scaling[3], outputs)))
     *hidden, last = chain if chain[-1].activation == "linear" else (*chain, _identity(outputs))
     layers = [*hidden, Layer(last.weights * y_factor, last.bias * y_factor + y_offset, "linear")]
     layers[0] = shifted(layers[0], x_offset, x_factor)
@@ -140,7 +172,19 @@ def imported(
 
 
 def shifted(layer: Layer, offset: np.ndarray, factor: np.ndarray) -> Layer:
-    """The layer that takes x where this one takes (x - offset) / factor."""
+    """Return the layer that takes x where a given one takes (x - offset) / factor.
+
+    Parameters
+    ----------
+    layer
+        The given layer.
+    offset, factor
+        Shape (inputs,).
+
+    Returns
+    -------
+    Layer
+    """
     weights = layer.weights / factor[:, None]
     return replace(layer, weights=weights, bias=layer.bias - offset @ weights)
 
@@ -153,13 +197,13 @@ def _check_chain(file: ForeignFile, chain: Sequence[Layer], inputs: int, outputs
     if not chain:
         file.refuse("holds no dense layer")
     width = inputs
-    for place, layer in enumerate(chain):
+    for index, layer in enumerate(chain):
         if layer.weights.ndim != 2 or layer.bias.shape != layer.weights.shape[1:]:
             file.refuse(f"holds a layer of weights {layer.weights.shape} and bias {layer.bias.shape}")
         if 0 in layer.weights.shape:
             file.refuse("holds a layer without values")
         if layer.weights.shape[0] != width:
-            before = "the previous layer gives" if place else "the domain has"
+            before = "the previous layer gives" if index else "the domain has"
             file.refuse(f"holds a layer that takes {layer.weights.shape[0]} values, but {before} {width}")
         if not np.all(np.isfinite(layer.weights)) or not np.all(np.isfinite(layer.bias)):
             file.refuse("holds weights that are not finite")
@@ -183,10 +227,12 @@ def _reactions(names: Sequence[str], biomass: str, maintenance: str | None) -> t
 
 
 def _per(value: ArrayLike, size: int, kind: str) -> np.ndarray:
-    """One number for each input or output."""
-    found = np.asarray(value, dtype=float)
-    if found.shape not in ((), (size,)):
-        raise SurrogateError(f"{kind} of shape {found.shape} does not fit {size} values; {_SCALING}")
-    if not np.all(np.isfinite(found)) or (kind == "factor" and np.any(found <= 0.0)):
-        raise SurrogateError(f"{kind} {found.tolist()} cannot be; give finite numbers, factors above zero; {_SCALING}")
-    return np.broadcast_to(found, (size,))
+    """One number for every input or output."""
+    numbers = np.asarray(value, dtype=float)
+    if numbers.shape not in ((), (size,)):
+        raise SurrogateError(f"{kind} of shape {numbers.shape} does not fit {size} values; {_SCALING}")
+    if not np.all(np.isfinite(numbers)) or (kind == "factor" and np.any(numbers <= 0.0)):
+        raise SurrogateError(
+            f"{kind} {numbers.tolist()} cannot be; give finite numbers, factors above zero; {_SCALING}"
+        )
+    return np.broadcast_to(numbers, (size,))

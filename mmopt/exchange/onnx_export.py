@@ -1,4 +1,4 @@
-"""Surrogates as ONNX graphs in double precision: the chain of dense layers that `Surrogate.layers` gives."""
+"""Surrogates as ONNX graphs in double precision: the chain of dense layers that `Surrogate.layers` returns."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,17 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import SurrogateError
-from mmopt.exchange.foreign_network import OPERATORS, checked_names, onnx_package
+from mmopt.exchange.foreign_network import checked_names, onnx_package
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH
 from mmopt.io.files import write_whole
+from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.input_ranges import largest_sum
 from mmopt.surrogate.surrogate import Layer, Surrogate
 from mmopt.units import GROWTH_UNIT, RATE
 
 _OPSET, _IR = 18, 8
-"""ONNX Runtime computes Softplus of doubles in the operator sets 18 to 21, where it is made of simpler operators."""
+"""ONNX Runtime computes Softplus of doubles in the operator sets 18 to 21, where it is expanded into simpler operators."""
 
 _LARGEST_EXPONENT: Final = 700.0
 """exp of more overflows in double precision, and ONNX Runtime takes softplus as log(1 + exp z)."""
@@ -27,7 +28,7 @@ _LARGEST_EXPONENT: Final = 700.0
 def export_onnx(surrogate: Surrogate, path: str | Path, names: Sequence[str]) -> Path:
     """Write a surrogate as an ONNX graph in double precision.
 
-    Input ``limits`` and output ``readings`` have shape (points, names); what they are, with units and domain, stands in the
+    Input ``limits`` and output ``readings`` have shape (points, names); their names, units and domain are in the
     metadata of the file.
 
     Parameters
@@ -37,8 +38,13 @@ def export_onnx(surrogate: Surrogate, path: str | Path, names: Sequence[str]) ->
     path
         File to write, ending in ``.onnx``; it appears whole or not at all.
     names
-        Readings that the graph is to give, in order: ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]. It takes
+        Readings that the graph returns, in order: ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]. It takes
         the surrogate's uptake limits [mmol/gDW/h], in their order.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
@@ -53,28 +59,28 @@ def export_onnx(surrogate: Surrogate, path: str | Path, names: Sequence[str]) ->
     'cell.onnx'
     """
     if Path(path).suffix != ".onnx":
-        raise SurrogateError(f"{path} does not end in .onnx; name it so")
+        raise SurrogateError(f"{path} does not end in .onnx; rename it")
     layers = surrogate.layers(readings := checked_names(names))
     _check_range(layers, surrogate.domain)
-    onnx, made, number = onnx_package(), onnx_package("helper"), onnx_package().TensorProto.DOUBLE
+    onnx, helper, number = onnx_package(), onnx_package("helper"), onnx_package().TensorProto.DOUBLE
     inputs, weights = len(surrogate.inputs), list(_weights(layers))
-    graph = made.make_graph(
+    graph = helper.make_graph(
         list(_nodes(layers)),
         "surrogate",
-        [made.make_tensor_value_info("limits", number, ["points", inputs])],
-        [made.make_tensor_value_info("readings", number, ["points", len(readings)])],
+        [helper.make_tensor_value_info("limits", number, ["points", inputs])],
+        [helper.make_tensor_value_info("readings", number, ["points", len(readings)])],
         weights,
     )
-    proto = made.make_model(
+    proto = helper.make_model(
         graph,
         producer_name="mmopt",
         producer_version=version("mmopt"),
         ir_version=_IR,
-        opset_imports=[made.make_opsetid("", _OPSET)],
+        opset_imports=[helper.make_opsetid("", _OPSET)],
     )
-    made.set_model_props(proto, _metadata(surrogate, readings))
+    helper.set_model_props(proto, _metadata(surrogate, readings))
     onnx_package("checker").check_model(proto, full_check=True)
-    return write_whole(path, lambda part: onnx.save_model(proto, part))
+    return write_whole(path, lambda temporary: onnx.save_model(proto, temporary))
 
 
 def _check_range(layers: Sequence[Layer], domain: Domain) -> None:
@@ -82,33 +88,33 @@ def _check_range(layers: Sequence[Layer], domain: Domain) -> None:
     most = largest_sum(layers, domain, "softplus")
     if most > _LARGEST_EXPONENT:
         raise SurrogateError(
-            f"a softplus of this surrogate may meet {most:.0f}, and ONNX Runtime overflows above "
+            f"a softplus of this surrogate can take {most:.0f}, and ONNX Runtime overflows above "
             f"{_LARGEST_EXPONENT:.0f}; scale the inputs, or train with tanh"
         )
 
 
 def _nodes(layers: Sequence[Layer]) -> Iterator[Any]:
-    made, before = onnx_package("helper"), "limits"
-    for place, layer in enumerate(layers):
-        after = f"values_{place}" if place < len(layers) - 1 else "readings"
+    helper, before = onnx_package("helper"), "limits"
+    for index, layer in enumerate(layers):
+        after = f"values_{index}" if index < len(layers) - 1 else "readings"
         straight = layer.activation == "linear"
-        yield made.make_node(
-            "Gemm", [before, f"weights_{place}", f"bias_{place}"], [after if straight else f"sums_{place}"]
+        yield helper.make_node(
+            "Gemm", [before, f"weights_{index}", f"bias_{index}"], [after if straight else f"sums_{index}"]
         )
         if not straight:
-            yield made.make_node(OPERATORS[layer.activation], [f"sums_{place}"], [after])
+            yield helper.make_node(ACTIVATIONS[layer.activation].onnx, [f"sums_{index}"], [after])
         before = after
 
 
 def _weights(layers: Sequence[Layer]) -> Iterator[Any]:
     pack = onnx_package("numpy_helper").from_array
-    for place, layer in enumerate(layers):
-        yield pack(np.ascontiguousarray(layer.weights, dtype=float), f"weights_{place}")
-        yield pack(np.ascontiguousarray(layer.bias, dtype=float), f"bias_{place}")
+    for index, layer in enumerate(layers):
+        yield pack(np.ascontiguousarray(layer.weights, dtype=float), f"weights_{index}")
+        yield pack(np.ascontiguousarray(layer.bias, dtype=float), f"bias_{index}")
 
 
 def _metadata(surrogate: Surrogate, readings: Sequence[str]) -> dict[str, str]:
-    told = {
+    facts = {
         "limits": list(surrogate.inputs),
         "limits_unit": RATE,
         "lower": surrogate.domain.lower.tolist(),
@@ -116,4 +122,4 @@ def _metadata(surrogate: Surrogate, readings: Sequence[str]) -> dict[str, str]:
         "readings": list(readings),
         "readings_units": [GROWTH_UNIT if name in (GROWTH, surrogate.biomass) else RATE for name in readings],
     }
-    return {name: json.dumps(value) for name, value in told.items()}
+    return {name: json.dumps(value) for name, value in facts.items()}
