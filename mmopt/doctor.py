@@ -61,17 +61,28 @@ _TEXTBOOK_GROWTH: Final = 0.8739215
 
 
 def examine() -> Iterator[Finding]:
-    """Yield the findings about packages, solvers and shipped surrogates."""
+    """Examine packages, solvers and shipped surrogates.
+
+    Yields
+    ------
+    tuple
+        Subject, result, and whether it is in order.
+
+    Examples
+    --------
+    >>> from mmopt.doctor import examine
+    >>> next(examine())[0]
+    'python'
+    """
     yield "python", f"{platform.python_version()} on {platform.platform()}", True
     for package in _PACKAGES:
-        found = _version(package)
-        yield package, found or "missing; install mmopt again", found is not None
-    found = next((f"{name} {_version(name)}" for name in _TENSORFLOW if _version(name)), None)
-    yield (
-        "tensorflow (exports to Keras and IDAES, trainer='keras')",
-        found or "missing; only needed for these: pip install tensorflow",
-        found is not None,
-    )
+        number = _version(package)
+        yield package, number or "missing; install mmopt again", number is not None
+    number = next((f"{name} {_version(name)}" for name in _TENSORFLOW if _version(name)), None)
+    yield _TENSORFLOW_USE, number or "missing; everything else works. Install it with: pip install tensorflow", True
+    for package, (extra, use) in _OPTIONAL.items():
+        missing = f'missing; for {use}: pip install "mmopt[{extra}]"'
+        yield f"{package} (optional)", _version(package) or missing, True
     yield _bundled()
     yield "linear solvers of the bundled Ipopt", ", ".join(_linear_solvers()), True
     yield from _executable()

@@ -19,7 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mmopt.errors import SurrogateError
-from mmopt.exchange.keras_export import export_keras, idaes_surrogate
+from mmopt.exchange import export_keras, idaes_surrogate
 from mmopt.exchange.keras_import import import_keras
 from mmopt.exchange.onnx_export import export_onnx
 from mmopt.exchange.onnx_import import import_onnx
@@ -31,7 +31,7 @@ from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate import exchange
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
-from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.surrogate.loading import load_surrogate
 from tests.networks import BOX, chain, small_surrogate, uniform
 
 pytestmark = pytest.mark.filterwarnings(
