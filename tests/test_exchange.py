@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mmopt.errors import SurrogateError
 from mmopt.exchange import export_keras, idaes_surrogate
+from mmopt.exchange import foreign_network as exchange
 from mmopt.exchange.keras_import import import_keras
 from mmopt.exchange.onnx_export import export_onnx
 from mmopt.exchange.onnx_import import import_onnx
@@ -28,10 +29,9 @@ from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
-from mmopt.surrogate import exchange
 from mmopt.surrogate.embed import embed
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
 from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
 from tests.networks import BOX, chain, small_surrogate, uniform
 
 pytestmark = pytest.mark.filterwarnings(
