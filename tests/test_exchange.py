@@ -98,7 +98,7 @@ def test_exported_graph_passes_the_checker(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [[], "growth", ["growth", "growth"]], ids=str)
 def test_names_that_are_not_a_list_of_names_are_refused(export: Callable[..., Any], names: Any, tmp_path: Path) -> None:
     path = tmp_path / ("cell.keras" if export is export_keras else "cell.onnx")
-    with pytest.raises(SurrogateError, match="cannot be exchanged; give a list of names, each of them once"):
+    with pytest.raises(SurrogateError, match="cannot be exchanged; give a list of names, different names"):
         export(small_surrogate(), path, names)
 
 
@@ -126,7 +126,7 @@ def test_softplus_that_would_overflow_is_not_exported(tmp_path: Path) -> None:
         biomass="BIOMASS",
         maintenance=(None, 0.0),
     )
-    with pytest.raises(SurrogateError, match="a softplus of this surrogate may meet 2600, and ONNX Runtime overflows"):
+    with pytest.raises(SurrogateError, match="a softplus of this surrogate can take 2600, and ONNX Runtime overflows"):
         export_onnx(cell, tmp_path / "steep.onnx", ["growth"])
 
 
@@ -522,7 +522,7 @@ def test_missing_package_says_how_to_install_it(tmp_path: Path, monkeypatch: pyt
     ("names", "options", "reason"),
     [
         (["growth"], {}, "gives 2 readings, but 1 were named"),
-        (["growth", "growth"], {}, "each of them once"),
+        (["growth", "growth"], {}, "different names"),
         (["growth", "BIOMASS"], {}, "'growth' is the flux of 'BIOMASS', which is named besides"),
         (["growth", "shortfall"], {}, "'shortfall' follows from the flux of the maintenance reaction"),
         (GIVEN, {"maintenance": "ATPM"}, "maintenance reaction 'ATPM' is not among the readings"),
@@ -678,7 +678,7 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}
         (lambda c: c.update(module="kerasx.layers"), "needs 'Sequential' of the package 'kerasx.layers'"),
         (lambda c: c.update(registered_name="mine>Net"), "needs 'mine>Net' of the package 'keras'"),
         (lambda c: c.pop("class_name"), "describes an object without class or module"),
-        (lambda c: c.update(config=7), "does not say how its Sequential is made"),
+        (lambda c: c.update(config=7), "has no configuration of its Sequential"),
         (lambda c: c["config"].update(layers={}), "describes a Sequential without a list of layers"),
         (lambda c: c["config"]["layers"].insert(1, 7), "describes no Keras network in its config.json"),
         (lambda c: c["config"].update(layers=[]), "must hold Dense layers"),

@@ -25,7 +25,7 @@ from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.surrogate_file import load_surrogate
+from mmopt.surrogate.loading import load_surrogate
 from mmopt.training.comparison import balance_error, compare
 from mmopt.training.train import train
 
@@ -362,7 +362,7 @@ def test_maintenance_demand_that_cannot_be_is_refused(trained: Surrogate, demand
 
 def test_surrogate_that_does_not_scale_is_refused(trained: Surrogate) -> None:
     bound = dataclasses.replace(trained, card={**trained.card, "homogeneous": False})
-    with pytest.raises(SurrogateError, match="answers do not scale with the demand"):
+    with pytest.raises(SurrogateError, match="fluxes do not scale with the demand"):
         bound.with_maintenance(4.0)
 
 

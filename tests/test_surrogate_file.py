@@ -16,7 +16,8 @@ import pytest
 
 from mmopt.errors import SurrogateError
 from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
-from mmopt.surrogate.surrogate_file import load_surrogate, shipped_surrogates
+from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate_file import shipped_surrogates
 from tests.networks import small_surrogate, uniform
 
 Arrays = dict[str, Any]

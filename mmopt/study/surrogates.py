@@ -15,8 +15,8 @@ from mmopt.report.run_folder import PARITY_FILE
 from mmopt.study.run import Run
 from mmopt.study.schema import Study
 from mmopt.study.tables import compute_table, explored_atlas
+from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.surrogate.surrogate_file import load_surrogate
 from mmopt.training.comparison import compare
 from mmopt.training.worst_case_errors import with_error_report
 

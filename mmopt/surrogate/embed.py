@@ -18,7 +18,9 @@ from omlt.neuralnet.layer import DenseLayer, InputLayer
 from pyomo.core.expr.visitor import replace_expressions
 
 from mmopt.errors import SurrogateError, nearest
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate, chained
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.surrogate.layer import Layer, chained
+from mmopt.surrogate.surrogate import Surrogate
 
 
 def _sigmoid(x: Any) -> Any:

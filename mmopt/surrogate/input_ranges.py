@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from mmopt.fba.domain import Domain
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.surrogate.layer import Layer
 
 _CELLS: Final = 4096
 """Cells into which the box is cut, about."""

@@ -15,6 +15,7 @@ from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.surrogate.limit_points import Limits, limit_points
 from mmopt.surrogate.max_affine import Corners, corners_of, facing_of, laws_of, least_bent, parting, scaled
 from mmopt.surrogate.soft_bound import Apart
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
@@ -90,13 +91,13 @@ class SoftLaw:
             raise SurrogateError(f"the soft law has no reading '{name}'; {nearest(name, self.reactions)}")
         return self._rows[name]
 
-    def predict(self, limits: Sequence[float] | np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
+    def predict(self, limits: Limits, names: Sequence[str] | None = None) -> np.ndarray:
         """Readings at uptake limits inside the domain.
 
         Parameters
         ----------
         limits
-            Uptake limits [mmol/gDW/h], shape (inputs,) or (points, inputs).
+            Uptake limits [mmol/gDW/h]: by exchange id, or an array of shape (inputs,) or (points, inputs).
         names
             ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]; by default every reaction, in order.
 
@@ -108,13 +109,11 @@ class SoftLaw:
         Raises
         ------
         DomainError
-            If a limit lies outside the domain.
+            If a limit lies outside the domain, is no number, or belongs to no input, or one is missing.
         SurrogateError
             If a name is unknown.
         """
-        points = np.asarray(limits, dtype=float)
-        self.domain.check(points)
-        return self.reader(self.reactions if names is None else names)(points)
+        return self.reader(self.reactions if names is None else names)(limit_points(self.domain, limits))
 
     def bound(self, name: str) -> float:
         """Largest error of a reading anywhere in the domain, by proof, in its unit; unknown names are refused."""

@@ -2,57 +2,30 @@
 
 Every mode balances, S m = 0, and so does whatever the network makes of them: the weights can be wrong, the balance
 cannot. Growth, exchange rates, the shortfall and every flux inside the cell are linear readings of the same weights.
-Here is NumPy alone; Keras is needed to train, not to use.
+It is evaluated with NumPy alone; TensorFlow is needed for exports to Keras and IDAES and for ``trainer="keras"`` only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.io.facts import facts_table
+from mmopt.solvers.activations import ACTIVATIONS as ACTIVATIONS
 from mmopt.surrogate.error_report import ErrorReport
-
-if TYPE_CHECKING:
-    pass
-
-ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "tanh": np.tanh,
-    "softplus": lambda z: np.logaddexp(z, 0.0),
-    "linear": lambda z: z,
-    "sigmoid": expit,
-}
-"""Smooth activations that Keras, NumPy and OMLT all know by the same name."""
+from mmopt.surrogate.layer import Layer as Layer
+from mmopt.surrogate.layer import chained as chained
+from mmopt.surrogate.limit_points import Limits, limit_points
+from mmopt.surrogate.surrogate_file import write_surrogate
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A dense layer, ``activation(z @ weights + bias)``."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-    activation: str
-
-    def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Outputs, shape (..., outputs), for inputs of shape (..., inputs)."""
-        value: np.ndarray = ACTIVATIONS[self.activation](z @ self.weights + self.bias)
-        return value
-
-
-def chained(layers: Sequence[Layer], values: np.ndarray) -> np.ndarray:
-    """What the last of some layers gives for inputs of shape (..., inputs) to the first."""
-    for layer in layers:
-        values = layer(values)
-    return values
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Surrogate:
     """A smooth map from uptake limits to balanced fluxes.
 
@@ -153,13 +126,13 @@ class Surrogate:
         fluxes: np.ndarray = chained((*self.hidden, self.weights), limits) @ self.modes + self.offset
         return fluxes
 
-    def predict(self, limits: Sequence[float] | np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
+    def predict(self, limits: Limits, names: Sequence[str] | None = None) -> np.ndarray:
         """Readings at uptake limits inside the domain.
 
         Parameters
         ----------
         limits
-            Uptake limits [mmol/gDW/h], shape (inputs,) or (points, inputs).
+            Uptake limits [mmol/gDW/h]: by exchange id, or an array of shape (inputs,) or (points, inputs).
         names
             Readings wanted; by default the net flux of every reaction, in order.
 
@@ -171,7 +144,7 @@ class Surrogate:
         Raises
         ------
         DomainError
-            If a limit lies outside the domain.
+            If a limit lies outside the domain, is no number, or belongs to no input, or one is missing.
         SurrogateError
             If a name is unknown.
 
@@ -181,8 +154,7 @@ class Surrogate:
         >>> bool(abs(surrogate.predict([8.0, 15.0, 0.0], ["growth"])[0] - 0.785) < 0.01)
         True
         """
-        points = np.asarray(limits, dtype=float)
-        self.domain.check(points)
+        points = limit_points(self.domain, limits)
         return self.fluxes(points) if names is None else chained(self.layers(names), points)
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
@@ -196,14 +168,14 @@ class Surrogate:
         self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
 
     def rate_function(self, names: Sequence[str]) -> "SurrogateRates":
-        """The surrogate as who answers for the cell inside a reactor, reading ``names``."""
+        """Return the function of uptake limits that a reactor evaluates for the rates ``names``."""
         return SurrogateRates(self.domain, tuple(names), self.layers(names))
 
     def with_maintenance(self, demand: float) -> "Surrogate":
         """The surrogate of the same cell with another maintenance demand.
 
         The exact answer is homogeneous of degree one in uptake limits and demand, f(λu, λm) = λ f(u, m), and so no input is
-        needed for the demand: limits, fluxes, domain and certificate are scaled by λ, the new demand over the old one.
+        needed for the demand: limits, fluxes, domain and error report are scaled by λ, the new demand over the old one.
 
         Parameters
         ----------
@@ -227,30 +199,45 @@ class Surrogate:
             raise SurrogateError(f"a maintenance demand of {demand} mmol/gDW/h cannot be; give one above zero")
         if self.card.get("homogeneous") is not True:
             raise SurrogateError(
-                "the labels met other limits than uptake and maintenance, or were made before this was told on the card, so "
-                "answers do not scale with the demand; sample and train with the demand you want"
+                "the training fluxes meet other limits than uptake and maintenance, or the card does not record it, so "
+                "fluxes do not scale with the demand; tabulate fluxes and train with the demand you want"
             )
         return scaled(self, demand / self.maintenance_demand)
 
     @property
     def error_report(self) -> ErrorReport | None:
-        """The certificate on the card; None where there is none."""
+        """The error report on the card; None where there is none."""
         told = self.card.get("certificate")
         return None if told is None else ErrorReport.of(told)
 
+    def __repr__(self) -> str:
+        return f"Surrogate({self.card.get('network', 'unnamed network')}: {self._shape()})"
+
     def __str__(self) -> str:
-        """What it is, and how wrong it can be."""
+        """Return network, inputs, layers and the error report."""
+        report = self.error_report
+        errors = "no error report; add one with with_error_report" if report is None else str(report)
+        return f"Surrogate of {self.card.get('network', 'an unnamed network')}: {self._shape()}\n{errors}"
+
+    def _repr_html_(self) -> str:
+        """Table for a notebook."""
+        report = self.error_report
+        facts = {"network": str(self.card.get("network", "unnamed")), "layers": self._shape()}
+        if report is not None:
+            facts |= {
+                f"worst error of {name}": f"{report.worst(name):.4g} {row['unit']}"
+                for name, row in report.readings.items()
+            }
+        return facts_table(facts)
+
+    def _shape(self) -> str:
+        """Inputs and layers in one line."""
         widths = " - ".join(str(layer.weights.shape[1]) for layer in self.hidden)
-        what = f"{', '.join(self.inputs)} - {widths} {self.hidden[0].activation if self.hidden else ''}".rstrip()
-        error_report = self.error_report
-        how = "no certificate; make one with certified(atlas)" if error_report is None else str(error_report)
-        return f"Surrogate of {self.card.get('network', 'an unnamed network')}: {what}\n{how}"
+        return f"{', '.join(self.inputs)} - {widths} {self.hidden[0].activation if self.hidden else ''}".rstrip()
 
     def save(self, folder: str | Path) -> Path:
         """Write arrays and card into a folder; readable without Keras. Read it with `load_surrogate`."""
-        from mmopt.surrogate.surrogate_file import save_surrogate
-
-        return save_surrogate(self, folder)
+        return write_surrogate(self, folder)
 
 
 def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
@@ -276,7 +263,7 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
 
 @dataclass(frozen=True, eq=False)
 class SurrogateRates:
-    """A surrogate that answers for the cell: limits by name in, rates by name out."""
+    """Rates of a surrogate by name, from uptake limits by exchange id."""
 
     domain: Domain
     names: tuple[str, ...]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -19,7 +19,8 @@ from mmopt.errors import DomainError, SurrogateError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.io.files import write_whole
 from mmopt.io.foreign_file import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
-from mmopt.surrogate.surrogate import ACTIVATIONS, Layer, Surrogate
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.surrogate.layer import Layer
 
 SCHEMA: Final = 2
 
@@ -31,6 +32,40 @@ _EACH: Final = ("used", "modes", "offset")
 _MOST_LAYERS: Final = (MOST_MEMBERS - len(_EACH)) // 2
 
 Range = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class SurrogateContents(Protocol):
+    """The fields of a surrogate that its files hold."""
+
+    @property
+    def domain(self) -> Domain: ...  # noqa: D102
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]: ...  # noqa: D102
+
+    @property
+    def weights(self) -> Layer: ...  # noqa: D102
+
+    @property
+    def modes(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def offset(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def reactions(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def biomass(self) -> str: ...  # noqa: D102
+
+    @property
+    def maintenance(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def maintenance_demand(self) -> float: ...  # noqa: D102
+
+    @property
+    def card(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 class _Description(BaseModel):
@@ -49,7 +84,7 @@ class _Description(BaseModel):
     sha256: str | None = None
 
 
-def save_surrogate(surrogate: Surrogate, folder: str | Path) -> Path:
+def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
     """Write arrays and card into a folder; each file appears whole or not at all.
 
     Numbers on the card that are not finite become null, since JSON has none.
@@ -86,23 +121,13 @@ def save_surrogate(surrogate: Surrogate, folder: str | Path) -> Path:
     return write_whole(folder / _CARD, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def load_surrogate(source: str | Path) -> Surrogate:
-    """Load a surrogate from a folder, or by the name of one that ships with mmopt.
-
-    Parameters
-    ----------
-    source
-        Folder that `Surrogate.save` wrote, or a name. It may come from anybody: it is checked before it is believed.
+def read_surrogate(source: str | Path) -> dict[str, Any]:
+    """Read and check the fields of a surrogate; `load_surrogate` describes the parameter.
 
     Raises
     ------
     SurrogateError
         If there is none, or its files are damaged, changed, too large, or hold anything but names and numbers.
-
-    Examples
-    --------
-    >>> load_surrogate("ecoli_ijo1366").inputs
-    ('EX_glc__D_e', 'EX_o2_e', 'EX_ac_e')
     """
     folder = Path(source)
     if not folder.is_dir() and str(source) in shipped_surrogates():
@@ -127,7 +152,7 @@ def _shipped() -> Path:
     return Path(str(files("mmopt.shipped").joinpath("")))
 
 
-def _arrays(surrogate: Surrogate) -> dict[str, np.ndarray]:
+def _arrays(surrogate: SurrogateContents) -> dict[str, np.ndarray]:
     """All numbers of a surrogate by name; reactions that no mode moves are left out."""
     used = np.flatnonzero(np.any(surrogate.modes != 0.0, axis=0) | (surrogate.offset != 0.0))
     arrays = {"modes": surrogate.modes[:, used], "offset": surrogate.offset[used]}
@@ -215,7 +240,7 @@ def _read_arrays(file: ForeignFile, told: _Description) -> dict[str, np.ndarray]
     return arrays
 
 
-def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> Surrogate:
+def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     layers = [
         Layer(arrays[f"weights_{number}"], arrays[f"bias_{number}"], activation)
         for number, activation in enumerate(told.activations)
@@ -224,15 +249,15 @@ def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> Surrogate
     modes = np.zeros((len(arrays["modes"]), len(reactions)))
     offset = np.zeros(len(reactions))
     modes[:, arrays["used"]], offset[arrays["used"]] = arrays["modes"], arrays["offset"]
-    return Surrogate(
-        domain=_domain(told),
-        hidden=tuple(layers[:-1]),
-        weights=layers[-1],
-        modes=modes,
-        offset=offset,
-        reactions=reactions,
-        biomass=told.biomass,
-        maintenance=told.maintenance,
-        maintenance_demand=told.maintenance_demand,
-        card=told.card,
-    )
+    return {
+        "domain": _domain(told),
+        "hidden": tuple(layers[:-1]),
+        "weights": layers[-1],
+        "modes": modes,
+        "offset": offset,
+        "reactions": reactions,
+        "biomass": told.biomass,
+        "maintenance": told.maintenance,
+        "maintenance_demand": told.maintenance_demand,
+        "card": told.card,
+    }

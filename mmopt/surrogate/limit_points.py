@@ -1,0 +1,70 @@
+"""Uptake limits as arrays in the order of a domain, from arrays or from mappings by exchange id."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mmopt.errors import DomainError, nearest
+from mmopt.fba.domain import Domain
+
+Limits = Mapping[str, float] | Sequence[float] | np.ndarray
+"""Uptake limits [mmol/gDW/h]: by exchange id, or as an array in the order of the inputs."""
+
+
+def limit_points(domain: Domain, limits: Limits) -> np.ndarray:
+    """Return uptake limits inside a domain as an array in the order of its inputs.
+
+    Parameters
+    ----------
+    domain
+        The box of uptake limits.
+    limits
+        Uptake limits [mmol/gDW/h]: a mapping of exchange ids to numbers (or to arrays of one length), or an array of shape
+        (inputs,) or (points, inputs).
+
+    Returns
+    -------
+    ndarray
+        Shape (inputs,) or (points, inputs).
+
+    Raises
+    ------
+    DomainError
+        If an exchange is unknown or missing, a value is no finite number, the shape does not fit, or a point lies outside.
+
+    Examples
+    --------
+    >>> domain = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
+    >>> limit_points(domain, {"EX_o2_e": 15.0, "EX_glc__D_e": 10.0}).tolist()
+    [10.0, 15.0]
+    """
+    if isinstance(limits, Mapping):
+        _check_names(domain, limits)
+    try:
+        points = np.asarray(_columns(domain, limits) if isinstance(limits, Mapping) else limits)
+    except (TypeError, ValueError) as error:
+        raise DomainError(f"limits hold arrays of unequal length: {limits!r:.80}") from error
+    if points.dtype.kind not in "iuf":
+        raise DomainError(f"limits hold a value that is no number: {limits!r:.80}")
+    points = points.astype(float)
+    width = len(domain.inputs)
+    if points.ndim not in (1, 2) or points.shape[-1] != width:
+        raise DomainError(
+            f"limits of shape {points.shape} do not fit the inputs {', '.join(domain.inputs)}; give ({width},), "
+            f"(points, {width}) or a mapping by exchange id"
+        )
+    domain.check(points)
+    return points
+
+
+def _check_names(domain: Domain, limits: Mapping[str, float]) -> None:
+    unknown = [name for name in limits if name not in domain.inputs]
+    if unknown:
+        raise DomainError(f"limits name the unknown input '{unknown[0]}'; {nearest(str(unknown[0]), domain.inputs)}")
+    missing = [name for name in domain.inputs if name not in limits]
+    if missing:
+        raise DomainError(f"limits lack {', '.join(missing)}; give one uptake limit for every input")
+
+
+def _columns(domain: Domain, limits: Mapping[str, float]) -> np.ndarray:
+    return np.stack([np.asarray(limits[name]) for name in domain.inputs], axis=-1)
