@@ -29,8 +29,8 @@ from mmopt.reactor.profiles import StepFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study.schema import read_study
-from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.collocation import transcribe
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.diagnose import diagnose, with_decisions_fixed
@@ -175,10 +175,10 @@ def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogat
     assert worst < 1.0e-9
 
 
-def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem, surrogate: Surrogate) -> None:
+def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem) -> None:
     from pyomo.contrib.incidence_analysis import IncidenceGraphInterface
 
-    program = with_decisions_fixed(replace(problem, horizon=Horizon(4.0, 3, 3)), surrogate)
+    program = with_decisions_fixed(replace(problem, horizon=Horizon(4.0, 3, 3)), load_surrogate("ecoli_textbook"))
     graph = IncidenceGraphInterface(program.pyomo, include_inequality=False)
     unmatched = graph.dulmage_mendelsohn()
     assert unmatched[0].unmatched == []
