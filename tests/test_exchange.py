@@ -98,7 +98,7 @@ def test_exported_graph_passes_the_checker(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [[], "growth", ["growth", "growth"]], ids=str)
 def test_names_that_are_not_a_list_of_names_are_refused(export: Callable[..., Any], names: Any, tmp_path: Path) -> None:
     path = tmp_path / ("cell.keras" if export is export_keras else "cell.onnx")
-    with pytest.raises(SurrogateError, match="cannot be exchanged; give a list of names, different names"):
+    with pytest.raises(SurrogateError, match="cannot be exchanged; give a list of different names"):
         export(small_surrogate(), path, names)
 
 
@@ -876,8 +876,8 @@ def test_weights_that_keep_hdf5_busy_for_ever_are_refused(theirs: Path) -> None:
 
 def test_import_wakes_neither_keras_nor_tensorflow_nor_onnx(theirs: Path) -> None:
     script = (
-        "import sys, mmopt;"
-        f"mmopt.import_keras({str(theirs)!r}, mmopt.Domain({dict(BOX.limits)!r}), {GIVEN!r}).predict([1.0, 1.0]);"
+        "import sys, mmopt, mmopt.exchange;"
+        f"mmopt.exchange.import_keras({str(theirs)!r}, mmopt.Domain({dict(BOX.limits)!r}), {GIVEN!r}).predict([1.0, 1.0]);"
         "print(sorted({'tensorflow', 'keras', 'onnx', 'h5py'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
