@@ -282,13 +282,13 @@ def test_time_that_is_too_short_for_any_optimum_is_told() -> None:
 
 def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*given: Any) -> Any:
-        time.sleep(0.4)
+        time.sleep(2.0)
         return feasible_guess(*given)
 
     monkeypatch.setattr(multi_start, "feasible_guess", slow)
-    plan = optimise(tank(), options=OptimiseOptions(guesses=8, time_limit=1.0))
+    plan = optimise(tank(), options=OptimiseOptions(guesses=8, time_limit=6.0))
     assert plan.record.out_of_time
-    assert 1 <= len(plan.record.guesses) <= 3
+    assert 1 <= len(plan.record.guesses) <= 4
     assert plan.trajectory.final("volume") == pytest.approx(3.0, rel=1.0e-6)
 
 
