@@ -26,6 +26,7 @@ html_theme = "furo"
 html_title = f"mmopt {version}"
 html_static_path = ["static"]
 html_css_files = ["mmopt.css"]
+html_show_copyright = False
 html_show_sphinx = False
 html_math_renderer = "mathml"  # browsers draw it themselves: no script, no font from elsewhere
 

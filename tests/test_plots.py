@@ -14,6 +14,7 @@ from mmopt.control import ClosedLoop, Move
 from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.report import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
+from mmopt.report.figure_style import empty_figure
 from mmopt.results import Status, Trajectory, trajectory
 
 STEPS = tuple(
@@ -326,3 +327,7 @@ def test_drawing_changes_no_setting() -> None:
 def test_drawing_needs_no_current_figure() -> None:
     code = "import sys, mmopt.report.trajectory_plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_notebook_shows_a_figure_without_pyplot() -> None:
+    assert empty_figure(2.0, 1.0)._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"  # type: ignore[attr-defined]

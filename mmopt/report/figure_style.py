@@ -1,6 +1,7 @@
 """The common look of all figures: colours, lines, panels and legends."""
 
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,15 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return write_whole(path, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
 
 
+class _ShownFigure(Figure):
+    """A figure that a notebook shows, whether or not pyplot was imported."""
+
+    def _repr_png_(self) -> bytes:
+        stream = BytesIO()
+        self.savefig(stream, format="png", dpi=96)
+        return stream.getvalue()
+
+
 def empty_figure(width: float, height: float) -> Figure:
     """Return an empty figure whose layout leaves room for titles and legends.
 
@@ -59,7 +69,7 @@ def empty_figure(width: float, height: float) -> Figure:
     Figure
     """
     layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.08, compress=True)
-    return Figure(figsize=(width, height), layout=layout, facecolor="white")
+    return _ShownFigure(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def style_panel(panel: Axes, title: str, unit: str) -> Axes:
