@@ -114,9 +114,10 @@ def test_every_formulation_gives_the_same_optimum(surrogate: Surrogate) -> None:
     reached = []
     for formulation in ("grey_box", "reduced_space", "full_space"):
         compiled = CompiledProblem(problem, surrogate, formulation=formulation)
-        compiled.start(guess)
-        assert compiled.solve().status.solved
-        reached.append(compiled.plan().final("biomass_amount"))
+        compiled.start(guess.trajectory)
+        solve = compiled.solve()
+        assert solve.status.solved
+        reached.append(compiled.plan(solve.status).objective)
     assert reached == pytest.approx([reached[0]] * 3, rel=1.0e-6)
 
 

@@ -73,6 +73,18 @@ def test_seed_gives_the_same_weights_and_leaves_global_state(trained: Surrogate,
     assert keras.config.floatx() == precision
 
 
+def test_precision_that_keras_was_used_with_before_does_not_matter(trained: Surrogate, table: FluxTable) -> None:
+    keras = pytest.importorskip("keras")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        again = train(table, trainer="keras", **QUICK)
+        assert keras.config.dtype_policy().name == "float32"
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert np.array_equal(again.weights.weights, trained.weights.weights)
+
+
 def test_another_seed_gives_other_weights(trained: Surrogate, table: FluxTable) -> None:
     other = train(table, trainer="keras", **{**QUICK, "iterations": 1}, seed=1)
     assert not np.array_equal(other.hidden[0].weights, trained.hidden[0].weights)

@@ -95,10 +95,13 @@ def _reproducible(keras: Any, seed: int) -> Iterator[None]:
     """Seed the random numbers that Keras uses and compute in float64; the caller's generators and precision come back."""
     python, numpy, precision = random.getstate(), np.random.get_state(), keras.config.floatx()  # noqa: NPY002
     keras.utils.set_random_seed(seed)
+    policy = keras.config.dtype_policy()  # set once by whatever used Keras first; metrics take it from here
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         yield
     finally:
+        keras.config.set_dtype_policy(policy)
         keras.config.set_floatx(precision)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
