@@ -71,7 +71,7 @@ def main() -> None:
     }
     results = {
         "seeds": seeds,
-        "trainers": trainers(table, atlas),
+        "trainers": known_rows() if "--quick" in sys.argv else trainers(table, atlas),
         "same_weights": same_weights(table),
         "r2": r2(shipped, atlas),
         "errors": {name: errors(law, atlas) for name, law in rivals.items()},
@@ -84,6 +84,11 @@ def main() -> None:
     show(results)
     show_trainers(results["trainers"])
     write(results)
+
+
+def known_rows() -> list[dict[str, Any]]:
+    """Rows of the last comparison of the trainers, which takes longer than all the rest."""
+    return json.loads(TARGET.read_text()).get("trainers", []) if TARGET.exists() else []
 
 
 def write(results: dict[str, Any]) -> None:
@@ -173,8 +178,8 @@ def errors(law: Any, atlas: Atlas) -> dict[str, Any]:
         "growth_worst": report.worst("growth"),
         **{name: report.relative(name) for name in READINGS},
         "starvation_growth": report.worst("growth", "starvation"),
-        "balance": report.laws["balance"],
-        "backwards": report.laws["backwards"],
+        "balance": report.checks["balance"],
+        "backwards": report.checks["backwards"],
         "beyond_limit": max(entry["worst"] for entry in report.consumption.values()),
         "left_at_zero": max(abs(value) for value in report.zero.values()),
     }

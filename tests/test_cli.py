@@ -114,7 +114,8 @@ def test_journal_of_another_study_ends_in_one_line(textbook: Network, tmp_path: 
     tabulate_fluxes(textbook, box, 40, 1, journal=tmp_path / "run" / "fluxes.journal")
     done = mmopt("tabulate", "study.yaml", "-o", "run", at=tmp_path)
     assert done.returncode == 2
-    assert "was begun for other labels (labels: 400 asked, 40 in the journal" in done.stderr
+    assert "belongs to another table of fluxes" in done.stderr
+    assert "400 here, 40 in the journal" in done.stderr
     assert "Traceback" not in done.stderr
 
 

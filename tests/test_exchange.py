@@ -91,7 +91,9 @@ def test_exported_graph_names_limits_and_readings_with_units(tmp_path: Path) -> 
 
 
 def test_exported_graph_passes_the_checker(tmp_path: Path) -> None:
-    onnx.checker.check_model(str(export_onnx(small_surrogate("softplus"), tmp_path / "cell.onnx", NAMES)), full_check=True)
+    onnx.checker.check_model(
+        str(export_onnx(small_surrogate("softplus"), tmp_path / "cell.onnx", NAMES)), full_check=True
+    )
 
 
 @pytest.mark.parametrize("export", [export_keras, export_onnx, lambda cell, _, names: idaes_surrogate(cell, names)])

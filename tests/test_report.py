@@ -426,7 +426,7 @@ def test_page_does_not_tell_where_it_was_made(page: Page, folder: Path) -> None:
 def test_worst_errors_of_the_surrogate_are_shown_by_zone(tmp_path: Path) -> None:
     card = load_surrogate("ecoli_ijo1366").card
     page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": dict(card)})))
-    growth = card["certificate"]["readings"]["growth"]
+    growth = card["error_report"]["readings"]["growth"]
     percent = 100.0 * growth["zones"]["starvation"]["worst"] / growth["range"]
     assert "whole domain starvation borders inside" in page.text
     assert f"{percent:.3g} %" in page.text
@@ -435,6 +435,6 @@ def test_worst_errors_of_the_surrogate_are_shown_by_zone(tmp_path: Path) -> None
 @pytest.mark.parametrize("damage", [{}, {"readings": 3}, {"readings": {"growth": {}}}, "nothing"], ids=str)
 def test_damaged_certificate_leaves_the_rest_of_the_page(tmp_path: Path, damage: object) -> None:
     page = Page(
-        write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": {"certificate": damage, "points": 7}}))
+        write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": {"error_report": damage, "points": 7}}))
     )
     assert "points 7" in page.text

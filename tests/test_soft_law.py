@@ -16,7 +16,7 @@ from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.surrogate.max_affine import scaled
-from mmopt.surrogate.soft_bound import Apart
+from mmopt.surrogate.soft_bound import Separation
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 from mmopt.surrogate.soft_law import SoftLaw, soft_law
 
@@ -148,8 +148,8 @@ class Told:
     bounds: dict[float, np.ndarray]
 
     def worst(self, error: float, *places: str) -> np.ndarray:
-        apart = [np.abs(self.said[error][place] - self.true[place]).max(axis=0) for place in places or PLACES]
-        return np.max(apart, axis=0)
+        separation = [np.abs(self.said[error][place] - self.true[place]).max(axis=0) for place in places or PLACES]
+        return np.max(separation, axis=0)
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +211,9 @@ def test_bound_of_two_laws_is_the_closed_form(textbook: Network) -> None:
     atlas = Atlas(textbook, Domain({GLUCOSE: (0.5 * borders[0:2].sum(), 0.5 * borders[1:3].sum())}))
     atlas.explore()
     law = soft_law(atlas)
-    column = int(np.ptp(law.laws[:, 0], axis=0).argmax())
+    column = int(np.ptp(law.affine_laws[:, 0], axis=0).argmax())
     # |v_2 - v_1| = c d, so the error is c d / (1 + exp(β d)), of which the most is c W(1/e) / β
-    steep = np.ptp(law.laws[:, 0, column]) / np.ptp(law.heights[:, 0])
+    steep = np.ptp(law.affine_laws[:, 0, column]) / np.ptp(law.weights[:, 0])
     assert len(atlas.regions) == 2
     assert law.bound(textbook.reactions[column]) == pytest.approx(steep * 0.2784645 / law.sharpness, rel=1.0e-3)
 
@@ -240,7 +240,7 @@ def test_bound_holds_with_growth_held_back(textbook: Network) -> None:
 
 def test_bound_tells_of_heights_that_part_nothing(small: SoftLaw) -> None:
     # a mean of all laws with equal weights errs by much, and a bound by no less
-    flat = replace(small, heights=np.zeros_like(small.heights))
+    flat = replace(small, weights=np.zeros_like(small.weights))
     points = np.linspace(0.0, 12.0, 500)[:, None]
     error = np.abs(flat.predict(points, ["EX_co2_e"]) - small.predict(points, ["EX_co2_e"])).max()
     assert flat.bound("EX_co2_e") > error - small.bound("EX_co2_e") > 1.0
@@ -257,15 +257,17 @@ def test_one_region_is_repeated_exactly(textbook: Network) -> None:
 
 
 def test_height_of_its_own_region_is_the_largest(atlas: Atlas, law: SoftLaw) -> None:
-    assert law.corners.excess(law.heights).max() < 1.0e-5
+    assert law.corners.excess(law.weights).max() < 1.0e-5
 
 
 def test_regions_are_parted_as_far_as_their_laws(atlas: Atlas, law: SoftLaw, told: Told) -> None:
-    apart = Apart.by(law.corners, law.heights)
+    separation = Separation.of(law.corners, law.weights)
     for name in (GLUCOSE, OXYGEN, ACETATE):
         column = atlas.network.column(name)
         span = np.ptp(exact(atlas, told.points["corners"], [name]))
-        assert np.all(np.abs(law.corners.excess(law.laws[:, :, column])) / span <= 1.01 * apart.depth + 1.0e-5)
+        assert np.all(
+            np.abs(law.corners.excess(law.affine_laws[:, :, column])) / span <= 1.01 * separation.depth + 1.0e-5
+        )
 
 
 # --- what it says
@@ -339,7 +341,7 @@ def test_slopes_change_in_proportion_to_sharpness(textbook_atlas: Atlas) -> None
 @pytest.fixture(scope="module")
 def of_planes(atlas: Atlas, law: SoftLaw) -> SoftGrowth:
     found = law.corners
-    values = np.vstack([found.points[found.owner == k] @ each for k, each in enumerate(law.laws)])
+    values = np.vstack([found.points[found.owner == k] @ each for k, each in enumerate(law.affine_laws)])
     return soft_growth(atlas, found, values, 0.02)
 
 
@@ -366,8 +368,8 @@ def test_growth_is_the_least_of_its_planes_or_zero(atlas: Atlas, told: Told, pla
 def test_law_can_read_growth_from_planes(textbook_atlas: Atlas) -> None:
     law, points = soft_law(textbook_atlas, error=0.02, growth="planes"), somewhere(textbook_atlas, 5000)
     growth, biomass = law.predict(points, ["growth", textbook_atlas.network.biomass]).T
-    apart = np.abs(growth - biomass).max()
-    assert law.bound(textbook_atlas.network.biomass) < apart <= law.bound("growth") + law.bound(law.biomass)
+    separation = np.abs(growth - biomass).max()
+    assert law.bound(textbook_atlas.network.biomass) < separation <= law.bound("growth") + law.bound(law.biomass)
 
 
 def test_cell_reads_growth_from_planes(textbook_atlas: Atlas) -> None:

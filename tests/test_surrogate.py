@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
@@ -24,8 +25,8 @@ from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.simulate import simulate
 from mmopt.surrogate.embed import embed
-from mmopt.surrogate.surrogate import Surrogate
 from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.comparison import balance_error, compare
 from mmopt.training.train import train
 
@@ -109,7 +110,7 @@ def test_shipped_domain_is_glucose_oxygen_and_acetate(surrogate: Surrogate) -> N
 
 
 @pytest.mark.parametrize(
-    "fact", ["seed", "training_seed", "labels", "hidden", "activation", "version_mmopt", "balance"]
+    "fact", ["seed", "training_seed", "points", "hidden", "activation", "version_mmopt", "balance"]
 )
 def test_shipped_card_tells_its_origin(surrogate: Surrogate, fact: str) -> None:
     assert fact in surrogate.card
@@ -370,3 +371,27 @@ def test_domain_with_the_maintenance_demand_is_referred_to_scaling(textbook: Net
     table = tabulate_fluxes(textbook, Domain({GLUCOSE: (0.0, 10.0), "ATPM": (1.0, 10.0)}), 60)
     with pytest.raises(SurrogateError, match="needs no input of its own, since fluxes scale with it"):
         train(table)
+
+
+def test_limits_by_exchange_id_are_taken_in_any_order(surrogate: Surrogate) -> None:
+    by_name = {"EX_o2_e": 15.0, "EX_ac_e": 0.0, "EX_glc__D_e": 8.0}
+    assert surrogate.predict(by_name) == pytest.approx(surrogate.predict([8.0, 15.0, 0.0]), rel=1.0e-15)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"EX_o2_e": 15.0, "EX_glc__D_e": 8.0}, "limits lack EX_ac_e"),
+        ({"EX_o2": 15.0}, "unknown input 'EX_o2'"),
+        ("text", "no number"),
+        ([1.0, 2.0], r"shape \(2,\)"),
+        ([1.0, None, 2.0], "no number"),
+    ],
+)
+def test_limits_that_do_not_fit_are_refused(surrogate: Surrogate, limits: Any, message: str) -> None:
+    with pytest.raises(DomainError, match=message):
+        surrogate.predict(limits)
+
+
+def test_repr_of_a_surrogate_is_short(surrogate: Surrogate) -> None:
+    assert len(repr(surrogate)) < 100

@@ -1,4 +1,4 @@
-"""Learning goes on until the certificate says what is wanted, and says so where it does not come so far."""
+"""Training continues until the error report keeps the wanted errors, and the card says where it does not."""
 
 import numpy as np
 import pytest
@@ -21,42 +21,42 @@ def atlas(core_atlas: Atlas) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def learnt(atlas: Atlas) -> Surrogate:
+def trained(atlas: Atlas) -> Surrogate:
     few = tabulate_fluxes(atlas.network, BOX, 60, source=atlas)
     return train_to_error(atlas, wanted=1.0e-4, rounds=2, table=few, **QUICK)
 
 
-def test_rounds_make_the_worst_error_smaller(learnt: Surrogate) -> None:
-    excess = learnt.card["learnt"]["excess"]
+def test_rounds_make_the_worst_error_smaller(trained: Surrogate) -> None:
+    excess = trained.card["training_rounds"]["excess"]
     assert min(excess) < excess[0]
 
 
-def test_bound_that_is_not_reached_is_told(learnt: Surrogate) -> None:
-    assert learnt.card["learnt"]["reached"] is False
+def test_missed_error_is_on_the_card(trained: Surrogate) -> None:
+    assert trained.card["training_rounds"]["reached"] is False
 
 
-def test_card_carries_the_certificate_of_the_best_round(learnt: Surrogate) -> None:
-    error_report = learnt.error_report
+def test_card_holds_the_error_report_of_the_best_round(trained: Surrogate) -> None:
+    error_report = trained.error_report
     assert error_report is not None
-    bounds = learnt.card["learnt"]["wanted"]
+    bounds = trained.card["training_rounds"]["wanted"]
     assert max(error_report.relative(name) / bound for name, bound in bounds.items()) == pytest.approx(
-        learnt.card["learnt"]["excess"][learnt.card["learnt"]["round"]]
+        trained.card["training_rounds"]["excess"][trained.card["training_rounds"]["round"]]
     )
 
 
 def test_no_round_is_done_where_the_first_fit_is_good_enough(atlas: Atlas) -> None:
     easy = train_to_error(atlas, wanted=0.9, **QUICK)
-    assert easy.card["learnt"]["excess"][0] <= 1.0
-    assert len(easy.card["learnt"]["excess"]) == 1
+    assert easy.card["training_rounds"]["excess"][0] <= 1.0
+    assert len(easy.card["training_rounds"]["excess"]) == 1
 
 
 def test_growth_is_held_more_tightly_than_exchanges(atlas: Atlas) -> None:
-    bounds = train_to_error(atlas, wanted=0.9, **QUICK).card["learnt"]["wanted"]
+    bounds = train_to_error(atlas, wanted=0.9, **QUICK).card["training_rounds"]["wanted"]
     assert bounds["growth"] == pytest.approx(0.325 * 0.9)
     assert bounds["EX_o2_e"] == 0.9
 
 
-def test_labels_along_a_trajectory_make_it_better_there(atlas: Atlas) -> None:
+def test_fluxes_along_a_trajectory_make_it_better_there(atlas: Atlas) -> None:
     few = tabulate_fluxes(atlas.network, BOX, 60, source=atlas)
     path = np.column_stack([np.linspace(9.0, 10.0, 200), np.linspace(3.0, 3.5, 200)])
     exact = atlas.rates(path, ["growth"])
@@ -69,50 +69,91 @@ def test_labels_along_a_trajectory_make_it_better_there(atlas: Atlas) -> None:
     assert error(along) < 0.5 * error(without)
 
 
-def test_labels_joined_later_leave_what_is_held_out_as_it_is() -> None:
+def test_points_joined_later_leave_what_is_held_out_as_it_is() -> None:
     first, later = _held_out(100, 3, None), _held_out(160, 3, 100)
     assert np.array_equal(later[:100], first)
     assert not later[100:].any()
 
 
-def test_labels_of_an_atlas_hold_its_corners(atlas: Atlas) -> None:
+def test_table_of_an_atlas_hold_its_corners(atlas: Atlas) -> None:
     corners, _ = atlas.corners()
     inputs = training_table(atlas, n=64).inputs
     assert len(inputs) == 64 + len(corners)
     assert np.array_equal(inputs[64:], corners)
 
 
-def test_training_goes_on_from_a_surrogate(atlas: Atlas) -> None:
+def test_training_continues_from_a_surrogate(atlas: Atlas) -> None:
     table = tabulate_fluxes(atlas.network, BOX, 200, source=atlas)
     first = train(table, **QUICK)
     on = train(table, hidden=(8, 8), iterations=20, start=first)
     assert on.card["loss"] <= first.card["loss"] * (1.0 + 1.0e-6)
 
 
-def test_going_on_with_other_layers_is_refused(atlas: Atlas) -> None:
+def test_continuing_with_other_layers_is_refused(atlas: Atlas) -> None:
     table = tabulate_fluxes(atlas.network, BOX, 200, source=atlas)
     first = train(table, hidden=(4,), iterations=5, starts=1)
     with pytest.raises(SurrogateError, match="has other layers than"):
         train(table, hidden=(8, 8), iterations=5, start=first)
 
 
-@pytest.mark.parametrize("wanted", [0.0, -1.0, float("nan"), {}, {"growth": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "wanted", [0.0, -1.0, float("nan"), "small", None, {}, {"growth": 0.0}, {"growth": "small"}], ids=str
+)
 def test_bounds_that_cannot_be_are_refused(atlas: Atlas, wanted: object) -> None:
-    with pytest.raises(SurrogateError, match="cannot be wanted; give parts of a range, above zero"):
+    with pytest.raises(SurrogateError, match=r"wanted .*; give a (finite number above 0|fraction of the range)"):
         train_to_error(atlas, wanted=wanted, **QUICK)  # type: ignore[arg-type]
 
 
 def test_unknown_reading_is_refused(atlas: Atlas) -> None:
-    with pytest.raises(SurrogateError, match="an error of 'grow' is wanted, which the certificate does not tell"):
+    with pytest.raises(SurrogateError, match="wanted names 'grow', which the error report does not contain"):
         train_to_error(atlas, wanted={"grow": 0.1}, **QUICK)
 
 
 @pytest.mark.parametrize("along", [np.zeros(3), np.zeros((4, 3)), np.full((2, 2), np.nan)], ids=["flat", "wide", "nan"])
 def test_points_that_do_not_fit_are_refused(atlas: Atlas, along: np.ndarray) -> None:
-    with pytest.raises(SurrogateError, match="cannot be learnt along"):
+    with pytest.raises(SurrogateError, match=r"along has the shape .*; give finite inputs"):
         train_to_error(atlas, along=along, **QUICK)
 
 
 def test_negative_rounds_are_refused(atlas: Atlas) -> None:
-    with pytest.raises(SurrogateError, match="-1 rounds cannot be done"):
+    with pytest.raises(SurrogateError, match="rounds is -1; give a whole number, at least 0"):
         train_to_error(atlas, rounds=-1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"hiden": (8,)}, "there is no argument 'hiden'"),
+        ({"iterations": 0}, "iterations is 0; give a whole number, at least 1"),
+        ({"trainer": "torch"}, "trainer is 'torch'; give one of levenberg_marquardt, keras"),
+    ],
+    ids=str,
+)
+def test_arguments_of_training_are_checked_before_any_fit(atlas: Atlas, wrong: dict, message: str) -> None:
+    with pytest.raises(SurrogateError, match=message):
+        train_to_error(atlas, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"hidden": ()}, r"hidden is \(\); give one width or more"),
+        ({"hidden": "8"}, "hidden is '8'; give one width or more"),
+        ({"hidden": (8, 0.5)}, "hidden is 0.5; give a whole number, at least 1"),
+        ({"activation": "relu"}, "activation is 'relu'; give one of tanh"),
+        ({"iterations": 0}, "iterations is 0; give a whole number, at least 1"),
+        ({"iterations": float("nan")}, "iterations is nan; give a whole number"),
+        ({"basis": "x"}, "basis is 'x'; give one of conic, linear, rates"),
+        ({"starts": -1}, "starts is -1; give a whole number, at least 1"),
+        ({"seed": "one"}, "seed is 'one'; give a whole number, at least 0"),
+    ],
+    ids=str,
+)
+def test_arguments_of_train_are_checked(atlas: Atlas, wrong: dict, message: str) -> None:
+    with pytest.raises(SurrogateError, match=message):
+        train(atlas, **wrong)
+
+
+def test_table_of_another_kind_is_refused() -> None:
+    with pytest.raises(SurrogateError, match="table is 'fluxes'; give a FluxTable or an Atlas"):
+        train("fluxes")  # type: ignore[arg-type]

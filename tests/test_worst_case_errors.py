@@ -1,4 +1,4 @@
-"""The certificate finds the worst errors, wherever they are, and tells what balance and directions cost."""
+"""The error report contains the largest errors, wherever they are, and how far fluxes balance and keep directions."""
 
 import dataclasses
 import json
@@ -70,7 +70,7 @@ def seen(law: Any, atlas: Atlas, count: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_random_point_is_worse_than_the_certificate(
+def test_no_random_point_is_worse_than_the_report(
     trained: Surrogate, atlas: Atlas, error_report: ErrorReport, seed: int
 ) -> None:
     found = np.array([error_report.worst(name) for name in NAMES])
@@ -78,7 +78,7 @@ def test_no_random_point_is_worse_than_the_certificate(
 
 
 @pytest.mark.parametrize("at", [[12.0, 16.0], [0.0, 0.0], [5.0, 9.0], [0.0, 11.0], [0.3, 0.2]], ids=str)
-def test_an_error_of_the_size_of_a_needle_is_found(atlas: Atlas, at: list[float]) -> None:
+def test_an_error_of_the_size_of_a_needle_is_detected(atlas: Atlas, at: list[float]) -> None:
     needle = worst_case_errors(Shifted(atlas, at, size=0.4, height=0.5), atlas, starts=8)
     assert needle.worst("growth") == pytest.approx(0.5, rel=0.02)
 
@@ -94,7 +94,7 @@ def test_worst_of_every_zone_is_within_that_of_the_whole_domain(error_report: Er
             assert error_report.worst(name, zone) <= error_report.worst(name)
 
 
-def test_worst_error_is_where_the_certificate_says(trained: Surrogate, atlas: Atlas, error_report: ErrorReport) -> None:
+def test_worst_error_is_where_the_report_says(trained: Surrogate, atlas: Atlas, error_report: ErrorReport) -> None:
     for name in NAMES:
         for told in error_report.readings[name]["zones"].values():
             point = np.array([[told["at"][exchange] for exchange in BOX.inputs]])
@@ -108,7 +108,7 @@ def test_starvation_is_looked_at_where_maintenance_is_missed(atlas: Atlas, error
     assert atlas.rates(point, ["growth"]).item() == pytest.approx(0.0, abs=1.0e-9)
 
 
-def test_every_zone_is_told(error_report: ErrorReport) -> None:
+def test_every_zone_is_reported(error_report: ErrorReport) -> None:
     assert set(error_report.readings["growth"]["zones"]) == set(ZONES)
 
 
@@ -124,15 +124,15 @@ def test_mean_is_that_of_even_points(trained: Surrogate, atlas: Atlas, error_rep
     assert error_report.readings[OXYGEN]["mean"] == pytest.approx(mean, rel=0.05)
 
 
-def test_kept_directions_and_balance_are_certified(error_report: ErrorReport) -> None:
-    assert error_report.laws["balance"] <= 1.0e-9
-    assert error_report.laws["backwards"] <= 1.0e-9
+def test_balance_and_directions_are_reported(error_report: ErrorReport) -> None:
+    assert error_report.checks["balance"] <= 1.0e-9
+    assert error_report.checks["backwards"] <= 1.0e-9
 
 
-def test_free_rates_are_told_not_to_balance(atlas: Atlas) -> None:
+def test_free_rates_do_not_balance(atlas: Atlas) -> None:
     table = tabulate_fluxes(atlas.network, BOX, 400, source=atlas)
     loose = worst_case_errors(train(table, hidden=(8,), basis="rates", iterations=20), atlas)
-    assert loose.laws["balance"] > 1.0e-3
+    assert loose.checks["balance"] > 1.0e-3
 
 
 def test_consumption_beyond_a_limit_is_what_it_says(trained: Surrogate, error_report: ErrorReport) -> None:
@@ -142,41 +142,41 @@ def test_consumption_beyond_a_limit_is_what_it_says(trained: Surrogate, error_re
         assert beyond == pytest.approx(told["worst"], abs=1.0e-9)
 
 
-def test_consumption_exceeds_a_limit_by_no_more_than_the_certified_error(error_report: ErrorReport) -> None:
+def test_consumption_exceeds_a_limit_by_no_more_than_the_worst_error(error_report: ErrorReport) -> None:
     for exchange, told in error_report.consumption.items():
         assert told["worst"] <= error_report.worst(exchange) * (1.0 + 1.0e-3)
 
 
-def test_what_is_left_at_zero_uptake_is_within_the_certified_error(error_report: ErrorReport) -> None:
+def test_what_is_left_at_zero_uptake_is_within_the_worst_error(error_report: ErrorReport) -> None:
     for name, left in error_report.zero.items():
         assert abs(left) <= error_report.worst(name) * (1.0 + 1.0e-9)
 
 
 @pytest.mark.parametrize("growth", ["fluxes", "planes"])
-def test_soft_law_stays_within_its_proved_bound_wherever_the_certificate_looks(atlas: Atlas, growth: Any) -> None:
+def test_soft_law_stays_within_its_proved_bound_at_the_worst_points(atlas: Atlas, growth: Any) -> None:
     law = soft_law(atlas, error=0.01, growth=growth)
     found = worst_case_errors(law, atlas)
     for name in found.readings:
         assert found.worst(name) <= law.bound(name)
 
 
-def test_certificate_reads_back_from_json(error_report: ErrorReport) -> None:
+def test_error_report_reads_back_from_json(error_report: ErrorReport) -> None:
     again = ErrorReport.of(json.loads(json.dumps(error_report.as_dict())))
     assert again.as_dict() == error_report.as_dict()
 
 
-def test_certified_surrogate_shows_its_certificate(trained: Surrogate, atlas: Atlas) -> None:
+def test_surrogate_shows_its_error_report(trained: Surrogate, atlas: Atlas) -> None:
     shown = str(with_error_report(trained, atlas))
     assert "growth" in shown
     assert "whole domain" in shown
 
 
-def test_surrogate_without_certificate_says_so(trained: Surrogate) -> None:
+def test_surrogate_without_error_report_says_so(trained: Surrogate) -> None:
     assert trained.error_report is None
     assert "no certificate" in str(trained)
 
 
-def test_same_seed_gives_the_same_certificate(trained: Surrogate, atlas: Atlas, error_report: ErrorReport) -> None:
+def test_same_seed_gives_the_same_report(trained: Surrogate, atlas: Atlas, error_report: ErrorReport) -> None:
     assert worst_case_errors(trained, atlas).as_dict() == error_report.as_dict()
 
 
@@ -198,7 +198,7 @@ def test_atlas_of_another_domain_is_refused(trained: Surrogate, textbook: Networ
 
 
 def test_no_starts_are_refused(trained: Surrogate, atlas: Atlas) -> None:
-    with pytest.raises(SurrogateError, match="0 starts were asked for; use at least 1"):
+    with pytest.raises(SurrogateError, match="starts is 0; give a whole number, at least 1"):
         worst_case_errors(trained, atlas, starts=0)
 
 
@@ -207,9 +207,9 @@ def test_unknown_reading_is_refused(error_report: ErrorReport) -> None:
         error_report.worst("EX_nothing_e")
 
 
-def test_damaged_certificate_is_refused(trained: Surrogate) -> None:
-    damaged = dataclasses.replace(trained, card={"certificate": {"readings": {}}})
-    with pytest.raises(SurrogateError, match="certificate has no part laws"):
+def test_damaged_error_report_is_refused(trained: Surrogate) -> None:
+    damaged = dataclasses.replace(trained, card={"error_report": {"readings": {}}})
+    with pytest.raises(SurrogateError, match="error report on the card has no section checks"):
         _ = damaged.error_report
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from mmopt.errors import SurrogateError
 from mmopt.exchange.foreign_network import checked_names, onnx_package
+from mmopt.exchange.input_ranges import largest_sum
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH
 from mmopt.io.files import write_whole
 from mmopt.solvers.activations import ACTIVATIONS
-from mmopt.surrogate.input_ranges import largest_sum
 from mmopt.surrogate.surrogate import Layer, Surrogate
 from mmopt.units import GROWTH_UNIT, RATE
 

@@ -96,7 +96,7 @@ def surrogate(run: RunFolder) -> str:
         body += picture(run, "parity", plot_parity(known, predicted, units, run.titles), caption, {})
     if summary.surrogate is not None:
         card = summary.surrogate.card
-        body += _error_report(card.get("error_report") or card.get("certificate"), summary.names)
+        body += _error_report(card.get("error_report"), summary.names)
         body += _held_out(card.get("held_out"), summary.names)
     return body
 
@@ -136,7 +136,7 @@ def _checks(report: Mapping[str, Any]) -> str:
     """Balance, consumption beyond limits, and the extent of the search."""
     consumption = report.get("consumption", {})
     beyond = {f"{name} taken up beyond its limit, at most": row.get("worst") for name, row in consumption.items()}
-    others = [entry for key in ("checks", "laws", "search", "looked") if isinstance(entry := report.get(key), dict)]
+    others = [entry for key in ("checks", "search") if isinstance(entry := report.get(key), dict)]
     return page.facts({**beyond, **{name: value for entry in others for name, value in entry.items()}})
 
 
@@ -221,7 +221,7 @@ def _card(summary: RunSummary) -> str:
     """The card of the surrogate, without its errors."""
     if summary.surrogate is None:
         return ""
-    apart = ("certificate", "error_report", "held_out", "learnt")
+    apart = ("error_report", "held_out", "training_rounds", "loss_history")
     card = {name: value for name, value in summary.surrogate.card.items() if name not in apart}
     plain = {name: value for name, value in card.items() if not isinstance(value, dict)}
     groups = {name: value for name, value in card.items() if isinstance(value, dict)}

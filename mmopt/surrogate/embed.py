@@ -38,7 +38,7 @@ def _softplus(x: Any) -> Any:
 
 
 _SAFE: Final[Mapping[str, Callable[[Any], Any]]] = {"sigmoid": _sigmoid, "softplus": _softplus}
-"""In place of OMLT's own, which overflow; its tanh and linear do not. OMLT's formulations called smooth take no functions
+"""In split of OMLT's own, which overflow; its tanh and linear do not. OMLT's formulations called smooth take no functions
 but its own, and so their parents are used, which do; a `Surrogate` has smooth activations alone."""
 
 _NETWORK: Final = "network"
@@ -70,7 +70,7 @@ def embed(
         Readings wanted: ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h]. Only these are written.
     formulation
         ``"reduced_space"``: the layers are nested expressions; no variable and no constraint is added. Ipopt gets each of
-        them once, but Pyomo's own evaluation and analyses walk through all that is nested, again at each place it is met:
+        them once, but Pyomo's own evaluation and analyses walk through all that is nested, again at each split it is met:
         with non-negative weights (a softplus after two layers) that takes a second a rate. ``"mixed"``: the same, but what
         each unit of such a softplus is given is a variable, ``zhat``, which cuts the nesting: for Pyomo's tools, since Ipopt
         takes more iterations. ``"full_space"``: every unit has a variable before its activation, ``zhat``, and one after
@@ -89,12 +89,12 @@ def embed(
     Raises
     ------
     SurrogateError
-        If the formulation or a reading is unknown, an input is missing or unknown, no reading is asked for, the block
+        If the formulation or a reading is unknown, an input is missing or unknown, no reading is named, the block
         holds a ``network`` already, or a demand is given and answers do not scale with it. The block is left as it was.
 
     References
     ----------
-    Ceccon et al. (2022), J. Mach. Learn. Res. 23(349):1-8 (OMLT).
+    Ceccon et al. (2022), JMLR 23(349):1-8 (OMLT).
 
     Examples
     --------
@@ -126,12 +126,18 @@ def embed(
         return dict(zip(names, _WRITERS[formulation](block, layers, given), strict=True))
     surrogate.with_maintenance(surrogate.maintenance_demand)  # refuses a surrogate that does not scale
     scale = maintenance / surrogate.maintenance_demand
-    results = _WRITERS[formulation](block, layers, [each / scale for each in given])
+    results = _WRITERS[formulation](block, layers, [limit / scale for limit in given])
     return {name: scale * result for name, result in zip(names, results, strict=True)}
 
 
 def start_embedding(block: Any) -> None:
-    """Give the variables of an embedding, if it has any, the surrogate's values at the inputs' present ones."""
+    """Give the variables of an embedding, if it has any, the surrogate's values at the present values of its inputs.
+
+    Parameters
+    ----------
+    block
+        The block that was given to `embed`.
+    """
     network = block.component(_NETWORK)
     if network is not None and getattr(network, "started", None) is not None:
         network.started()
@@ -168,19 +174,19 @@ def _full_space(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> l
 
 def _mixed(block: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> list[Any]:
     """Nested expressions, but a variable for what each unit of the last softplus layer is given."""
-    place = max((k for k, layer in enumerate(layers) if k > 0 and layer.activation == "softplus"), default=None)
-    if place is None:
+    split = max((k for k, layer in enumerate(layers) if k > 0 and layer.activation == "softplus"), default=None)
+    if split is None:
         return _reduced_space(block, layers, inputs)
     network = pyo.Block(concrete=True)
     block.add_component(_NETWORK, network)
     network.before, network.after = pyo.Block(concrete=True), pyo.Block(concrete=True)
-    sums = _reduced_space(network.before, [*layers[:place], replace(layers[place], activation="linear")], inputs)
+    sums = _reduced_space(network.before, [*layers[:split], replace(layers[split], activation="linear")], inputs)
     network.zhat = pyo.Var(range(len(sums)), initialize=0.0)
     network.sums = pyo.Constraint(range(len(sums)), rule=lambda b, unit: b.zhat[unit] == sums[unit])
     network.z = pyo.Expression(range(len(sums)), rule=lambda b, unit: _softplus(b.zhat[unit]))
-    network.started = partial(_initialise_sums, network.zhat, layers[: place + 1], inputs)
+    network.started = partial(_initialise_sums, network.zhat, layers[: split + 1], inputs)
     network.started()
-    return _reduced_space(network.after, layers[place + 1 :], list(network.z.values()))
+    return _reduced_space(network.after, layers[split + 1 :], list(network.z.values()))
 
 
 def _initialise_sums(sums: Any, layers: Sequence[Layer], inputs: Sequence[Any]) -> None:
@@ -200,11 +206,11 @@ def _initialise(written: Sequence[Any], layers: Sequence[Layer], inputs: Sequenc
     if not np.all(np.isfinite(values)):
         return
     written[0].z.set_values(dict(enumerate(values.tolist())))
-    for part, layer in zip(written[1:], layers, strict=True):
+    for own, layer in zip(written[1:], layers, strict=True):
         sums = values @ layer.weights + layer.bias
         values = ACTIVATIONS[layer.activation](sums)
-        part.zhat.set_values(dict(enumerate(sums.tolist())))
-        part.z.set_values(dict(enumerate(values.tolist())))
+        own.zhat.set_values(dict(enumerate(sums.tolist())))
+        own.z.set_values(dict(enumerate(values.tolist())))
 
 
 def _value(expression: Any) -> float:
@@ -250,7 +256,7 @@ def _readings(outputs: Sequence[str]) -> tuple[str, ...]:
     """The readings wanted, each once."""
     names = tuple(dict.fromkeys(outputs))
     if not names:
-        raise SurrogateError("no reading is asked for; name one or more, such as 'growth'")
+        raise SurrogateError("no reading is named; name one or more, such as 'growth'")
     return names
 
 

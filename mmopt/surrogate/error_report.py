@@ -1,4 +1,4 @@
-"""The error report of a surrogate: its worst errors against the exact answer, as plain numbers."""
+"""The error report of a surrogate: its worst errors against the exact fluxes, as plain numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,112 +14,184 @@ ZONES: Final = {
     "borders": "where two critical regions meet",
     "inside": "well inside critical regions, a tenth of the way from their borders",
 }
-"""Where the worst errors are looked for."""
+"""Where the worst errors are searched."""
 
-_PARTS: Final = ("readings", "laws", "consumption", "zero", "outside", "looked")
+_WHOLE: Final = "whole domain"
+
+_SECTIONS: Final = ("readings", "checks", "consumption", "zero", "outside", "search")
+
+_WITHOUT_SIZE: Final = ("unit", "by", "balance")
+"""Entries that stay where fluxes and limits are scaled."""
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorReport:
-    """What was found, as plain numbers that JSON can hold.
+    """Worst errors of a surrogate, as plain numbers that JSON can hold.
 
     Attributes
     ----------
     readings
-        By name: ``range`` over the domain, ``mean`` error, ``unit``, and for each zone the ``worst`` error and ``at``
-        which inputs it is.
-    laws
+        By name: ``range`` over the domain, ``mean`` error, ``unit``, and by zone the ``worst`` error and the inputs ``at``
+        which it occurs.
+    checks
         ``balance``: largest imbalance of a metabolite, relative to the largest flux. ``backwards``: largest flux of an
-        irreversible reaction the wrong way [mmol/gDW/h]. Both inside the domain and up to three times its width outside.
+        irreversible reaction in the wrong direction [mmol/gDW/h]. Both inside the domain and up to three times its width
+        outside.
     consumption
-        By input: by how much more than its limit is taken up at most [mmol/gDW/h], and ``at`` which inputs.
+        By input: largest uptake beyond its limit [mmol/gDW/h], and the inputs ``at`` which it occurs.
     zero
-        By reading: what is left of it where no uptake is allowed, where the exact answer is zero.
+        By reading: what is left of it where no uptake is allowed, where the exact value is zero.
     outside
-        ``above``: worst errors up to 5 % of its width beyond the upper end of the domain. ``below``: how far readings move at
-        most up to 2 % below its lower end, where there is no exact answer.
-    looked
-        How it was looked for: ``regions``, ``borders``, ``points``, ``starts``, ``seed``, ``coverage``.
+        ``above``: worst errors up to 5 % of its width beyond the upper end of the domain. ``below``: largest change of readings
+        up to 2 % below its lower end, where there is no exact value.
+    search
+        Extent of the search: ``regions``, ``borders``, ``points``, ``starts``, ``seed``, ``coverage``.
+
+    Examples
+    --------
+    >>> report = load_surrogate("ecoli_ijo1366").error_report
+    >>> report.relative("growth") < 0.01
+    True
     """
 
     readings: Mapping[str, Mapping[str, Any]]
-    laws: Mapping[str, float]
+    checks: Mapping[str, float]
     consumption: Mapping[str, Mapping[str, Any]]
     zero: Mapping[str, float]
     outside: Mapping[str, Mapping[str, Any]]
-    looked: Mapping[str, Any]
+    search: Mapping[str, Any]
 
-    def worst(self, name: str, zone: str = "whole domain") -> float:
-        """Largest error found of a reading, in its unit.
+    def worst(self, name: str, zone: str = _WHOLE) -> float:
+        """Return the largest error of a reading.
+
+        Parameters
+        ----------
+        name
+            The reading.
+        zone
+            One of the zones that were searched.
+
+        Returns
+        -------
+        float
+            In the unit of the reading.
 
         Raises
         ------
         SurrogateError
-            If the certificate does not tell it.
+            If the report does not contain it.
         """
-        told = self.readings.get(name, {}).get("zones", {})
-        if zone not in told:
+        zones = self.readings.get(name, {}).get("zones", {})
+        if zone not in zones:
             raise SurrogateError(
-                f"the certificate does not tell '{name}' in '{zone}'; it tells {', '.join(self.readings)} in "
+                f"the error report does not contain '{name}' in '{zone}'; it contains {', '.join(self.readings)} in "
                 f"{', '.join(ZONES)}"
             )
-        return float(told[zone]["worst"])
+        return float(zones[zone]["worst"])
 
-    def relative(self, name: str, zone: str = "whole domain") -> float:
-        """The same in parts of the reading's range over the domain."""
+    def relative(self, name: str, zone: str = _WHOLE) -> float:
+        """Return the largest error of a reading as a fraction of its range over the domain.
+
+        Parameters
+        ----------
+        name, zone
+            As for `worst`.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        SurrogateError
+            As for `worst`.
+        """
         return self.worst(name, zone) / float(self.readings[name]["range"])
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as a card holds it."""
-        return {name: plain(getattr(self, name)) for name in _PARTS}
+        """Return all sections, as a card contains them."""
+        return {name: plain(getattr(self, name)) for name in _SECTIONS}
 
     def scaled(self, factor: float) -> "ErrorReport":
-        """The certificate of the surrogate whose limits and fluxes are all ``factor`` times as large."""
-        kept = ("unit", "by", "balance")
+        """Return the report of the surrogate whose limits and fluxes are all ``factor`` times as large.
 
-        def times(told: Any) -> Any:
-            if isinstance(told, Mapping):
-                return {name: each if name in kept else times(each) for name, each in told.items()}
-            return factor * told if isinstance(told, int | float) else told
+        Parameters
+        ----------
+        factor
+            The factor, above zero.
 
-        return ErrorReport.of({**times(self.as_dict()), "looked": self.looked})
+        Returns
+        -------
+        ErrorReport
+        """
+
+        def times(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: entry if name in _WITHOUT_SIZE else times(entry) for name, entry in value.items()}
+            return factor * value if isinstance(value, int | float) else value
+
+        return ErrorReport.of({**times(self.as_dict()), "search": self.search})
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "ErrorReport":
-        """Read the certificate of a card.
+    def of(cls, card: Mapping[str, Any]) -> "ErrorReport":
+        """Build a report from the sections on a card.
+
+        Parameters
+        ----------
+        card
+            The sections by name.
+
+        Returns
+        -------
+        ErrorReport
 
         Raises
         ------
         SurrogateError
-            If a part is missing.
+            If a section is missing.
         """
-        missing = [name for name in _PARTS if not isinstance(told.get(name), Mapping)]
+        missing = [name for name in _SECTIONS if not isinstance(card.get(name), Mapping)]
         if missing:
             raise SurrogateError(
-                f"the card's certificate has no part {', '.join(missing)}; certify the surrogate again"
+                f"the error report on the card has no section {', '.join(missing)}; compute it again with with_error_report"
             )
-        return cls(*(told[name] for name in _PARTS))
+        return cls(*(card[name] for name in _SECTIONS))
 
     def __str__(self) -> str:
-        """A table: the worst errors by zone, in parts of the range."""
+        """A table: the worst errors by zone, as fractions of the range."""
         head = f"{'reading':14}{'worst':>10}  {'unit':10}" + "".join(f"{zone:>14}" for zone in ZONES)
         rows = [
-            f"{name:14}{self.worst(name):10.4f}  {told['unit']:10}"
+            f"{name:14}{self.worst(name):10.4f}  {entry['unit']:10}"
             + "".join(
-                f"{self.relative(name, zone):14.2%}" if zone in told["zones"] else f"{'none':>14}" for zone in ZONES
+                f"{self.relative(name, zone):14.2%}" if zone in entry["zones"] else f"{'none':>14}" for zone in ZONES
             )
-            for name, told in self.readings.items()
+            for name, entry in self.readings.items()
         ]
-        more = max((float(each["worst"]) for each in self.consumption.values()), default=0.0)
-        laws = (
-            f"imbalance {self.laws['balance']:.1e} of the largest flux; backwards {self.laws['backwards']:.1e} mmol/gDW/h; "
+        more = max((float(entry["worst"]) for entry in self.consumption.values()), default=0.0)
+        checks = (
+            f"imbalance {self.checks['balance']:.1e} of the largest flux; backwards {self.checks['backwards']:.1e} mmol/gDW/h; "
             f"taken up beyond a limit {more:.3f} mmol/gDW/h"
         )
-        return "\n".join([head, *rows, laws])
+        return "\n".join([head, *rows, checks])
+
+    def __repr__(self) -> str:
+        worst = max(self.readings, key=self.relative, default="")
+        most = f", at most {self.relative(worst):.1%} of the range ({worst})" if worst else ""
+        return f"ErrorReport of {len(self.readings)} readings{most}"
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it."""
+    """Return a value as JSON can hold it.
+
+    Parameters
+    ----------
+    value
+        A number, also NumPy's, a text, or a mapping of such.
+
+    Returns
+    -------
+    object
+    """
     if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: plain(entry) for name, entry in value.items()}
     return value.item() if isinstance(value, np.generic) else value

@@ -1,8 +1,8 @@
-"""A surrogate at many points of a Pyomo problem at once: variables for what goes in and out, one grey box for all.
+"""A surrogate at many points of a Pyomo problem at once: variables for inputs and outputs, one grey box for all.
 
 OMLT writes a network out point by point; for tens of collocation points most of the time then goes into deriving and
-compiling what is the same at each. Here the network stays a function of matrices with exact derivatives. What Ipopt is
-given is the same problem.
+compiling what is the same everywhere. Here the network stays a function of matrices with exact derivatives. Ipopt solves
+the same problem.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +19,16 @@ GREY_BOX = "grey_box"
 
 
 class Gathered:
-    """Points of a problem at which a surrogate is asked, gathered into one grey box.
+    """Points of a problem at which a surrogate is evaluated, gathered into one grey box.
 
     Parameters
     ----------
     program
         The block that gets the grey box, ``cells``, when it is closed.
     surrogate
-        Who answers.
+        The surrogate.
     outputs
-        Readings wanted, at every point the same.
+        Readings, the same at every point.
 
     Examples
     --------
@@ -50,9 +50,20 @@ class Gathered:
         self._blocks: list[Any] = []
 
     def cell(self, block: Any) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-        """Who answers for the cell at one point; its variables go into the point's block."""
+        """Return the cell at one point; its variables go into the point's block.
 
-        def asked(limits: Mapping[str, Any]) -> Mapping[str, Any]:
+        Parameters
+        ----------
+        block
+            The block of the point.
+
+        Returns
+        -------
+        callable
+            From expressions of uptake limits to variables of the rates, both by name.
+        """
+
+        def rates(limits: Mapping[str, Any]) -> Mapping[str, Any]:
             inputs, names = self._surrogate.inputs, self._names
             block.network = network = pyo.Block(concrete=True)
             network.limit = pyo.Var(inputs)
@@ -71,7 +82,7 @@ class Gathered:
             self._blocks.append(network)
             return dict(network.rate)
 
-        return asked
+        return rates
 
     def close(self) -> None:
         """Tie the rates of all points to their limits."""

@@ -1,18 +1,18 @@
-"""What a smooth mean of the laws of an atlas can be wrong by.
+"""Bounds of the error of a smooth mean of the affine laws of an atlas.
 
-The exact answer v(u) is continuous, and equal to an affine law v_j in region j. The mean is
+The exact flux v(u) is continuous, and equal to an affine law v_j in region j. The mean is
 
     s(u) = Σ w_k(u) v_k(u),   w_k(u) = exp(β h_k(u)) / Σ_l exp(β h_l(u)),
 
-with affine heights h_k, of which h_j is the largest in region j; let d_k = h_j - h_k there. Then s - v ≤ E in a point of region
+with affine weights h_k, of which h_j is the largest in region j; let d_k = h_j - h_k there. Then s - v ≤ E in a point of region
 j just where Σ_k exp(-β d_k) (v_k - v_j - E) ≤ 0. Both v_k - v_j and d_k are affine in the region; so, with c_k the least number
 for which v_k - v_j ≤ c_k (d_k + η) at its corners, that holds all over it, and E is a bound there if
 
     Σ_k max {(c_k (x + η) - E) exp(-β x) : m_k ≤ x ≤ M_k} ≤ 0,
 
-with m_k and M_k the least and the most of d_k at the corners, and η what rounding has left of d_k ≥ 0. Each maximum is at
+with m_k and M_k the least and the largest d_k at the corners, and η what rounding leaves of d_k ≥ 0. Every maximum is at
 x = E / c_k + 1 / β - η, or at the end next to it; the one of j itself is -E. The same bounds v - s, and the largest bound over
-all regions holds wherever a region is known. It falls as 1 / β, and does not depend on how the heights were found.
+all regions holds wherever a region is known. It falls as 1 / β, and does not depend on how the weights were computed.
 """
 
 from collections.abc import Callable
@@ -29,17 +29,17 @@ _HALVINGS: Final = 18
 
 
 @dataclass(frozen=True, eq=False)
-class Apart:
-    """How far heights part the regions, and the bounds that follow.
+class Separation:
+    """Separation of regions by max-affine weights, and the bounds that follow.
 
     Attributes
     ----------
     corners
         The corners of the regions.
     depth
-        At every corner what the own height is above the others, and ``slack``; shape (corners, regions).
+        At every corner by how much the own weight is above the others, plus ``slack``; shape (corners, regions).
     slack
-        No less than twice what rounding has left of it below zero; η.
+        No less than twice what rounding leaves of it below zero; η.
     """
 
     corners: Corners
@@ -47,55 +47,93 @@ class Apart:
     slack: float
 
     @staticmethod
-    def by(corners: Corners, heights: np.ndarray) -> "Apart":
-        """Regions parted by heights of shape (regions, inputs + 1)."""
-        beyond = corners.excess(heights)
+    def of(corners: Corners, weights: np.ndarray) -> "Separation":
+        """Compute the separation of regions.
+
+        Parameters
+        ----------
+        corners
+            Corners of its regions.
+        weights
+            Max-affine weights, shape (regions, inputs + 1).
+
+        Returns
+        -------
+        Separation
+        """
+        beyond = corners.excess(weights)
         slack = 2.0 * max(ROUNDING, float(beyond.max()))
-        return Apart(corners, slack - beyond, slack)
+        return Separation(corners, slack - beyond, slack)
 
     @cached_property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
-        return -self.corners.most(-self.depth), self.corners.most(self.depth)
+        return -self.corners.largest(-self.depth), self.corners.largest(self.depth)
 
     def _holds(self, steepest: np.ndarray, error: float, sharpness: float) -> bool:
-        with np.errstate(divide="ignore"):  # for a law that is never above: the end that is further off
+        with np.errstate(divide="ignore"):  # for an affine law that is never above: the end that is further off
             depth = np.clip(error / steepest + 1.0 / sharpness, *self._ends)
-        parts = (steepest * depth - error) * np.exp(sharpness * (self.slack - depth))
-        return bool(parts.sum(axis=1).max() <= 0.0)
+        terms = (steepest * depth - error) * np.exp(sharpness * (self.slack - depth))
+        return bool(terms.sum(axis=1).max() <= 0.0)
 
     def bound(self, excess: np.ndarray, sharpness: float) -> float:
-        """The least error the proof allows.
+        """Compute the least error that the proof allows.
 
         Parameters
         ----------
         excess
-            By how much every law is above that of the corner's own region, or zero; shape (corners, regions).
+            By how much every affine law is above that of the corner's own region, or zero; shape (corners, regions).
         sharpness
-            What heights are multiplied by, β.
+            Factor of the weights, β.
+
+        Returns
+        -------
+        float
         """
         trivial = float(excess.max())  # no mean is further off than the furthest
         if trivial <= 0.0:
             return 0.0
-        steepest = self.corners.most(excess / self.depth)
+        steepest = self.corners.largest(excess / self.depth)
         return least(lambda error: self._holds(steepest, error, sharpness), 1.0e-9 * trivial, trivial)
 
     def sharpness(self, excess: np.ndarray, error: float) -> float:
-        """The least sharpness for which the bound is no more than ``error``; ``excess`` as for `bound`.
+        """Compute the least sharpness for which the bound is no more than an error.
+
+        Parameters
+        ----------
+        excess
+            As for `bound`.
+        error
+            The error.
+
+        Returns
+        -------
+        float
 
         Raises
         ------
         SurrogateError
-            If rounding is in the way of a bound as small as that.
+            If rounding prevents a bound as small as that.
         """
-        steepest = self.corners.most(excess / self.depth)
+        steepest = self.corners.largest(excess / self.depth)
         high = min(10.0 * float(np.log(len(self.corners.starts) + 2.0)) / error, 1.0 / self.slack)
         if not self._holds(steepest, error, high):
-            raise SurrogateError(f"an error of {error:g} cannot be proved for these regions: ask for a larger one")
+            raise SurrogateError(f"an error of {error:g} cannot be proved for these regions; give a larger one")
         return least(lambda sharpness: self._holds(steepest, error, sharpness), 1.0e-4 * high, high)
 
 
 def least(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """The least number, but for 0.01 % of it, between two from which on something holds; it does at the higher.
+    """Find the least number between two from which on a condition holds, to 0.01 % of it; it holds at the higher.
+
+    Parameters
+    ----------
+    holds
+        The condition.
+    low, high
+        The two numbers, above zero.
+
+    Returns
+    -------
+    float
 
     Examples
     --------

@@ -43,7 +43,18 @@ class SoftGrowth:
     bound: float
 
     def __call__(self, scaled: np.ndarray) -> np.ndarray:
-        """Growth [1/h] at scaled inputs and a one, shape (..., inputs + 1) to (...)."""
+        """Compute growth.
+
+        Parameters
+        ----------
+        scaled
+            Scaled inputs and a one, shape (..., inputs + 1).
+
+        Returns
+        -------
+        ndarray
+            Growth [1/h], shape (...).
+        """
         growth = scaled @ self.planes.T
         soft = growth.min(axis=-1) - _below(growth, self.sharpness)
         value: np.ndarray = np.logaddexp(0.0, self.zero * soft) / self.zero
@@ -51,18 +62,22 @@ class SoftGrowth:
 
 
 def soft_growth(atlas: Atlas, corners: Corners, values: np.ndarray, error: float) -> SoftGrowth:
-    """Soft growth that errs by no more than is asked, and is no sharper than that takes.
+    """Compute soft growth whose error is at most a given one, and which is no sharper than that takes.
 
     Parameters
     ----------
     atlas
         An explored atlas.
     corners
-        Of its regions.
+        Corners of its regions.
     values
-        Fluxes and shortfall there, by the law of the corner's own region, shape (corners, reactions + 1).
+        Fluxes and shortfall there, by the affine law of the corner's own region, shape (corners, reactions + 1).
     error
         Largest error wanted [1/h].
+
+    Returns
+    -------
+    SoftGrowth
 
     Raises
     ------
@@ -71,15 +86,15 @@ def soft_growth(atlas: Atlas, corners: Corners, values: np.ndarray, error: float
     """
     planes = planes_of(atlas.domain, *atlas.growth_planes())
     growth = values[:, atlas.network.column(atlas.network.biomass)]
-    starved = corners.most(values[:, -1:])[corners.owner, 0] >= _NO_SHORTFALL
+    starved = corners.largest(values[:, -1:])[corners.owner, 0] >= _NO_SHORTFALL
     at_corners = corners.points @ planes.T
     lowest = at_corners.min(axis=1, initial=np.inf)
-    missed = float(np.abs(np.where(starved, growth, np.maximum(lowest, 0.0) - growth)).max())
-    if starved.all() or missed > _EXACT:
+    deviation = float(np.abs(np.where(starved, growth, np.maximum(lowest, 0.0) - growth)).max())
+    if starved.all() or deviation > _EXACT:
         raise SurrogateError("growth is not the least of its planes, or zero, in this atlas; read it from the fluxes")
     met, high = at_corners[~starved], float(np.log(len(planes) + 1.0)) / error
     sharpness = least(lambda beta: bool(_below(met, beta).max() <= error), 1.0e-3 * high, high)
-    return SoftGrowth(planes, sharpness, float(np.log(2.0)) / error, error + missed)
+    return SoftGrowth(planes, sharpness, float(np.log(2.0)) / error, error + deviation)
 
 
 def _below(planes: np.ndarray, sharpness: float) -> np.ndarray:

@@ -22,7 +22,8 @@ from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.layer import Layer as Layer
 from mmopt.surrogate.layer import chained as chained
 from mmopt.surrogate.limit_points import Limits, limit_points
-from mmopt.surrogate.surrogate_file import write_surrogate
+from mmopt.surrogate.rates import SurrogateRates
+from mmopt.surrogate.surrogate_file import check_shapes, write_surrogate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +62,7 @@ class Surrogate:
     card: Mapping[str, Any] = field(repr=False)
 
     def __post_init__(self) -> None:
-        _check_shapes(self)
+        check_shapes(self)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ class Surrogate:
         )
 
     def layers(self, names: Sequence[str]) -> tuple[Layer, ...]:
-        """The whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
+        """Return the whole network as a chain of dense layers, from limits [mmol/gDW/h] to the named readings.
 
         Everything that uses a surrogate goes through this chain: `predict`, a reactor, an optimisation, an export.
 
@@ -92,26 +93,41 @@ class Surrogate:
         names
             ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h], in the order wanted.
 
+        Returns
+        -------
+        tuple of Layer
+
         Raises
         ------
         SurrogateError
             If a name is unknown; the nearest known are named.
         """
-        columns, factors, constants = self._places(names)
+        columns, factors, constants = self._columns(names)
         modes, offset = self.modes[:, columns] * factors, self.offset[columns] * factors + constants
         return (*self.hidden, Layer(self.weights.weights @ modes, self.weights.bias @ modes + offset, "linear"))
 
     def reader(self, names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
-        """From limits of shape (..., inputs), inside the domain or not, to readings of shape (..., names)."""
+        """Return a function of limits, inside the domain or not, that computes readings.
+
+        Parameters
+        ----------
+        names
+            Readings, in order.
+
+        Returns
+        -------
+        callable
+            From limits of shape (..., inputs) to readings of shape (..., names).
+        """
         return partial(chained, self.layers(names))
 
-    def _places(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _columns(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Columns of the readings, and the factors and constants that make readings of fluxes."""
-        places = [self._place(name) for name in names]
-        columns, factors, constants = (np.array(part) for part in zip(*places, strict=True))
+        columns_of = [self._column(name) for name in names]
+        columns, factors, constants = (np.array(own) for own in zip(*columns_of, strict=True))
         return columns, factors, constants
 
-    def _place(self, name: str) -> tuple[int, float, float]:
+    def _column(self, name: str) -> tuple[int, float, float]:
         if name == SHORTFALL:
             if self.maintenance is None:
                 return 0, 0.0, 0.0
@@ -122,12 +138,23 @@ class Surrogate:
         return self._index[reaction], 1.0, 0.0
 
     def fluxes(self, limits: np.ndarray) -> np.ndarray:
-        """Net fluxes of all reactions, also outside the domain; shape (..., reactions) for limits (..., inputs)."""
+        """Compute the net fluxes of all reactions, also outside the domain.
+
+        Parameters
+        ----------
+        limits
+            Uptake limits [mmol/gDW/h], shape (..., inputs).
+
+        Returns
+        -------
+        ndarray
+            Fluxes [mmol/gDW/h], shape (..., reactions).
+        """
         fluxes: np.ndarray = chained((*self.hidden, self.weights), limits) @ self.modes + self.offset
         return fluxes
 
     def predict(self, limits: Limits, names: Sequence[str] | None = None) -> np.ndarray:
-        """Readings at uptake limits inside the domain.
+        """Compute readings at uptake limits inside the domain.
 
         Parameters
         ----------
@@ -158,21 +185,41 @@ class Surrogate:
         return self.fluxes(points) if names is None else chained(self.layers(names), points)
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
-        """Refuse uptake limits outside the domain.
+        """Check that uptake limits lie in the domain.
+
+        Parameters
+        ----------
+        limits
+            Uptake limits by exchange id [mmol/gDW/h].
 
         Raises
         ------
         DomainError
-            Naming the limit and the range.
+            If one does not; its name and range are in the message.
         """
         self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
 
-    def rate_function(self, names: Sequence[str]) -> "SurrogateRates":
-        """Return the function of uptake limits that a reactor evaluates for the rates ``names``."""
+    def rate_function(self, names: Sequence[str]) -> SurrogateRates:
+        """Return the rates of the cell as a function of uptake limits by name.
+
+        Parameters
+        ----------
+        names
+            Readings, in order.
+
+        Returns
+        -------
+        SurrogateRates
+
+        Raises
+        ------
+        SurrogateError
+            If a name is unknown.
+        """
         return SurrogateRates(self.domain, tuple(names), self.layers(names))
 
     def with_maintenance(self, demand: float) -> "Surrogate":
-        """The surrogate of the same cell with another maintenance demand.
+        """Return the surrogate of the same cell with another maintenance demand.
 
         The exact answer is homogeneous of degree one in uptake limits and demand, f(λu, λm) = λ f(u, m), and so no input is
         needed for the demand: limits, fluxes, domain and error report are scaled by λ, the new demand over the old one.
@@ -181,6 +228,10 @@ class Surrogate:
         ----------
         demand
             ATP for maintenance [mmol/gDW/h], above zero.
+
+        Returns
+        -------
+        Surrogate
 
         Raises
         ------
@@ -207,8 +258,8 @@ class Surrogate:
     @property
     def error_report(self) -> ErrorReport | None:
         """The error report on the card; None where there is none."""
-        told = self.card.get("certificate")
-        return None if told is None else ErrorReport.of(told)
+        sections = self.card.get("error_report")
+        return None if sections is None else ErrorReport.of(sections)
 
     def __repr__(self) -> str:
         return f"Surrogate({self.card.get('network', 'unnamed network')}: {self._shape()})"
@@ -236,19 +287,47 @@ class Surrogate:
         return f"{', '.join(self.inputs)} - {widths} {self.hidden[0].activation if self.hidden else ''}".rstrip()
 
     def save(self, folder: str | Path) -> Path:
-        """Write arrays and card into a folder; readable without Keras. Read it with `load_surrogate`."""
+        """Write arrays and card into a folder; readable without Keras. Read it with `load_surrogate`.
+
+        Parameters
+        ----------
+        folder
+            The folder.
+
+        Returns
+        -------
+        Path
+            The file of the card.
+
+        Raises
+        ------
+        SurrogateError
+            If it is larger than what `load_surrogate` reads, or JSON cannot hold its card.
+        """
         return write_surrogate(self, folder)
 
 
 def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
-    """The surrogate that gives ``factor`` times the fluxes at ``factor`` times the limits and the maintenance demand."""
+    """Return the surrogate with ``factor`` times the fluxes at ``factor`` times the limits and the maintenance demand.
+
+    Parameters
+    ----------
+    surrogate
+        The surrogate.
+    factor
+        The factor, above zero.
+
+    Returns
+    -------
+    Surrogate
+    """
     first, *later = surrogate.hidden or (surrogate.weights,)
     first = replace(first, weights=first.weights / factor)
     error_report = surrogate.error_report
     box = {name: (factor * low, factor * high) for name, (low, high) in surrogate.domain.limits.items()}
     card = {**surrogate.card, "scaled": factor * float(surrogate.card.get("scaled", 1.0))}
     if error_report is not None:
-        card["certificate"] = error_report.scaled(factor).as_dict()
+        card["error_report"] = error_report.scaled(factor).as_dict()
     return replace(
         surrogate,
         domain=Domain(box),
@@ -259,43 +338,3 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
         maintenance_demand=factor * surrogate.maintenance_demand,
         card=card,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class SurrogateRates:
-    """Rates of a surrogate by name, from uptake limits by exchange id."""
-
-    domain: Domain
-    names: tuple[str, ...]
-    layers: tuple[Layer, ...]
-
-    def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
-        """Readings at the given uptake limits [mmol/gDW/h]; limits outside the domain count as its edge.
-
-        Where a substrate is gone, limits fall a little below zero, and the layers may say anything there.
-        """
-        domain = self.domain
-        point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
-        point = np.clip(point, domain.lower, domain.upper)
-        return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
-
-
-def _check_shapes(surrogate: Surrogate) -> None:
-    width = len(surrogate.inputs)
-    for layer in (*surrogate.hidden, surrogate.weights):
-        if layer.activation not in ACTIVATIONS:
-            raise SurrogateError(f"activation '{layer.activation}' is unknown; known: {', '.join(ACTIVATIONS)}")
-        if layer.weights.ndim != 2 or layer.weights.shape[0] != width or layer.bias.shape != layer.weights.shape[1:]:
-            raise SurrogateError(f"a layer of shape {layer.weights.shape} cannot follow {width} values; train it again")
-        width = layer.weights.shape[1]
-    if surrogate.weights.activation != "linear":
-        raise SurrogateError("the last layer must be linear: it weighs the flux modes")
-    if surrogate.modes.shape != (width, len(surrogate.reactions)):
-        raise SurrogateError(f"{surrogate.modes.shape} modes do not fit {width} weights; train it again")
-    every = (
-        surrogate.modes,
-        surrogate.offset,
-        *(part for layer in (*surrogate.hidden, surrogate.weights) for part in (layer.weights, layer.bias)),
-    )
-    if not all(np.all(np.isfinite(array)) for array in every):
-        raise SurrogateError("the surrogate holds numbers that are not finite; train it again")

@@ -1,10 +1,9 @@
 """A surrogate as a folder of two files: a JSON document and plain arrays.
 
-Both are checked before anything is made of them, and nothing in them is ever run. The document holds the SHA-256 of the
+Both are checked before anything is built from them, and nothing in them is ever run. The document holds the SHA-256 of the
 arrays, so that files of two saves, or changed ones, are never taken for one surrogate.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from mmopt.errors import DomainError, SurrogateError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.io.files import write_whole
 from mmopt.io.foreign_file import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
+from mmopt.io.seal import digest_arrays
 from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.layer import Layer
 
@@ -28,8 +28,8 @@ _CARD, _ARRAYS = "surrogate.json", "arrays.npz"
 _WITHOUT_HASH: Final = 1
 _CURE: Final = "train it again"
 _CHANGED: Final = "it was changed after it was written: take both files from one save, or train it again"
-_EACH: Final = ("used", "modes", "offset")
-_MOST_LAYERS: Final = (MOST_MEMBERS - len(_EACH)) // 2
+_ALWAYS: Final = ("used", "modes", "offset")
+_MOST_LAYERS: Final = (MOST_MEMBERS - len(_ALWAYS)) // 2
 
 Range = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
@@ -84,10 +84,55 @@ class _Description(BaseModel):
     sha256: str | None = None
 
 
+def check_shapes(surrogate: SurrogateContents) -> None:
+    """Check that layers, modes and reactions fit together, and that all numbers are finite.
+
+    Parameters
+    ----------
+    surrogate
+        The surrogate.
+
+    Raises
+    ------
+    SurrogateError
+        If they do not.
+    """
+    width = len(surrogate.domain.inputs)
+    for layer in (*surrogate.hidden, surrogate.weights):
+        if layer.activation not in ACTIVATIONS:
+            raise SurrogateError(f"activation '{layer.activation}' is unknown; known: {', '.join(ACTIVATIONS)}")
+        if layer.weights.ndim != 2 or layer.weights.shape[0] != width or layer.bias.shape != layer.weights.shape[1:]:
+            raise SurrogateError(f"a layer of shape {layer.weights.shape} cannot follow {width} values; train it again")
+        width = layer.weights.shape[1]
+    if surrogate.weights.activation != "linear":
+        raise SurrogateError("the last layer must be linear: it weighs the flux modes")
+    if surrogate.modes.shape != (width, len(surrogate.reactions)):
+        raise SurrogateError(f"{surrogate.modes.shape} modes do not fit {width} weights; train it again")
+    every = (
+        surrogate.modes,
+        surrogate.offset,
+        *(array for layer in (*surrogate.hidden, surrogate.weights) for array in (layer.weights, layer.bias)),
+    )
+    if not all(np.all(np.isfinite(array)) for array in every):
+        raise SurrogateError("the surrogate holds numbers that are not finite; train it again")
+
+
 def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
     """Write arrays and card into a folder; each file appears whole or not at all.
 
     Numbers on the card that are not finite become null, since JSON has none.
+
+    Parameters
+    ----------
+    surrogate
+        The surrogate.
+    folder
+        The folder.
+
+    Returns
+    -------
+    Path
+        The file of the card.
 
     Raises
     ------
@@ -105,7 +150,7 @@ def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
         "maintenance": surrogate.maintenance,
         "maintenance_demand": surrogate.maintenance_demand,
         "card": _plain(surrogate.card),
-        "sha256": _digest(arrays),
+        "sha256": digest_arrays(arrays),
     }
     try:
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
@@ -117,12 +162,22 @@ def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
             f"{folder} cannot be written: {size / 2**20:.0f} MB of arrays in {len(surrogate.hidden) + 1} layers are more "
             "than a surrogate may have; train a smaller one"
         )
-    write_whole(folder / _ARRAYS, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
-    return write_whole(folder / _CARD, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(folder / _ARRAYS, lambda temporary: np.savez_compressed(temporary, allow_pickle=False, **arrays))
+    return write_whole(folder / _CARD, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def read_surrogate(source: str | Path) -> dict[str, Any]:
-    """Read and check the fields of a surrogate; `load_surrogate` describes the parameter.
+    """Read and check the fields of a surrogate.
+
+    Parameters
+    ----------
+    source
+        A folder, or the name of a surrogate that ships with mmopt.
+
+    Returns
+    -------
+    dict
+        The fields by name.
 
     Raises
     ------
@@ -139,12 +194,18 @@ def read_surrogate(source: str | Path) -> dict[str, Any]:
             f"there is no surrogate '{source}': no folder with {_CARD}, and none of that name ships; "
             f"{nearest(str(source), shipped_surrogates())}"
         )
-    told = _read_description(ForeignFile(folder / _CARD, _CURE))
-    return _assemble(told, _read_arrays(ForeignFile(folder / _ARRAYS, _CURE), told))
+    description = _read_description(ForeignFile(folder / _CARD, _CURE))
+    return _assemble(description, _read_arrays(ForeignFile(folder / _ARRAYS, _CURE), description))
 
 
 def shipped_surrogates() -> tuple[str, ...]:
-    """Names of the surrogates that ship with mmopt."""
+    """Return the names of the surrogates that ship with mmopt.
+
+    Examples
+    --------
+    >>> shipped_surrogates()
+    ('ecoli_ijo1366', 'ecoli_textbook')
+    """
     return tuple(sorted(folder.name for folder in _shipped().iterdir() if (folder / _CARD).is_file()))
 
 
@@ -167,97 +228,92 @@ def _arrays(surrogate: SurrogateContents) -> dict[str, np.ndarray]:
 def _plain(value: Any) -> Any:
     """What JSON can hold of a card: numbers that are not finite become None."""
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of names, types, shapes and numbers, however the file packs them."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
-        digest.update(arrays[name].tobytes())  # in C order, also where the array is not
-    return digest.hexdigest()
-
-
 def _read_description(file: ForeignFile) -> _Description:
-    told = file.json(file.read(LARGEST_TEXT))
-    if not isinstance(told, dict):
+    content = file.json(file.read(LARGEST_TEXT))
+    if not isinstance(content, dict):
         file.refuse("describes no surrogate: it is no JSON object")
-    schema = told.get("schema")
+    schema = content.get("schema")
     if type(schema) is not int or schema not in (_WITHOUT_HASH, SCHEMA):
         file.refuse(f"has schema {schema!r}, this mmopt reads {_WITHOUT_HASH} and {SCHEMA}")
     try:
-        found = _Description.model_validate(told)
+        description = _Description.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        file.refuse(f"describes no surrogate: {place}: {first['msg']}")
-    _check_description(file, found)
-    return found
+        location = ".".join(map(str, first["loc"]))
+        file.refuse(f"describes no surrogate: {location}: {first['msg']}")
+    _check_description(file, description)
+    return description
 
 
-def _check_description(file: ForeignFile, told: _Description) -> None:
-    unknown = [each for each in told.activations if each not in ACTIVATIONS]
+def _check_description(file: ForeignFile, description: _Description) -> None:
+    unknown = [name for name in description.activations if name not in ACTIVATIONS]
     if unknown:
         file.refuse(f"names the activation '{unknown[0]}', which is unknown; known: {', '.join(ACTIVATIONS)}")
-    if len(set(told.reactions)) < len(told.reactions):
+    if len(set(description.reactions)) < len(description.reactions):
         file.refuse("names a reaction twice")
-    if told.maintenance is not None and told.maintenance not in told.reactions:
-        file.refuse(f"names the maintenance reaction '{told.maintenance}', which is not among its reactions")
-    if (told.sha256 is None) == (told.schema_ == SCHEMA):
-        file.refuse(f"has {'no' if told.sha256 is None else 'a'} SHA-256 of its arrays in schema {told.schema_}")
+    if description.maintenance is not None and description.maintenance not in description.reactions:
+        file.refuse(f"names the maintenance reaction '{description.maintenance}', which is not among its reactions")
+    if (description.sha256 is None) == (description.schema_ == SCHEMA):
+        file.refuse(
+            f"has {'no' if description.sha256 is None else 'a'} SHA-256 of its arrays in schema {description.schema_}"
+        )
     try:
-        _domain(told)
+        _domain(description)
     except DomainError as error:
         file.refuse(f"has a domain that cannot be: {error}")
 
 
-def _domain(told: _Description) -> Domain:
-    return Domain({name: (low, high) for name, (low, high) in told.domain.items()})
+def _domain(description: _Description) -> Domain:
+    return Domain({name: (low, high) for name, (low, high) in description.domain.items()})
 
 
-def _read_arrays(file: ForeignFile, told: _Description) -> dict[str, np.ndarray]:
-    names = [*_EACH, *(f"{part}_{k}" for k in range(len(told.activations)) for part in ("weights", "bias"))]
+def _read_arrays(file: ForeignFile, description: _Description) -> dict[str, np.ndarray]:
+    names = [*_ALWAYS, *(f"{kind}_{k}" for k in range(len(description.activations)) for kind in ("weights", "bias"))]
     members = file.members([f"{name}.npy" for name in names])
     arrays = {name: file.array(name, members[f"{name}.npy"]) for name in names}
-    if told.sha256 is not None and _digest(arrays) != told.sha256:
+    if description.sha256 is not None and digest_arrays(arrays) != description.sha256:
         ForeignFile(file.path, _CHANGED).refuse("is not what was written: its SHA-256 is another")
     integers = [name for name, array in arrays.items() if array.dtype == np.int64]
     if integers != ["used"]:
         file.refuse("must hold whole numbers in 'used' and float64 in all others")
-    used, modes, offset = (arrays[name] for name in _EACH)
-    if used.ndim != 1 or np.any((used < 0) | (used >= len(told.reactions))) or np.any(np.diff(used) <= 0):
-        file.refuse(f"must hold in 'used' ascending places among {len(told.reactions)} reactions")
+    used, modes, offset = (arrays[name] for name in _ALWAYS)
+    if used.ndim != 1 or np.any((used < 0) | (used >= len(description.reactions))) or np.any(np.diff(used) <= 0):
+        file.refuse(f"must hold in 'used' ascending positions among {len(description.reactions)} reactions")
     if modes.ndim != 2 or modes.shape[1:] != used.shape or offset.shape != used.shape:
         file.refuse(
             f"holds modes of shape {modes.shape} and an offset of shape {offset.shape} for {used.size} reactions"
         )
-    if len(modes) * len(told.reactions) * modes.itemsize > LARGEST:
-        file.refuse(f"holds {len(modes)} modes of {len(told.reactions)} reactions, more than {LARGEST // 2**20} MB")
+    if len(modes) * len(description.reactions) * modes.itemsize > LARGEST:
+        file.refuse(
+            f"holds {len(modes)} modes of {len(description.reactions)} reactions, more than {LARGEST // 2**20} MB"
+        )
     return arrays
 
 
-def _assemble(told: _Description, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _assemble(description: _Description, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     layers = [
         Layer(arrays[f"weights_{number}"], arrays[f"bias_{number}"], activation)
-        for number, activation in enumerate(told.activations)
+        for number, activation in enumerate(description.activations)
     ]
-    reactions = tuple(told.reactions)
+    reactions = tuple(description.reactions)
     modes = np.zeros((len(arrays["modes"]), len(reactions)))
     offset = np.zeros(len(reactions))
     modes[:, arrays["used"]], offset[arrays["used"]] = arrays["modes"], arrays["offset"]
     return {
-        "domain": _domain(told),
+        "domain": _domain(description),
         "hidden": tuple(layers[:-1]),
         "weights": layers[-1],
         "modes": modes,
         "offset": offset,
         "reactions": reactions,
-        "biomass": told.biomass,
-        "maintenance": told.maintenance,
-        "maintenance_demand": told.maintenance_demand,
-        "card": told.card,
+        "biomass": description.biomass,
+        "maintenance": description.maintenance,
+        "maintenance_demand": description.maintenance_demand,
+        "card": description.card,
     }

@@ -1,4 +1,4 @@
-"""How wrong a surrogate is: errors against the label program, and the balance of its fluxes."""
+"""Errors of a surrogate at given points against the flux program, and the balance of its fluxes."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from mmopt.units import GROWTH_UNIT, RATE
 
 
 def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: np.ndarray) -> dict[str, Any]:
-    """Errors of growth and of every exchange that moves, against labels.
+    """Compute the errors of growth and of every exchange that is not constant, against tabulated fluxes.
 
     Parameters
     ----------
     surrogate
         The surrogate.
     network
-        The network the labels come from.
+        The network of the fluxes.
     limits
-        Uptake limits [mmol/gDW/h], shape (labels, inputs).
+        Uptake limits [mmol/gDW/h], shape (points, inputs).
     fluxes
-        FluxBatch [mmol/gDW/h], shape (labels, reactions).
+        Shape (points, reactions) [mmol/gDW/h].
 
     Returns
     -------
     dict
-        By name: ``worst`` and ``mean`` absolute error, ``range`` of the labels, ``r2``, and ``unit``.
+        By name: ``worst`` and ``mean`` absolute error, ``range`` of the fluxes, ``r2``, and ``unit``.
     """
     moving = [name for name in network.exchanges if np.ptp(fluxes[:, network.column(name)]) > 1.0e-2]
     if network.maintenance is not None:
@@ -42,7 +42,22 @@ def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: 
 
 
 def balance_error(surrogate: Surrogate, network: Network, limits: np.ndarray) -> float:
-    """Largest imbalance of any metabolite, max |S v|, relative to the largest flux, over all reactions and given limits."""
+    """Compute the largest imbalance of a metabolite, max |S v|, relative to the largest flux.
+
+    Parameters
+    ----------
+    surrogate
+        The surrogate.
+    network
+        The network, which gives S.
+    limits
+        Uptake limits [mmol/gDW/h], shape (points, inputs).
+
+    Returns
+    -------
+    float
+        The largest over all points.
+    """
     fluxes = surrogate.predict(limits)
     imbalance = np.abs(network.stoichiometry @ fluxes.T).max(axis=0)
     return float(np.max(imbalance / np.abs(fluxes).max(axis=1)))

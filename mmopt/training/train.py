@@ -4,7 +4,6 @@ What the output layer combines follows from the fluxes alone (`output_layers`). 
 by the Levenberg-Marquardt method, or in Keras by Adam; the same points are held out, and the card has the same keys.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mmopt.checking import shown, whole
 from mmopt.dataset.flux_table import FluxTable
 from mmopt.dataset.tabulate import Progress, tabulate_fluxes
 from mmopt.errors import SurrogateError
@@ -146,13 +146,8 @@ def train(
     True
     """
     steps = _check_settings(hidden, activation, basis, trainer, iterations, starts, seed, callbacks)
-    table = training_table(table, seed=seed) if isinstance(table, Atlas) else table
-    if not isinstance(table, FluxTable):
-        raise SurrogateError(f"table is {table!r:.60}; give a FluxTable or an Atlas")
-    table = table.answered()  # a point without a solution trains nothing
-    _check_table(table)
-    if start is not None and start.inputs != table.domain.inputs:
-        raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
+    table = _solved_table(table, seed)
+    _check_table(table, start)
     begin = time.perf_counter()
     held_out = _held_out(len(table), seed, held_among)
     training_set = TrainingSet(
@@ -173,6 +168,14 @@ def train(
     record["homogeneous"] = homogeneous(table.network, table.domain, table.fluxes)
     record["seconds"] = round(time.perf_counter() - begin, 1)
     return replace(surrogate, card=_card(table, surrogate, held_out, record))
+
+
+def _solved_table(table: Any, seed: int) -> FluxTable:
+    """The points of a table, or of the training table of an atlas, that have a solution."""
+    table = training_table(table, seed=seed) if isinstance(table, Atlas) else table
+    if not isinstance(table, FluxTable):
+        raise SurrogateError(f"table is {shown(table)}; give a FluxTable or an Atlas")
+    return table.only_solved()  # a point without a solution trains nothing
 
 
 def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrogate, dict[str, Any]]:
@@ -229,10 +232,16 @@ def training_table(atlas: Atlas, n: int = POINTS, seed: int = 0) -> FluxTable:
     -------
     FluxTable
         Fluxes at ``n`` points, and at the corners of the critical regions known so far.
+
+    Examples
+    --------
+    >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
+    >>> len(training_table(atlas, n=64)) > 64
+    True
     """
     table = tabulate_fluxes(atlas.network, atlas.domain, n, seed, source=atlas)
     points, source = atlas.corners()
-    return table.joined(points, source) if len(points) else table
+    return table.extended(points, source) if len(points) else table
 
 
 def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, record: dict[str, Any]) -> dict[str, Any]:
@@ -283,48 +292,24 @@ def _check_settings(
         ("trainer", trainer, list(TRAINERS)),
     ):
         if value not in known:
-            raise SurrogateError(f"{name} is {value!r:.60}; give one of {', '.join(known)}")
+            raise SurrogateError(f"{name} is {shown(value)}; give one of {', '.join(known)}")
     widths: Any = hidden
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray) or not len(widths):
-        raise SurrogateError(f"hidden is {hidden!r:.60}; give one width or more, such as (16, 16)")
+        raise SurrogateError(f"hidden is {shown(hidden)}; give one width or more, such as (16, 16)")
     for width in widths:
-        check_count("hidden", width, 1)
-    check_count("starts", starts, 1)
-    check_count("seed", seed, 0)
+        whole("hidden", width, least=1, error=SurrogateError)
+    whole("starts", starts, least=1, error=SurrogateError)
+    whole("seed", seed, error=SurrogateError)
     if callbacks and trainer != "keras":
         raise SurrogateError(f"callbacks are for the trainer 'keras', not for '{trainer}'; choose it, or give none")
-    return TRAINERS[trainer].iterations if iterations is None else check_count("iterations", iterations, 1)
+    if iterations is None:
+        return TRAINERS[trainer].iterations
+    return whole("iterations", iterations, least=1, error=SurrogateError)
 
 
-def check_count(name: str, value: Any, least: int) -> int:
-    """Return a whole number, or raise an error that names it.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the message.
-    value
-        Value of the argument.
-    least
-        Smallest value allowed.
-
-    Returns
-    -------
-    int
-        The number.
-
-    Raises
-    ------
-    SurrogateError
-        If it is no whole number, or too small.
-    """
-    number = value if isinstance(value, int | float | np.number) and not isinstance(value, bool) else math.nan
-    if not math.isfinite(number) or number != int(number) or number < least:
-        raise SurrogateError(f"{name} is {value!r:.60}; give a whole number, at least {least}")
-    return int(number)
-
-
-def _check_table(table: FluxTable) -> None:
+def _check_table(table: FluxTable, start: Surrogate | None) -> None:
+    if start is not None and start.inputs != table.domain.inputs:
+        raise SurrogateError(f"the surrogate to start from has the inputs {', '.join(start.inputs)}; give no start")
     if table.network.maintenance in table.domain.inputs:
         raise SurrogateError(
             f"the maintenance demand '{table.network.maintenance}' needs no input of its own, since fluxes scale with it; "

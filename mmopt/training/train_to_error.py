@@ -1,9 +1,10 @@
-"""Training until a certificate says what is wanted: labels go where the surrogate is worst, or where a plan goes.
+"""Training until the error report keeps the wanted errors: fluxes are added where the surrogate errs most.
 
-Round by round: certify, add labels around the worst points found, go on with the fit, or begin it anew where that is stuck.
-The certificate looks everywhere, so what it finds is never left without a label nearby.
+Round by round: compute the error report, add fluxes around its worst points, and continue the fit, or restart it where it
+stagnates. The report covers the whole domain, so that every error in it gets fluxes nearby.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmopt.checking import finite, shown, whole
 from mmopt.dataset.flux_table import FluxTable
 from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
@@ -19,37 +21,37 @@ from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH
 from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import ITERATIONS, STARTS, train, training_table
-from mmopt.training.worst_case_errors import worst_case_errors
+from mmopt.training.train import STARTS, TRAINER, TRAINERS, train, training_table
+from mmopt.training.worst_case_errors import check_explored, worst_case_errors
 
 WANTED: Final = 0.03
-"""Worst error wanted of growth and of every larger exchange, in parts of its range."""
+"""Wanted worst-case error of growth and of every larger exchange, as a fraction of its range."""
 
 ROUNDS: Final = 10
 
 _GROWTH: Final = 0.325
-"""How much smaller the error of growth must be, if one bound is given for all."""
+"""Factor of the wanted error of growth, if one number is given for all."""
 
 _LARGE: Final = 0.5
-"""Exchanges that move more than this are held to a bound that is given for all [mmol/gDW/h]."""
+"""Exchanges with a larger range than this keep a wanted error that is given for all [mmol/gDW/h]."""
 
 _AROUND: Final = 24
-"""FluxBatch around each of the worst points, of which many coincide."""
+"""Points around every worst point, many of which coincide."""
 
 _CLOSE: Final = 0.7
-"""Part of its bound from which on the worst points of a reading get labels."""
+"""Fraction of its wanted error from which on the worst points of a reading get fluxes."""
 
 _SPREAD: Final = 0.03
-"""Their standard deviation, in parts of the width of the domain."""
+"""Standard deviation of those points, as a fraction of the width of the domain."""
 
 _QUICK: Final = 6
-"""Starts of a certificate that only has to show where labels are missing; it takes a third of the time."""
+"""Starts of a report that only has to show where fluxes are missing; it takes a third of the time."""
 
 _PATIENCE, _LITTLE = 4, 0.95
-"""Rounds after which a fit is begun anew from other starts, if its errors have not fallen below this part of what they were."""
+"""Rounds after which a fit restarts from another seed, if its errors have not fallen below this fraction."""
 
-_GO_ON: Final = 0.12
-"""Part of the steps of the first fit that each round goes on for."""
+_CONTINUED: Final = 0.12
+"""Fraction of the steps of the first fit that a round continues for."""
 
 
 def train_to_error(
@@ -63,165 +65,206 @@ def train_to_error(
     progress: Progress | None = None,
     **training: Any,
 ) -> Surrogate:
-    """Train until no error found is larger than wanted.
+    """Train until no worst-case error is larger than wanted.
 
     Parameters
     ----------
     atlas
-        The exact answer over the domain, explored.
+        The exact fluxes over the domain, explored.
     wanted
-        Worst errors wanted in parts of each reading's range, by name; or one for all exchanges that move by more than
-        0.5 mmol/gDW/h, and 0.325 of it for growth.
+        Wanted worst-case errors as fractions of the range of the reading, by name; or one number for all exchanges with a
+        range above 0.5 mmol/gDW/h, and 0.325 of it for growth.
     rounds
         Most rounds after the first fit.
     along
-        Inputs to be learnt besides, such as those of a trajectory, shape (points, inputs); those outside the domain are
-        drawn to its edge.
+        Additional inputs, such as those of a trajectory, shape (points, inputs); those outside the domain are moved to its
+        edge.
     table
-        FluxBatch of the first fit; by default those that `train` takes from the atlas.
+        Fluxes of the first fit; by default those that `train` takes from the atlas.
     seed
         As for `train`.
     progress
         Called with (done, total), in thousandths of all rounds.
-    training
-        What else `train` takes: ``hidden``, ``activation``, ``basis``, ``iterations``, ``starts``.
+    **training
+        Further arguments of `train`: ``hidden``, ``activation``, ``basis``, ``trainer``, ``iterations``, ``starts``,
+        ``callbacks``.
 
     Returns
     -------
     Surrogate
-        The best one found, with its certificate on the card. ``card["learnt"]`` tells the largest error of every round in parts
-        of what is wanted, which round was kept, and whether all that was wanted was reached.
+        The best one, with its error report on the card. ``card["training_rounds"]`` holds the ``wanted`` errors, the
+        ``excess`` of every round (its largest error relative to the wanted one), the ``round`` that was kept, and whether
+        all wanted errors were ``reached``.
 
     Raises
     ------
     SurrogateError
-        If a name or a bound in ``wanted`` cannot be, ``along`` does not fit, the atlas is not explored, or ``training`` holds
-        what `train` refuses.
+        If a name or a number in ``wanted`` is out of its range, ``along`` does not fit, the atlas is not explored, or
+        ``training`` holds what `train` refuses.
 
     Examples
     --------
     >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
     >>> _ = atlas.explore()
-    >>> surrogate = learn(atlas, wanted={"growth": 0.01}, hidden=(8,), iterations=60)
-    >>> surrogate.certificate.relative("growth") <= 0.01, surrogate.card["learnt"]["reached"]
+    >>> surrogate = train_to_error(atlas, wanted={"growth": 0.01}, hidden=(8,), iterations=60)
+    >>> surrogate.error_report.relative("growth") <= 0.01, surrogate.card["training_rounds"]["reached"]
     (True, True)
     """
-    if rounds < 0:
-        raise SurrogateError(f"{rounds} rounds cannot be done; use 0 or more")
-    labels = training_table(atlas, seed=seed) if table is None else table
-    among, begun = len(labels), time.perf_counter()
+    begin = time.perf_counter()
+    _check(atlas, wanted, rounds, seed, training)
+    table = training_table(atlas, seed=seed) if table is None else table
+    among = len(table)
     if along is not None:
-        labels = _with(labels, atlas, _checked_points(along, atlas.domain))
-    iterations = int(training.pop("iterations", ITERATIONS))
-    told = _Told(progress, rounds + 1)
-    surrogate = train(labels, iterations=iterations, seed=seed, held_among=among, progress=told.of(0), **training)
-    error_report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
-    bounds = _bounds(wanted, error_report)
-    error_report = _certified(surrogate, atlas, bounds, seed, error_report)
-    best, history = (surrogate, error_report), [_excess(error_report, bounds)]
+        table = _joined(table, atlas, _checked_points(along, atlas.domain))
+    fits = _Fits(atlas, seed, among, rounds + 1, progress, training)
+    surrogate = fits.first(table)
+    report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    bounds = _bounds(wanted, report)
+    report = _full_if_passed(surrogate, atlas, bounds, seed, report)
+    best, history = (surrogate, report), [_excess(report, bounds)]
     for number in range(1, rounds + 1):
         if min(history) <= 1.0:
             break
-        labels = _with(labels, atlas, _around(error_report, atlas.domain, bounds, seed + number))
-        anew = _stuck(history)
-        surrogate = train(
-            labels,
-            iterations=iterations if anew else max(1, round(_GO_ON * iterations)),
-            seed=seed + number * anew,
-            start=None if anew else surrogate,
-            held_among=among,
-            progress=told.of(number),
-            **training,
-        )
-        error_report = _certified(surrogate, atlas, bounds, seed)
-        if (excess := _excess(error_report, bounds)) < min(history):
-            best = (surrogate, error_report)
+        table = _joined(table, atlas, _around(report, atlas.domain, bounds, seed + number))
+        surrogate = fits.next(table, number, None if _stagnates(history) else surrogate)
+        report = _full_if_passed(surrogate, atlas, bounds, seed)
+        if (excess := _excess(report, bounds)) < min(history):
+            best = (surrogate, report)
         history.append(excess)
-    told.end()
-    told_on = _learnt(best, atlas, bounds, history, seed)
-    how = {
-        "iterations": iterations,
-        "starts": int(training.get("starts", STARTS)),
-        "seconds": round(time.perf_counter() - begun, 1),
-    }
-    return replace(best[0], card={**best[0].card, **how, **told_on})
+    if progress is not None:
+        progress(1000, 1000)
+    settings = {"iterations": fits.iterations, "starts": int(training.get("starts", STARTS))}
+    rounds_record = _rounds_record(best, atlas, bounds, history, seed)
+    seconds = round(time.perf_counter() - begin, 1)
+    return replace(best[0], card={**best[0].card, **settings, "seconds": seconds, **rounds_record})
 
 
-def _learnt(
+class _Fits:
+    """The fits of all rounds: one held-out tenth, one set of arguments, one progress."""
+
+    def __init__(
+        self,
+        atlas: Atlas,
+        seed: int,
+        among: int,
+        rounds: int,
+        progress: Progress | None,
+        training: Mapping[str, Any],
+    ) -> None:
+        self._atlas, self._seed, self._among, self._rounds, self._progress = atlas, seed, among, rounds, progress
+        self._training = {name: value for name, value in training.items() if name != "iterations"}
+        iterations = training.get("iterations")
+        default = TRAINERS[training.get("trainer", TRAINER)].iterations
+        self.iterations = default if iterations is None else int(iterations)
+
+    def first(self, table: FluxTable) -> Surrogate:
+        """The first fit."""
+        return self._fit(table, 0, self.iterations, self._seed, None)
+
+    def next(self, table: FluxTable, number: int, start: Surrogate | None) -> Surrogate:
+        """The fit of a round: continued from a surrogate, or restarted from another seed."""
+        if start is None:
+            return self._fit(table, number, self.iterations, self._seed + number, None)
+        return self._fit(table, number, max(1, round(_CONTINUED * self.iterations)), self._seed, start)
+
+    def _fit(self, table: FluxTable, number: int, iterations: int, seed: int, start: Surrogate | None) -> Surrogate:
+        return train(
+            table,
+            iterations=iterations,
+            seed=seed,
+            start=start,
+            held_among=self._among,
+            progress=self._progress_of(number),
+            **self._training,
+        )
+
+    def _progress_of(self, number: int) -> Progress | None:
+        """Progress of one fit, reported as that of all rounds."""
+        progress, rounds = self._progress, self._rounds
+        if progress is None:
+            return None
+        return lambda done, total: progress(int(1000 * (number + done / max(1, total)) / rounds), 1000)
+
+
+def _rounds_record(
     best: tuple[Surrogate, ErrorReport], atlas: Atlas, bounds: Mapping[str, float], history: list[float], seed: int
 ) -> dict[str, Any]:
-    """What the card tells of the rounds; a surrogate that did not reach what was wanted gets its full certificate now."""
-    surrogate, error_report = best
+    """Entries of the card about the rounds; a surrogate that missed a wanted error gets its full report now."""
+    surrogate, report = best
     kept = int(np.argmin(history))
     if history[kept] > 1.0:
-        error_report = worst_case_errors(surrogate, atlas, seed=seed)
-        history = [*history[:kept], _excess(error_report, bounds), *history[kept + 1 :]]
-    learnt = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
-    return {"certificate": error_report.as_dict(), "learnt": learnt}
+        report = worst_case_errors(surrogate, atlas, seed=seed)
+        history = [*history[:kept], _excess(report, bounds), *history[kept + 1 :]]
+    record = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
+    return {"error_report": report.as_dict(), "training_rounds": record}
 
 
-def _certified(
+def _full_if_passed(
     surrogate: Surrogate, atlas: Atlas, bounds: Mapping[str, float], seed: int, quick: ErrorReport | None = None
 ) -> ErrorReport:
-    """A certificate from few starts, which shows where labels are missing; from all of them once that one is passed."""
-    found = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
-    return worst_case_errors(surrogate, atlas, seed=seed) if _excess(found, bounds) <= 1.0 else found
+    """A report from few starts, which shows where fluxes are missing; from all starts once that one is passed."""
+    report = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    return worst_case_errors(surrogate, atlas, seed=seed) if _excess(report, bounds) <= 1.0 else report
 
 
-def _stuck(history: Sequence[float]) -> bool:
-    """Whether the last rounds, some in number, have brought next to nothing: the fit is then begun anew, elsewhere."""
+def _stagnates(history: Sequence[float]) -> bool:
+    """Whether the last rounds have hardly reduced the error: the fit then restarts from another seed."""
     count = len(history) - 1
     return count > 0 and count % _PATIENCE == 0 and min(history[-_PATIENCE:]) > _LITTLE * min(history[:-_PATIENCE])
 
 
-class _Told:
-    """Progress of some fits, one after the other, as one."""
-
-    def __init__(self, progress: Progress | None, parts: int) -> None:
-        self._progress, self._parts = progress, parts
-
-    def of(self, number: int) -> Progress | None:
-        """The progress of one fit."""
-        progress = self._progress
-        if progress is None:
-            return None
-        return lambda done, total: progress(int(1000 * (number + done / max(1, total)) / self._parts), 1000)
-
-    def end(self) -> None:
-        if self._progress is not None:
-            self._progress(1000, 1000)
-
-
-def _bounds(wanted: float | Mapping[str, float], error_report: ErrorReport) -> dict[str, float]:
-    """A bound for each reading that is held to one, in parts of its range."""
+def _check(
+    atlas: Atlas, wanted: float | Mapping[str, float], rounds: int, seed: int, training: Mapping[str, Any]
+) -> None:
+    """Refuse arguments before the first fit, which takes long."""
+    if not isinstance(atlas, Atlas):
+        raise SurrogateError(f"atlas is {shown(atlas)}; give an explored Atlas")
+    check_explored(atlas)
+    whole("rounds", rounds, error=SurrogateError)
+    whole("seed", seed, error=SurrogateError)
+    known = ("hidden", "activation", "basis", "trainer", "iterations", "starts", "callbacks")
+    unknown = [name for name in training if name not in known]
+    if unknown:
+        raise SurrogateError(f"there is no argument '{unknown[0]}'; give some of {', '.join(known)}")
+    if training.get("iterations") is not None:
+        whole("iterations", training["iterations"], least=1, error=SurrogateError)
+    if (trainer := training.get("trainer", TRAINER)) not in TRAINERS:
+        raise SurrogateError(f"trainer is {shown(trainer)}; give one of {', '.join(TRAINERS)}")
     if isinstance(wanted, Mapping):
-        unknown = [name for name in wanted if name not in error_report.readings]
+        if not wanted:
+            raise SurrogateError("wanted is empty; give a fraction of the range for one reading or more")
+        for name, bound in wanted.items():
+            finite(f"wanted error of '{name}'", bound, above=0.0, error=SurrogateError)
+    else:
+        finite("wanted", wanted, above=0.0, error=SurrogateError)
+
+
+def _bounds(wanted: float | Mapping[str, float], report: ErrorReport) -> dict[str, float]:
+    """Wanted error of every reading that has one, as a fraction of its range."""
+    if isinstance(wanted, Mapping):
+        unknown = [name for name in wanted if name not in report.readings]
         if unknown:
             raise SurrogateError(
-                f"an error of '{unknown[0]}' is wanted, which the certificate does not tell; it tells "
-                f"{', '.join(error_report.readings)}"
+                f"wanted names '{unknown[0]}', which the error report does not contain; it contains "
+                f"{', '.join(report.readings)}"
             )
-        bounds = {name: float(bound) for name, bound in wanted.items()}
-    else:
-        large = [name for name, told in error_report.readings.items() if name[:3] == "EX_" and told["range"] > _LARGE]
-        bounds = {GROWTH: _GROWTH * float(wanted), **dict.fromkeys(large, float(wanted))}
-    if not bounds or not all(np.isfinite(bound) and bound > 0.0 for bound in bounds.values()):
-        raise SurrogateError(f"errors of {wanted!r} cannot be wanted; give parts of a range, above zero")
-    return bounds
+        return {name: float(bound) for name, bound in wanted.items()}
+    large = [name for name, entry in report.readings.items() if name[:3] == "EX_" and entry["range"] > _LARGE]
+    return {GROWTH: _GROWTH * float(wanted), **dict.fromkeys(large, float(wanted))}
 
 
-def _excess(error_report: ErrorReport, bounds: Mapping[str, float]) -> float:
-    """The largest error in parts of what is wanted."""
-    return max(error_report.relative(name) / bound for name, bound in bounds.items())
+def _excess(report: ErrorReport, bounds: Mapping[str, float]) -> float:
+    """The largest error relative to the wanted one."""
+    return max(report.relative(name) / bound for name, bound in bounds.items())
 
 
-def _around(error_report: ErrorReport, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:
-    """Points around the worst ones of every reading that matters, in every zone."""
+def _around(report: ErrorReport, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:
+    """Points around the worst ones of every reading close to its wanted error, in every zone."""
     worst = [
         [zone["at"][name] for name in domain.inputs]
         for name, bound in bounds.items()
-        if error_report.relative(name) > _CLOSE * bound
-        for zone in error_report.readings[name]["zones"].values()
+        if report.relative(name) > _CLOSE * bound
+        for zone in report.readings[name]["zones"].values()
     ]
     centres = np.unique(np.round(worst, 6), axis=0)
     width, random = domain.upper - domain.lower, np.random.default_rng(seed)
@@ -231,16 +274,20 @@ def _around(error_report: ErrorReport, domain: Domain, bounds: Mapping[str, floa
     return points
 
 
-def _with(table: FluxTable, atlas: Atlas, points: np.ndarray) -> FluxTable:
+def _joined(table: FluxTable, atlas: Atlas, points: np.ndarray) -> FluxTable:
+    """The table with exact fluxes at further points."""
     atlas.extend(points)
-    return table.joined(points, atlas.batch(points))
+    return table.extended(points, atlas.batch(points))
 
 
 def _checked_points(points: np.ndarray | Sequence[Sequence[float]], domain: Domain) -> np.ndarray:
-    array = np.asarray(points, dtype=float)
+    try:
+        array = np.asarray(points, dtype=float)
+    except (TypeError, ValueError):
+        array = np.array(math.nan)
     if array.ndim != 2 or array.shape[1] != len(domain.inputs) or not np.all(np.isfinite(array)):
         raise SurrogateError(
-            f"points of shape {array.shape} cannot be learnt along; give finite inputs of shape (points, {len(domain.inputs)})"
+            f"along has the shape {array.shape}; give finite inputs of shape (points, {len(domain.inputs)})"
         )
     clipped: np.ndarray = np.clip(array, domain.lower, domain.upper)
     return clipped

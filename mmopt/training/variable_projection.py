@@ -20,8 +20,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]
 """Weights and bias of every layer."""
 
 _RIDGE = 1.0e-10
-"""Penalty on the squared weights of the output layer, beside the mean squared error: without it two units that have become
-alike get large weights that cancel. It belongs to the loss, so that the gradient is exact."""
+"""Penalty on the squared weights of the output layer: without it, two units that are alike get large weights that cancel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +205,7 @@ def changed(layers: Layers, change: np.ndarray) -> Layers:
     Returns
     -------
     list
-        The changed layers.
+        Layers.
     """
     result, begin = [], 0
     for weights, bias in layers:
@@ -225,12 +224,12 @@ def forward(inputs: np.ndarray, layers: Layers, activation: str) -> list[np.ndar
     inputs
         Scaled inputs, shape (points, inputs).
     layers, activation
-        The hidden layers and their activation.
+        Hidden layers.
 
     Returns
     -------
     list of ndarray
-        Inputs and the values of every layer, with a column of ones.
+        Inputs and values of all layers, with a column of ones.
     """
     values = [_with_ones(inputs)]
     for weights, bias in layers:

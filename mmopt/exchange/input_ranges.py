@@ -1,6 +1,6 @@
-"""What the units of a surrogate are given at most: bounds by interval arithmetic, cell by cell.
+"""Bounds of the sums that the units of a surrogate take: interval arithmetic, cell by cell.
 
-Over the whole domain at once such bounds are far too wide, since each unit is then allowed its worst apart from all others.
+Over the whole domain at once such bounds are far too wide, since every unit then has its own worst point.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.layer import Layer
 
 _CELLS: Final = 4096
-"""Cells into which the box is cut, about."""
+"""Number of cells of the box, about."""
 
 
 def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str) -> float:
-    """The largest sum that a unit of a kind can be given anywhere in a domain; minus infinity if there is no such unit.
+    """Bound the sum that units of a kind take anywhere in a domain.
 
     Parameters
     ----------
@@ -27,6 +27,11 @@ def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str) -> flo
         The box of inputs.
     activation
         The kind of unit.
+
+    Returns
+    -------
+    float
+        Minus infinity if there is no such unit.
     """
     low, high = _cells(domain)
     most = -np.inf
@@ -42,7 +47,7 @@ def largest_sum(layers: Sequence[Layer], domain: Domain, activation: str) -> flo
 def _cells(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corners of the cells, shapes (cells, inputs)."""
     inputs = len(domain.inputs)
-    parts = max(1, int(_CELLS ** (1.0 / inputs)))
-    grid = np.stack(np.meshgrid(*[np.arange(parts)] * inputs, indexing="ij"), axis=-1).reshape(-1, inputs)
-    cell = (domain.upper - domain.lower) / parts
+    pieces = max(1, int(_CELLS ** (1.0 / inputs)))
+    grid = np.stack(np.meshgrid(*[np.arange(pieces)] * inputs, indexing="ij"), axis=-1).reshape(-1, inputs)
+    cell = (domain.upper - domain.lower) / pieces
     return domain.lower + grid * cell, domain.lower + (grid + 1) * cell
