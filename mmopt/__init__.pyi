@@ -18,7 +18,8 @@ from .fba import FluxProgram as FluxProgram
 from .fba import pfba as pfba
 from .network import Network as Network
 from .network import read_network as read_network
-from .optimisation import OptimiseOptions as OptimiseOptions, optimise as optimise
+from .optimisation import OptimiseOptions as OptimiseOptions
+from .optimisation import optimise as optimise
 from .problem import Control as Control
 from .problem import Horizon as Horizon
 from .problem import Objective as Objective
@@ -42,6 +43,7 @@ from .surrogate import Surrogate as Surrogate
 from .surrogate import load_surrogate as load_surrogate
 from .training import train as train
 from .training import train_to_error as train_to_error
-from .transcription import Plan as Plan, load_plan as load_plan
+from .transcription import Plan as Plan
+from .transcription import load_plan as load_plan
 
 __version__: str

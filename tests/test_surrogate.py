@@ -292,7 +292,7 @@ def test_activation_that_is_not_smooth_is_refused(table: FluxTable, activation: 
 
 @pytest.mark.parametrize("hidden", [(), (0,), (8, -1)], ids=str)
 def test_hidden_layers_that_cannot_be_made_are_refused(table: FluxTable, hidden: tuple[int, ...]) -> None:
-    with pytest.raises(SurrogateError, match="hidden is .*; give (one width or more|a whole number, at least 1)"):
+    with pytest.raises(SurrogateError, match=r"hidden is .*; give (one width or more|a whole number, at least 1)"):
         train(table, hidden=hidden)
 
 

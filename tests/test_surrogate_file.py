@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from mmopt.errors import SurrogateError
-from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.surrogate import ACTIVATIONS, Surrogate
 from mmopt.surrogate.surrogate_file import shipped_surrogates
 from tests.networks import small_surrogate, uniform
 
