@@ -21,6 +21,7 @@ FOLDERS = (
     "transcription",
     "optimisation",
     "control",
+    "figures",
     "report",
     "study",
     "parallel",
