@@ -5,10 +5,10 @@ A simulation, an optimisation and a closed loop return the same kind of result, 
 
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import xarray as xr
@@ -19,6 +19,9 @@ from mmopt.io.files import write_whole
 from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.status import Status
 from mmopt.units import TIME
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LONGEST_PATH: Final = 400
 """Characters of a path in a message."""
@@ -174,6 +177,22 @@ class Trajectory:
     def __str__(self) -> str:
         rows = (f"  {name}: {first} to {last} {unit}".rstrip() for name, unit, first, last in self._ends())
         return "\n".join([repr(self), *rows])
+
+    def plot(self, names: Sequence[str] | None = None) -> "Figure":
+        """Plot quantities over time.
+
+        Parameters
+        ----------
+        names
+            Quantities to plot; by default all states, controls and ``growth``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from mmopt.figures.trajectories import plot_trajectories
+
+        return plot_trajectories({self.status.value: self}, names)
 
     def _repr_html_(self) -> str:
         """Table for a notebook: first and last value of every quantity."""

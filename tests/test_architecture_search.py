@@ -13,8 +13,8 @@ from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SolverError, StudyError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
+from mmopt.figures import plot_architecture_search, save_figure
 from mmopt.network.network import Network
-from mmopt.report import plot_architecture_search, save_figure
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.architecture_search import search_architectures
 from mmopt.training.architecture_trials import ArchitectureSearch, Trial
@@ -205,7 +205,7 @@ def test_missing_optuna_is_said_with_its_cure(table: FluxTable, atlas: Atlas, mo
 
 def test_importing_search_does_not_load_optuna() -> None:
     code = (
-        "import sys; from mmopt.training import search_architectures; from mmopt.report import plot_architecture_search; "
+        "import sys; from mmopt.training import search_architectures; from mmopt.figures import plot_architecture_search; "
         "sys.exit('optuna' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

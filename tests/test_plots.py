@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from mmopt.control import ClosedLoop, Move
 from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
-from mmopt.report import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
-from mmopt.report.figure_style import empty_figure
+from mmopt.figures import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
+from mmopt.figures.style import empty_figure
 from mmopt.results import Status, Trajectory, trajectory
 
 STEPS = tuple(
@@ -325,7 +325,7 @@ def test_drawing_changes_no_setting() -> None:
 
 
 def test_drawing_needs_no_current_figure() -> None:
-    code = "import sys, mmopt.report.trajectory_plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, mmopt.figures.trajectories; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

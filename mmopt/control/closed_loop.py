@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,9 @@ from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory, load_trajectory
 from mmopt.status import Status
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) after every interval."""
@@ -94,6 +97,17 @@ class ClosedLoop:
             "violations": dict(self.violations),
         }
         return Trajectory(self.trajectory.data, self.trajectory.status, {"closed_loop": record}).save(path)
+
+    def plot(self) -> "Figure":
+        """Plot the plant over time, with the measurements and the steps that took a fallback.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from mmopt.figures.trajectories import plot_closed_loop
+
+        return plot_closed_loop(self)
 
     def __repr__(self) -> str:
         violated = ", ".join(f"{name} by {amount:.1%}" for name, amount in self.violations.items()) or "none"

@@ -1,9 +1,3 @@
-from .figure_style import save_figure as save_figure
 from .summary import RunSummary as RunSummary
 from .summary import read_summary as read_summary
-from .surrogate_plots import plot_architecture_search as plot_architecture_search
-from .surrogate_plots import plot_parity as plot_parity
-from .trajectory_plots import plot_closed_loop as plot_closed_loop
-from .trajectory_plots import plot_feeds as plot_feeds
-from .trajectory_plots import plot_trajectories as plot_trajectories
 from .write import write_report as write_report

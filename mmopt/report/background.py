@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mmopt.figures.surrogates import plot_parity
 from mmopt.report import page
 from mmopt.report.records import NumberOrRange
 from mmopt.report.run_folder import PARITY_FILE, TRAJECTORIES, RunFolder
 from mmopt.report.sections import limit_rows, picture
 from mmopt.report.summary import RunSummary
-from mmopt.report.surrogate_plots import plot_parity
 from mmopt.units import GROWTH_UNIT, RATE, TIME
 
 _HASH_DIGITS = 12

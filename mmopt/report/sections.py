@@ -6,12 +6,12 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from mmopt.figures.style import save_figure
+from mmopt.figures.trajectories import plot_closed_loop, plot_feeds, plot_trajectories
 from mmopt.report import page
-from mmopt.report.figure_style import save_figure
 from mmopt.report.records import ClosedLoopRecord, FeedRecord, Limit, StarvationRecord
 from mmopt.report.run_folder import RunFolder
 from mmopt.report.summary import RunSummary
-from mmopt.report.trajectory_plots import plot_closed_loop, plot_feeds, plot_trajectories
 from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.units import RATE, TIME

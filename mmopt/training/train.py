@@ -236,7 +236,7 @@ def training_table(atlas: Atlas, n: int = POINTS, seed: int = 0) -> FluxTable:
     Examples
     --------
     >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
-    >>> len(training_table(atlas, n=64)) > 64
+    >>> len(training_table(atlas, n=64)) >= 64
     True
     """
     table = tabulate_fluxes(atlas.network, atlas.domain, n, seed, source=atlas)

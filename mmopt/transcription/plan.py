@@ -1,9 +1,9 @@
 """The plan: what an optimisation returns, typed, with everything that was chosen and how it was computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mmopt.errors import StudyError, nearest
 from mmopt.problem.choices import Choices
@@ -17,6 +17,9 @@ from mmopt.results import Trajectory
 from mmopt.status import Status
 from mmopt.transcription.active_limits import ActiveLimit
 from mmopt.transcription.feed_table import FeedTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _POINTS_AN_ELEMENT: Final = 20
 """Times of a replay in each element, at least."""
@@ -269,6 +272,24 @@ class Plan:
             "record": self.record.as_dict(),
         }
         return Trajectory(self.trajectory.data, self.status, {"plan": record}).save(path)
+
+    def plot(self, names: Sequence[str] | None = None) -> "Figure":
+        """Plot the plan and its replays, with the limits.
+
+        Parameters
+        ----------
+        names
+            Quantities to plot; by default all states, controls, ``growth`` and whatever has a limit.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from mmopt.figures.trajectories import plot_trajectories
+
+        replays = {"integration": self.integration, "reference": self.on_reference}
+        shown = {title: replay.trajectory for title, replay in replays.items() if replay is not None}
+        return plot_trajectories({"plan": self.trajectory, **shown}, names, self.problem.limits)
 
     def __repr__(self) -> str:
         objective = self.problem.objective

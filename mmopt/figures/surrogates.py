@@ -1,7 +1,7 @@
 """Figures of surrogates: predictions against the linear program, and the trials of an architecture search."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import Bbox
 
 from mmopt.errors import StudyError
-from mmopt.report.figure_style import ALARM, COLOURS, INK, MUTED, RULE, WIDTH, empty_figure, marker, plain, style_panel
-
-if TYPE_CHECKING:
-    from mmopt.training.architecture_trials import ArchitectureSearch, Trial
+from mmopt.figures.shown import ShownSearch, ShownTrial
+from mmopt.figures.style import ALARM, COLOURS, INK, MUTED, RULE, WIDTH, empty_figure, marker, plain, style_panel
 
 _BEST: Final[dict[str, Any]] = {"color": MUTED, "linewidth": 1.1, "zorder": 1.5}
 _DOMINATED: Final[dict[str, Any]] = {"alpha": 0.4, "markersize": 5.5, "zorder": 2.0}
@@ -69,7 +67,7 @@ def plot_parity(
     return figure
 
 
-def plot_architecture_search(search: "ArchitectureSearch") -> Figure:
+def plot_architecture_search(search: ShownSearch) -> Figure:
     """Plot the trials of a search: worst errors against sizes and, beside them, against costs if there are any.
 
     Parameters
@@ -132,7 +130,7 @@ def _draw_parity(panel: Axes, true: np.ndarray, predicted: np.ndarray, unit: str
 
 
 def _draw_trials(
-    panel: Axes, trials: Sequence[tuple["Trial", float]], best: Sequence["Trial"], activations: Sequence[str]
+    panel: Axes, trials: Sequence[tuple[ShownTrial, float]], best: Sequence[ShownTrial], activations: Sequence[str]
 ) -> None:
     """Draw worst errors [%] against a measure of every trial; a step line through the best, with their layers."""
     steps: list[tuple[float, float, str]] = []

@@ -5,14 +5,15 @@ from the trajectory, so quantities may have any names.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError, nearest
-from mmopt.report.figure_style import (
+from mmopt.figures.shown import ShownLoop, ShownStep, ShownTrajectory
+from mmopt.figures.style import (
     ALARM,
     COLOURS,
     INK,
@@ -25,11 +26,7 @@ from mmopt.report.figure_style import (
     plain,
     style_panel,
 )
-from mmopt.results import Trajectory
 from mmopt.units import GROWTH_UNIT, RATE, TIME
-
-if TYPE_CHECKING:  # to plot a trajectory needs no controller
-    from mmopt.control.closed_loop import ClosedLoop, Step
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 """Lowest and highest allowed value by quantity, in its unit; None is no limit."""
@@ -42,7 +39,7 @@ _MAINTENANCE_SCALE: Final = 3.0
 
 
 def plot_trajectories(
-    trajectories: Mapping[str, Trajectory],
+    trajectories: Mapping[str, ShownTrajectory],
     names: Sequence[str] | None = None,
     limits: Limits | None = None,
     titles: Mapping[str, str] | None = None,
@@ -84,7 +81,7 @@ def plot_trajectories(
 
 
 def plot_feeds(
-    trajectories: Mapping[str, Trajectory],
+    trajectories: Mapping[str, ShownTrajectory],
     control: str = "feed",
     *,
     values: Mapping[str, float] | None = None,
@@ -144,8 +141,8 @@ def plot_feeds(
 
 
 def plot_closed_loop(
-    closed_loop: "ClosedLoop",
-    reference: Trajectory | None = None,
+    closed_loop: ShownLoop,
+    reference: ShownTrajectory | None = None,
     limits: Limits | None = None,
     titles: Mapping[str, str] | None = None,
 ) -> Figure:
@@ -187,7 +184,9 @@ def plot_closed_loop(
     return figure
 
 
-def _chosen_names(trajectories: Mapping[str, Trajectory], names: Sequence[str] | None, limits: Limits) -> list[str]:
+def _chosen_names(
+    trajectories: Mapping[str, ShownTrajectory], names: Sequence[str] | None, limits: Limits
+) -> list[str]:
     """Names to plot, in order; every one is in some trajectory."""
     runs = list(trajectories.values())
     known = dict.fromkeys(str(name) for run in runs for name in run.data.data_vars)
@@ -203,7 +202,7 @@ def _chosen_names(trajectories: Mapping[str, Trajectory], names: Sequence[str] |
 
 
 def _panels(
-    trajectories: Mapping[str, Trajectory],
+    trajectories: Mapping[str, ShownTrajectory],
     names: Sequence[str] | None,
     limits: Limits,
     titles: Mapping[str, str],
@@ -226,11 +225,11 @@ def _panels(
     return figure, figure.add_subplot(grid[rows, :]) if row_below else None
 
 
-def _measured(run: Trajectory) -> bool:
+def _measured(run: ShownTrajectory) -> bool:
     return any(str(name).startswith("measured_") for name in run.data.data_vars)
 
 
-def _draw_quantity(panel: Axes, name: str, trajectories: Mapping[str, Trajectory], title: str) -> None:
+def _draw_quantity(panel: Axes, name: str, trajectories: Mapping[str, ShownTrajectory], title: str) -> None:
     """Draw one quantity of every trajectory that contains it, and its measurements."""
     for index, run in enumerate(trajectories.values()):
         if name in run.data:
@@ -273,7 +272,7 @@ def _axis_ends(name: str, unit: str, bottom: float, top: float) -> tuple[float, 
     return (bottom + top - span) / 2.0, (bottom + top + span) / 2.0
 
 
-def _draw_steps(panel: Axes, steps: "Sequence[Step]", time: np.ndarray) -> None:
+def _draw_steps(panel: Axes, steps: Sequence[ShownStep], time: np.ndarray) -> None:
     """Draw bars of milliseconds per controller step; fallbacks are hatched, marked and named."""
     style_panel(panel, "controller", "ms per step")
     starts = np.array([step.time for step in steps])
