@@ -126,7 +126,7 @@ def uniform(domain: Domain, count: int, seed: int) -> np.ndarray:
 
 @both
 def test_shipped_surrogate_embedded_is_the_predicted_one(surrogate: Surrogate, formulation: str) -> None:
-    points = uniform(surrogate.domain, 1000, seed=8)
+    points = uniform(surrogate.domain, 200, seed=8)
     found = solved(surrogate, points, READINGS, formulation)
     assert np.abs(found - surrogate.predict(points, READINGS)).max() <= 1.0e-9
 
@@ -138,7 +138,7 @@ def test_made_up_surrogate_embedded_is_the_predicted_one(
     activation: str, widths: tuple[int, ...], formulation: str
 ) -> None:
     cell, names = small_surrogate(activation, widths), ["growth", OXYGEN, "shortfall"]
-    points = uniform(cell.domain, 1000, seed=1)
+    points = uniform(cell.domain, 300, seed=1)
     assert np.abs(solved(cell, points, names, formulation) - cell.predict(points, names)).max() <= 1.0e-9
 
 
@@ -289,7 +289,7 @@ def test_unknown_reading_names_the_nearest(surrogate: Surrogate, formulation: st
 
 @both
 def test_no_reading_at_all_is_refused(surrogate: Surrogate, formulation: str) -> None:
-    with pytest.raises(SurrogateError, match="no reading is asked for; name one or more, such as 'growth'"):
+    with pytest.raises(SurrogateError, match="no reading is named; name one or more, such as 'growth'"):
         embed(pyo.ConcreteModel(), surrogate, dict.fromkeys(surrogate.inputs, 1.0), [], formulation)
 
 

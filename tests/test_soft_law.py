@@ -451,7 +451,7 @@ def test_atlas_that_is_not_explored_is_refused(textbook: Network, domain: Domain
 
 @pytest.mark.parametrize("error", [0.0, -0.01, 1.0, np.inf, np.nan])
 def test_error_that_is_no_part_is_refused(textbook_atlas: Atlas, error: float) -> None:
-    with pytest.raises(SurrogateError, match="give a part of the range of the readings, between 0 and 1"):
+    with pytest.raises(SurrogateError, match="give a fraction of the range of the readings, between 0 and 1"):
         soft_law(textbook_atlas, error=error)
 
 
@@ -472,9 +472,9 @@ def test_planes_of_what_never_grows_are_refused(textbook: Network) -> None:
         soft_law(atlas, growth="planes")
 
 
-@pytest.mark.parametrize("ask", ["predict", "bound", "answers"])
+@pytest.mark.parametrize("ask", ["predict", "bound", "rate_function"])
 def test_unknown_reading_names_the_nearest(small: SoftLaw, ask: str) -> None:
-    asked = {"predict": ([5.0], ["EX_co_e"]), "bound": ("EX_co_e",), "answers": (["EX_co_e"],)}
+    asked = {"predict": ([5.0], ["EX_co_e"]), "bound": ("EX_co_e",), "rate_function": (["EX_co_e"],)}
     with pytest.raises(SurrogateError, match="no reading 'EX_co_e'; nearest known: EX_co2_e"):
         getattr(small, ask)(*asked[ask])
 

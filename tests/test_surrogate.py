@@ -322,7 +322,7 @@ def test_using_a_saved_surrogate_never_loads_tensorflow() -> None:
         "cell.predict([8.0, 15.0, 0.0]);"
         "problem = pyo.ConcreteModel();"
         "problem.limit = pyo.Var(cell.inputs, initialize=1.0);"
-        "mmopt.embed(problem, cell, dict(problem.limit), ['growth']);"
+        "from mmopt.surrogate import embed; embed(problem, cell, dict(problem.limit), ['growth']);"
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -173,7 +173,7 @@ def test_surrogate_shows_its_error_report(trained: Surrogate, atlas: Atlas) -> N
 
 def test_surrogate_without_error_report_says_so(trained: Surrogate) -> None:
     assert trained.error_report is None
-    assert "no certificate" in str(trained)
+    assert "no error report" in str(trained)
 
 
 def test_same_seed_gives_the_same_report(trained: Surrogate, atlas: Atlas, error_report: ErrorReport) -> None:
@@ -203,7 +203,7 @@ def test_no_starts_are_refused(trained: Surrogate, atlas: Atlas) -> None:
 
 
 def test_unknown_reading_is_refused(error_report: ErrorReport) -> None:
-    with pytest.raises(SurrogateError, match="the certificate does not tell 'EX_nothing_e'"):
+    with pytest.raises(SurrogateError, match="the error report does not contain 'EX_nothing_e'"):
         error_report.worst("EX_nothing_e")
 
 

@@ -182,6 +182,7 @@ class Estimator:
             parameters=parameters,
             points=2,
             tolerance=_TOLERANCE,
+            continued=True,
         )
         count = len(self._names)
         return np.concatenate([[moved.final(name) for name in self._names] / self._scale[:count], mean[count:]])

@@ -114,6 +114,7 @@ class Plant:
             parameters=self._parameters,
             start=self.time,
             points=_POINTS,
+            continued=self.time > 0.0,
         )
         self.time += duration
         self._states = {state.name: span.final(state.name) for state in self.system.states}

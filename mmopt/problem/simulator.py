@@ -113,6 +113,7 @@ class Simulator:
             start=begin,
             points=points,
             tolerance=tolerance,
+            continued=initial is not None,
         )
 
     def describe(

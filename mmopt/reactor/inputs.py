@@ -87,7 +87,7 @@ def checked_values(given: Mapping[str, float], names: list[str], kind: str) -> n
     return values
 
 
-def initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
+def initial_states(system: System, initial: Mapping[str, float], continued: bool = False) -> np.ndarray:
     """Return the initial states of a simulation in the order of the system's.
 
     Parameters
@@ -96,6 +96,8 @@ def initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
         The system.
     initial
         Value of every state, in its unit.
+    continued
+        Whether they are the end of another simulation, and are not checked against their bounds.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def initial_states(system: System, initial: Mapping[str, float]) -> np.ndarray:
     """
     values = checked_values(initial, [known.name for known in system.states], "state")
     for known, value in zip(system.states, values, strict=True):
-        slack = _ROOM * known.scale
+        slack = np.inf if continued else _ROOM * known.scale
         if not known.lower - slack <= value <= known.upper + slack:
             raise StudyError(
                 f"state '{known.name}' begins at {value:g} {known.unit}; give a value from {known.lower:g} to {known.upper:g}"

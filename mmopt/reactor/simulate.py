@@ -41,6 +41,7 @@ def simulate(
     points: int = 400,
     tolerance: float = TOLERANCE,
     stop_when: StopRule | None = None,
+    continued: bool = False,
 ) -> Trajectory:
     """Integrate a system over time.
 
@@ -67,6 +68,9 @@ def simulate(
         Relative tolerance of the integrator; the absolute one is the same fraction of every state's scale.
     stop_when
         Function of states and rates by name; the simulation ends where it rises above zero.
+    continued
+        Whether the initial states are the end of another simulation, which may lie outside their bounds by its error; they are
+        then not checked against them.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def simulate(
     started = clock.perf_counter()
     system = checked_system(system)
     numbers = merged_parameters(system, parameters)
-    state = initial_states(system, initial)
+    state = initial_states(system, initial, continued)
     check_names(controls, [known.name for known in system.controls], "control")
     profiles = {name: checked_profile(name, profile) for name, profile in controls.items()}
     start = finite("start", start, unit="h")
