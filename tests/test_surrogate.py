@@ -357,7 +357,7 @@ def test_embedded_maintenance_is_that_of_the_scaled_surrogate(trained: Surrogate
 
 @pytest.mark.parametrize("demand", [0.0, -1.0, float("nan")])
 def test_maintenance_demand_that_cannot_be_is_refused(trained: Surrogate, demand: float) -> None:
-    with pytest.raises(SurrogateError, match="cannot be; give one above zero"):
+    with pytest.raises(SurrogateError, match="give a finite number above 0"):
         trained.with_maintenance(demand)
 
 
@@ -395,3 +395,26 @@ def test_limits_that_do_not_fit_are_refused(surrogate: Surrogate, limits: Any, m
 
 def test_repr_of_a_surrogate_is_short(surrogate: Surrogate) -> None:
     assert len(repr(surrogate)) < 100
+
+
+@pytest.mark.parametrize("names", [[], "growth"])
+def test_readings_that_are_no_list_are_refused(surrogate: Surrogate, names: object) -> None:
+    with pytest.raises(SurrogateError, match="give a list of one or more names"):
+        surrogate.predict([1.0, 1.0, 0.0], names)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("demand", ["x", None, float("nan"), 0.0, -1.0])
+def test_demand_that_is_no_positive_number_is_refused(surrogate: Surrogate, demand: object) -> None:
+    with pytest.raises(SurrogateError, match="give a finite number above 0"):
+        surrogate.with_maintenance(demand)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limits", [{"a": 1.0}, {}, None, {"EX_glc__D_e": "x", "EX_o2_e": 1.0, "EX_ac_e": 0.0}])
+def test_limits_that_fit_no_input_are_refused(surrogate: Surrogate, limits: object) -> None:
+    with pytest.raises(DomainError, match="limits"):
+        surrogate.check_limits(limits)  # type: ignore[arg-type]
+
+
+def test_source_that_is_no_folder_is_refused() -> None:
+    with pytest.raises(SurrogateError, match="source is None; give a folder"):
+        load_surrogate(None)  # type: ignore[arg-type]

@@ -57,6 +57,35 @@ def limit_points(domain: Domain, limits: Limits) -> np.ndarray:
     return points
 
 
+def limit_values(domain: Domain, limits: Mapping[str, float]) -> np.ndarray:
+    """Return uptake limits in the order of a domain's inputs, whether or not they lie inside.
+
+    Parameters
+    ----------
+    domain
+        The box of uptake limits.
+    limits
+        Uptake limits by exchange id [mmol/gDW/h].
+
+    Returns
+    -------
+    ndarray
+        Shape (inputs,).
+
+    Raises
+    ------
+    DomainError
+        If an exchange is unknown or missing, or a value is no number.
+    """
+    if not isinstance(limits, Mapping):
+        raise DomainError(f"limits are {limits!r:.80}; give a mapping from exchange ids to numbers")
+    _check_names(domain, limits)
+    try:
+        return np.array([limits[name] for name in domain.inputs], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DomainError(f"limits hold a value that is no number: {limits!r:.80}") from error
+
+
 def _check_names(domain: Domain, limits: Mapping[str, float]) -> None:
     unknown = [name for name in limits if name not in domain.inputs]
     if unknown:

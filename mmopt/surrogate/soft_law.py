@@ -15,7 +15,7 @@ from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.surrogate.limit_points import Limits, limit_points
+from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
 from mmopt.surrogate.max_affine import (
     Corners,
     affine_laws_of,
@@ -171,7 +171,7 @@ class SoftLaw:
         DomainError
             If one does not.
         """
-        self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
+        self.domain.check(np.maximum(limit_values(self.domain, limits), self.domain.lower))
 
     def rate_function(self, names: Sequence[str]) -> SoftLawRates:
         """Return the rates of the cell as a function of uptake limits by name.

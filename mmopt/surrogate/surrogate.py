@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmopt.checking import finite
 from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
@@ -21,7 +22,7 @@ from mmopt.solvers.activations import ACTIVATIONS as ACTIVATIONS
 from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.layer import Layer as Layer
 from mmopt.surrogate.layer import chained as chained
-from mmopt.surrogate.limit_points import Limits, limit_points
+from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
 from mmopt.surrogate.rates import SurrogateRates
 from mmopt.surrogate.surrogate_file import check_shapes, write_surrogate
 
@@ -123,6 +124,8 @@ class Surrogate:
 
     def _columns(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Columns of the readings, and the factors and constants that make readings of fluxes."""
+        if isinstance(names, str) or not len(names):
+            raise SurrogateError(f"{names!r:.60} is given as readings; give a list of one or more names")
         columns_of = [self._column(name) for name in names]
         columns, factors, constants = (np.array(own) for own in zip(*columns_of, strict=True))
         return columns, factors, constants
@@ -197,7 +200,7 @@ class Surrogate:
         DomainError
             If one does not; its name and range are in the message.
         """
-        self.domain.check(np.maximum([limits[exchange] for exchange in self.inputs], self.domain.lower))
+        self.domain.check(np.maximum(limit_values(self.domain, limits), self.domain.lower))
 
     def rate_function(self, names: Sequence[str]) -> SurrogateRates:
         """Return the rates of the cell as a function of uptake limits by name.
@@ -246,8 +249,7 @@ class Surrogate:
         """
         if self.maintenance is None or self.maintenance_demand <= 0.0:
             raise SurrogateError("the surrogate's network has no maintenance demand that could be scaled")
-        if not np.isfinite(demand) or demand <= 0.0:
-            raise SurrogateError(f"a maintenance demand of {demand} mmol/gDW/h cannot be; give one above zero")
+        demand = finite("the maintenance demand", demand, above=0.0, unit="mmol/gDW/h", error=SurrogateError)
         if self.card.get("homogeneous") is not True:
             raise SurrogateError(
                 "the training fluxes meet other limits than uptake and maintenance, or the card does not record it, so "

@@ -184,6 +184,8 @@ def read_surrogate(source: str | Path) -> dict[str, Any]:
     SurrogateError
         If there is none, or its files are damaged, changed, too large, or hold anything but names and numbers.
     """
+    if not isinstance(source, str | Path):
+        raise SurrogateError(f"source is {source!r:.60}; give a folder, or the name of a surrogate that ships")
     folder = Path(source)
     if not folder.is_dir() and str(source) in shipped_surrogates():
         folder = _shipped() / str(source)
