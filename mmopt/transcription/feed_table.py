@@ -10,8 +10,9 @@ import numpy as np
 from mmopt.io.files import write_whole
 from mmopt.problem.control import LINES
 
-_ZERO: Final = 1.0e-5
-"""Rates below this fraction of the largest are zero: an interior-point method ends a little inside its bounds."""
+_ZERO: Final = 1.0e-4
+"""Rates below this fraction of the largest are zero, since an interior-point method ends a little inside its bounds; a pump
+does not resolve it."""
 
 
 @dataclass(frozen=True)
