@@ -246,7 +246,7 @@ def test_uptake_beyond_the_domain_is_refused_before_solving(problem: Problem, su
 
 
 def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmopt.transcription.compiled.find_executable", lambda: None)
+    monkeypatch.setattr("mmopt.transcription.ipopt_choice.find_executable", lambda: None)
     with pytest.raises(SolverError, match="no ipopt executable was found"):
         optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, options=OptimiseOptions(bundled=False))
 

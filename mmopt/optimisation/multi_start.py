@@ -20,7 +20,6 @@ from mmopt.optimisation.initial_guess import Guess, feasible_guess, guessed_cont
 from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.parallel.pool import ProcessPool
 from mmopt.problem.problem import Problem
-from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import LinearFeed, Profile
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
@@ -79,15 +78,12 @@ class Search:
         InfeasibleError, SolverError
             If there is no optimum, or not before the deadline.
         """
-        compiled.start(guess)
-        solve = compiled.solve(seconds=self.deadline.left)
-        if (
-            solve.status is Status.NUMERICAL_TROUBLE
-        ):  # seen once in some thousand solves, and never again from the same start
-            compiled.start(guess)
-            solve = compiled.solve(seconds=self.deadline.left)
-        if solve.status.solved:
-            return compiled.plan(solve.status)
+        outcome = compiled.solve_from(guess, self.deadline.left)
+        if outcome.solve.status is Status.NUMERICAL_TROUBLE:  # rare, and not always repeated from the same start
+            outcome = compiled.solve_from(guess, self.deadline.left)
+        solve = outcome.solve
+        if outcome.plan is not None:
+            return outcome.plan
         if solve.status is Status.TIME_LIMIT:
             raise SolverError(_ended(solve))
         least = least_violation(compiled.simulator, guess, self.options.ipopt, self.deadline)
@@ -103,18 +99,16 @@ class Search:
             )
         if least.violations:
             raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
-        compiled.start(least.trajectory)
-        again = compiled.solve(seconds=self.deadline.left)
-        return compiled.plan(again.status) if again.status.solved else self._from_less(compiled, guess, again)
+        again = compiled.solve_from(least.trajectory, self.deadline.left)
+        return again.plan or self._from_less(compiled, guess, again.solve)
 
     def _from_less(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
         """Solve from half of the guessed controls, where Ipopt fails from all of them though they keep the limits."""
         less = {name: _halved(guess, name, control.low) for name, control in compiled.problem.controls.items()}
-        compiled.start(feasible_guess(compiled.simulator, less).trajectory)
-        solve = compiled.solve(seconds=self.deadline.left)
-        if not solve.status.solved:
+        outcome = compiled.solve_from(feasible_guess(compiled.simulator, less).trajectory, self.deadline.left)
+        if outcome.plan is None:
             raise SolverError(_ended(before))
-        return compiled.plan(solve.status)
+        return outcome.plan
 
     def optimum_without_gap(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
         """Solve from one guess, and again with feed in the gaps of the plan; the better plan is returned.
@@ -140,12 +134,9 @@ class Search:
             wanted = without_feed_gap(plan)
             if wanted is None or self.deadline.has_passed():
                 break
-            compiled.start(feasible_guess(compiled.simulator.with_choices(plan.choices), wanted).trajectory)
-            solve = compiled.solve(seconds=self.deadline.left)
-            if not solve.status.solved:
-                break
-            other = compiled.plan(solve.status)
-            if other.objective - plan.objective <= _BETTER * abs(plan.objective):
+            fed = feasible_guess(compiled.simulator.with_choices(plan.choices), wanted).trajectory
+            other = compiled.solve_from(fed, self.deadline.left).plan
+            if other is None or other.objective - plan.objective <= _BETTER * abs(plan.objective):
                 break
             plan = other
         return plan
@@ -250,7 +241,7 @@ class _RemoteSearch:
 def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> _Trial:
     """Try one guess."""
     before = len(compiled.solves)
-    guess = feasible_guess(Simulator(compiled.problem, compiled.surrogate), wanted)
+    guess = feasible_guess(compiled.simulator, wanted)
     plan, failure = None, None
     try:
         plan = search.optimum_without_gap(compiled, guess.trajectory)

@@ -193,9 +193,8 @@ class _Optimisation:
                 return None
             compiled.program.tighten(back_off)
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
-            compiled.start(feasible_guess(tight, last.controls).trajectory)
-            solve = compiled.solve(seconds=self.search.deadline.left)
-            return compiled.plan(solve.status) if solve.status.solved else None
+            guess = feasible_guess(tight, last.controls).trajectory
+            return compiled.solve_from(guess, self.search.deadline.left).plan
 
         kept = backed_off(plan, self.reference, solve_again)
         return kept.plan, kept.replay, kept.largest

@@ -22,7 +22,7 @@ from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.compiled import ipopt_options
+from mmopt.transcription.ipopt_choice import ipopt_options
 from mmopt.transcription.plan import Plan
 from mmopt.transcription.program import CollocationProgram
 from mmopt.transcription.readout import plan_of, record_of

@@ -5,40 +5,44 @@ What changes between solves are bounds of variables, so that nothing is written 
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
-import pyomo.environ as pyo
-
-from mmopt.errors import SolverError, StudyError
+from mmopt.errors import StudyError
 from mmopt.problem.checks import Given
 from mmopt.problem.control import Control, as_control
 from mmopt.problem.limits import Limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
-from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, Solve, find_executable
+from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
+from mmopt.transcription.ipopt_choice import ipopt_for, ipopt_options
 from mmopt.transcription.plan import Plan, SolveRecord
 from mmopt.transcription.program import CollocationProgram
 from mmopt.transcription.readout import plan_of, record_of, trajectory_of
 
-_OPTIONS: Final = {"max_iter": 1000}
 
-_WITH_CELL: Final = {
-    "mu_init": 1.0e-3,
-    "bound_push": 1.0e-4,
-    "bound_frac": 1.0e-4,
-    "nlp_scaling_max_gradient": 1000.0,
-}
-"""With a surrogate, the objective of the initial guess is near the optimum, and the barrier need not begin far from limits;
-`docs/design.md` has the measurements. Other systems start from far, and end in worse optima with these."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A solve, and the plan that it led to.
+
+    Attributes
+    ----------
+    solve
+        The record of the solve.
+    plan
+        The plan without replays; None if the solve ended without an optimum.
+    """
+
+    solve: Solve
+    plan: Plan | None
 
 
 class CompiledProblem:
@@ -187,6 +191,25 @@ class CompiledProblem:
         self.solves.append(self.ipopt.solve(warm=warm, seconds=seconds))
         return self.solves[-1]
 
+    def solve_from(self, trajectory: Trajectory, seconds: float = math.inf) -> "Outcome":
+        """Solve from a trajectory.
+
+        Parameters
+        ----------
+        trajectory
+            States and controls over time.
+        seconds
+            Time limit of the solve [s].
+
+        Returns
+        -------
+        Outcome
+            The solve, and the plan if it ended with an optimum.
+        """
+        self.start(trajectory)
+        solve = self.solve(seconds=seconds)
+        return Outcome(solve, self.plan(solve.status) if solve.status.solved else None)
+
     def multiplier(self, variable: Any) -> float:
         """Return the multiplier of a variable's bounds in the last solve, above zero at its upper bound.
 
@@ -244,54 +267,6 @@ class CompiledProblem:
         SolveRecord
         """
         return record_of(self.program, self.ipopt.name, self.solves, status, self._build_seconds)
-
-
-def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the options of Ipopt for a problem with or without a cell.
-
-    Parameters
-    ----------
-    surrogate
-        Surrogate of the cell, or None.
-    options
-        Options that differ from mmopt's.
-
-    Returns
-    -------
-    dict
-    """
-    return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
-
-
-def ipopt_for(
-    problem: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool
-) -> NonlinearProgram | IpoptExecutable:
-    """Return the Ipopt that is to solve a Pyomo problem.
-
-    Parameters
-    ----------
-    problem
-        The Pyomo problem.
-    options
-        Options of Ipopt.
-    bundled
-        Whether to use the Ipopt from pip.
-
-    Returns
-    -------
-    NonlinearProgram or IpoptExecutable
-
-    Raises
-    ------
-    SolverError
-        If the executable is wanted and there is none.
-    """
-    if bundled:
-        return NonlinearProgram(problem, options)
-    executable = find_executable()
-    if executable is None:
-        raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
-    return IpoptExecutable(problem, executable, options)
 
 
 def _with_ranges(problem: Problem, controls: Mapping[str, Control | tuple[float, float]]) -> dict[str, Any]:

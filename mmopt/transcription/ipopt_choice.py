@@ -1,0 +1,69 @@
+"""Which Ipopt solves a problem, and with which options."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pyomo.environ as pyo
+
+from mmopt.errors import SolverError
+from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
+from mmopt.surrogate.surrogate import Surrogate
+
+_OPTIONS: Final = {"max_iter": 1000}
+
+_WITH_CELL: Final = {
+    "mu_init": 1.0e-3,
+    "bound_push": 1.0e-4,
+    "bound_frac": 1.0e-4,
+    "nlp_scaling_max_gradient": 1000.0,
+}
+"""With a surrogate, the objective of the initial guess is near the optimum, and the barrier need not begin far from limits;
+`docs/design.md` has the measurements. Other systems start from far, and end in worse optima with these."""
+
+
+def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options of Ipopt for a problem with or without a cell.
+
+    Parameters
+    ----------
+    surrogate
+        Surrogate of the cell, or None.
+    options
+        Options that differ from mmopt's.
+
+    Returns
+    -------
+    dict
+    """
+    return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
+
+
+def ipopt_for(
+    problem: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool
+) -> NonlinearProgram | IpoptExecutable:
+    """Return the Ipopt that is to solve a Pyomo problem.
+
+    Parameters
+    ----------
+    problem
+        The Pyomo problem.
+    options
+        Options of Ipopt.
+    bundled
+        Whether to use the Ipopt from pip.
+
+    Returns
+    -------
+    NonlinearProgram or IpoptExecutable
+
+    Raises
+    ------
+    SolverError
+        If the executable is wanted and there is none.
+    """
+    if bundled:
+        return NonlinearProgram(problem, options)
+    executable = find_executable()
+    if executable is None:
+        raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
+    return IpoptExecutable(problem, executable, options)
