@@ -10,7 +10,7 @@ import numpy as np
 from mmopt.io.files import write_whole
 from mmopt.problem.control import LINES
 
-_ZERO: Final = 1.0e-4
+_ZERO: Final = 1.0e-5
 """Rates below this fraction of the largest are zero, since an interior-point method ends a little inside its bounds; a pump
 does not resolve it."""
 
