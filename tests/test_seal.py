@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mmopt.dataset import load_table
 from mmopt.errors import StudyError
 from mmopt.io.parquet import read_parquet, write_parquet
 from mmopt.io.seal import check_seal, digest, digest_arrays, digest_facts, seal
@@ -87,3 +88,13 @@ def test_rows_of_a_parquet_file_may_have_any_name(tmp_path: Path) -> None:
     dimensions = {"net": ("point", "reaction")}
     write_parquet(data, tmp_path / "a.parquet", dimensions)
     assert read_parquet(tmp_path / "a.parquet", dimensions)["net"].values.tolist() == data["net"].values.tolist()
+
+
+def test_loaded_table_without_pyarrow_names_the_extra(
+    textbook: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fluxes.parquet"
+    path.write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(StudyError, match=r"^Parquet files need the package pyarrow"):
+        load_table(path, textbook)

@@ -205,6 +205,8 @@ def load_table(path: str | Path, network: Network) -> FluxTable:
         table = FluxTable(data, network, Domain(dict(zip(names, box, strict=True))))
         _check_content(table)
         origin = data.attrs["network_hash"]
+    except StudyError:  # a missing package names what to install
+        raise
     except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
         raise StudyError(
             f"{path} is not a table of fluxes mmopt wrote ({first_line(error)}); tabulate the fluxes again"
