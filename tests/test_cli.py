@@ -30,7 +30,7 @@ training: {hidden: [10], iterations: 100, wanted: null}
 problem:
   system: ecoli_fed_batch
   initial: {volume: 2.0, biomass: 0.5, glucose: 2.0, acetate: 0.0, oxygen: 0.2}
-  horizon: {length: 3.0, elements: 12, points: 3}
+  horizon: {length: 3.0, elements: 6, points: 3}
   controls: {feed: [0.0, 0.1]}
   limits: {oxygen_saturation: [20.0, null]}
 closed_loop:
@@ -391,4 +391,4 @@ def test_study_can_ask_for_productivity_on_a_graded_mesh(tmp_path: Path) -> None
     (tmp_path / "study.yaml").write_text(text)
     problem = read_study(tmp_path / "study.yaml").problem
     assert problem.objective.name == "biomass_amount per hour"
-    assert problem.horizon == Horizon(3.0, 12, 2, "legendre", 2.0)
+    assert problem.horizon == Horizon(3.0, 6, 2, "legendre", 2.0)

@@ -280,7 +280,7 @@ def integrity(journal: Path) -> str:
 
 def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
-    size = 16 * CHUNK
+    size = 8 * CHUNK
     lasted = scripted.finish(size=size)
     whole = load_table(scripted.table, textbook)
     scripted.clear()

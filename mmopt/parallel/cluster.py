@@ -52,7 +52,7 @@ class Cluster:
                 f"scheduler is {shown(scheduler)}; give its address as a text, such as 'tcp://127.0.0.1:8786'"
             )
         try:
-            from distributed import Client, KilledWorker
+            from distributed import KilledWorker
         except ImportError as error:
             raise missing_package("workers of a Dask cluster", "distributed", "cluster") from error
 
@@ -60,7 +60,7 @@ class Cluster:
         self._scheduler = scheduler
         self._solver = solver
         try:
-            self._client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+            self._client = _connected(scheduler)
         except (OSError, ValueError, TypeError) as error:
             raise StudyError(
                 f"no Dask scheduler answers at {scheduler} ({first_line(error)}); start one with `dask scheduler`, and "
@@ -147,6 +147,25 @@ class Cluster:
                     f"Dask worker {worker} cannot work with us: it has {reported}, here is {_named(ours)}; "
                     "install the same versions everywhere"
                 )
+
+
+def _connected(scheduler: str) -> Any:
+    """A client of a scheduler; one that cannot connect is closed at once.
+
+    Otherwise the garbage collector closes it later, in whatever thread it runs, and may wait there for a lock that this
+    thread's owner holds.
+    """
+    from distributed import Client
+
+    class ClosedIfLost(Client):  # type: ignore[misc]
+        def start(self, **settings: Any) -> None:
+            try:
+                super().start(**settings)
+            except BaseException:
+                self.close()
+                raise
+
+    return ClosedIfLost(scheduler, timeout=_PATIENCE, set_as_default=False)
 
 
 def _solve(solver: TaskSolver, task: Any) -> Any:
