@@ -20,6 +20,8 @@ from .network import Network as Network
 from .network import read_network as read_network
 from .optimisation import OptimiseOptions as OptimiseOptions
 from .optimisation import optimise as optimise
+from .plan import Plan as Plan
+from .plan import load_plan as load_plan
 from .problem import Control as Control
 from .problem import Horizon as Horizon
 from .problem import Objective as Objective
@@ -32,10 +34,10 @@ from .reactor import StepFeed as StepFeed
 from .reactor import System as System
 from .reactor import ecoli_fed_batch as ecoli_fed_batch
 from .reactor import read_feed as read_feed
-from .reactor import simulate as simulate
 from .report import write_report as write_report
 from .results import Trajectory as Trajectory
 from .results import load_trajectory as load_trajectory
+from .simulation import simulate as simulate
 from .status import Status as Status
 from .study import Study as Study
 from .study import read_study as read_study
@@ -43,7 +45,5 @@ from .surrogate import Surrogate as Surrogate
 from .surrogate import load_surrogate as load_surrogate
 from .training import train as train
 from .training import train_to_error as train_to_error
-from .transcription import Plan as Plan
-from .transcription import load_plan as load_plan
 
 __version__: str

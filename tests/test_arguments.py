@@ -22,8 +22,8 @@ from mmopt.reactor import (
     StepFeed,
     Uptake,
     ecoli_fed_batch,
-    simulate,
 )
+from mmopt.simulation import simulate
 from tests.systems import Decay, Pulled
 
 START: Final = MappingProxyType({"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2})

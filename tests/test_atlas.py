@@ -18,8 +18,8 @@ from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import simulate
 from mmopt.results import Trajectory
+from mmopt.simulation.simulate import simulate
 from mmopt.status import Status
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"

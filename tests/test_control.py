@@ -20,13 +20,14 @@ from mmopt.optimisation.optimise import optimise
 from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.optimisation.scenarios import optimise_scenarios
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
+from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import StepFeed
-from mmopt.reactor.simulate import simulate
+from mmopt.simulation.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study.schema import read_study
 from mmopt.surrogate.loading import load_surrogate
@@ -34,7 +35,6 @@ from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.collocation import transcribe
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.diagnose import diagnose, with_decisions_fixed
-from mmopt.transcription.plan import Plan, Replay
 from tests.systems import Pulled
 
 ONE_OPTIMUM = 2.0e-3
@@ -287,3 +287,16 @@ def test_collocation_equals_integration_for_any_controls(surrogate: Surrogate, p
     for name in ("biomass", "volume"):
         collocated = program.pyomo.state[name, end].value * short.scales[name]
         assert collocated == pytest.approx(integrated.final(name), rel=1.0e-3)
+
+
+@pytest.mark.parametrize("elements", [12, 24])
+@pytest.mark.parametrize("shape", range(3))
+def test_acetate_limit_alone_leads_to_an_optimum_from_every_shape_of_feed(
+    surrogate: Surrogate, elements: int, shape: int
+) -> None:
+    """Without a limit on dissolved oxygen the culture lives at a hundredth of its saturation."""
+    start = {"volume": 2.0, "biomass": 1.0, "glucose": 0.05, "acetate": 0.0, "oxygen": 0.2}
+    limits = {"volume": (None, 3.0), "acetate": (None, 1.0)}
+    problem = Problem(ecoli_fed_batch(), start, Horizon(6.0, elements), {"feed": (0.0, 0.1)}, limits)
+    guess = list(guessed_controls(problem, 3))[shape]
+    assert optimise(problem, surrogate, guess=guess).integration.objective > 36.0

@@ -27,7 +27,7 @@ from mmopt.exchange.onnx_import import import_onnx
 from mmopt.fba.domain import Domain
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import simulate
+from mmopt.simulation.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.loading import load_surrogate

@@ -18,21 +18,24 @@ from mmopt.reactor import (
     Bioreactor,
     ConstantFeed,
     ExponentialFeed,
+    LinearFeed,
     Parameter,
+    Profile,
     Quantity,
     Species,
     StepFeed,
     System,
     Uptake,
     ecoli_fed_batch,
-    simulate,
 )
 from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
 from mmopt.reactor.ecoli import SOURCES
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.system import Cell, Values
 from mmopt.results import Trajectory
+from mmopt.simulation import simulate, simulate_many
 from mmopt.status import Status
+from mmopt.surrogate import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate
 
 GLUCOSE_MASS, ACETATE_MASS = 180.156, 59.044
@@ -237,7 +240,7 @@ def test_simulation_that_stops_tells_so() -> None:
 
 def test_simulation_that_runs_away_is_no_result() -> None:
     with pytest.raises(
-        SolverError, match=r"no derivative at 1 h: .*out of range.* check initial states and parameters"
+        SolverError, match=r"integration failed at 1 h: no step size suits the equations; check initial states"
     ):
         simulate(Given(("x",), lambda s, c: {"x": s["x"] ** 2}), {"x": 1.0}, {}, 3.0)
 
@@ -499,7 +502,14 @@ def test_derivative_without_a_state_is_refused() -> None:
 
 def test_equations_that_no_step_size_suits_end_the_integration() -> None:
     with pytest.raises(
-        SolverError, match=r"from 0 h to 1 h stands at 0 h after 10000 evaluations; check parameters and feed"
+        SolverError, match=r"from 0 h to 1 h stands at .* h after 10000 evaluations; check parameters and feed"
+    ):
+        simulate(Given(("x",), lambda s, c: {"x": -1.0e12 if s["x"] > 0.0 else 1.0e12}), {"x": 0.0}, {}, 1.0)
+
+
+def test_absurd_parameter_ends_the_integration() -> None:
+    with pytest.raises(
+        SolverError, match=r"integration failed at 0 h: no step size suits the equations; check initial"
     ):
         run(parameters={"kla": 1.0e308})
 
@@ -631,3 +641,82 @@ def test_aerated_species_in_grams_is_refused() -> None:
 def test_biomass_of_the_textbook_holds_the_carbon_used_here() -> None:
     source = read_sbml_model(f"{cobra.data.__path__[0]}/textbook.xml.gz")
     assert -source.reactions.Biomass_Ecoli_core.check_mass_balance()["C"] == pytest.approx(42.5555)
+
+
+# --- compiled simulations
+
+
+class Uncompiled(System):
+    """A system whose derivative converts its states, so that it cannot be compiled."""
+
+    def __init__(self, system: System) -> None:
+        self._given = system
+        for name in ("states", "controls", "derived", "parameters", "readings"):
+            setattr(self, name, getattr(system, name))
+
+    def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
+        return self._given.limits({name: float(value) for name, value in states.items()}, parameters)
+
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
+        return self._given.observe(states, controls, parameters, rates)
+
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
+        return self._given.derivative(
+            {name: float(value) for name, value in states.items()}, controls, parameters, cell
+        )
+
+
+PROFILES = {
+    "steps": StepFeed((0.0, 1.0, 2.0, 4.0), (0.01, 0.05, 0.0)),
+    "lines": LinearFeed((0.0, 2.0, 4.0), (0.0, 0.05, 0.01)),
+    "exponential": ExponentialFeed(0.005, 0.3, 0.5, 0.05),
+}
+
+
+@pytest.mark.parametrize("feed", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("name", ["ecoli_ijo1366", "ecoli_textbook"])
+def test_compiled_simulation_is_the_one_in_python(feed: Profile, name: str) -> None:
+    cell, reactor = load_surrogate(name), ecoli_fed_batch()
+    fast, slow = (
+        simulate(system, START, {"feed": feed}, 4.0, cell, tolerance=1.0e-9)
+        for system in (reactor, Uncompiled(reactor))
+    )
+    for quantity in (*reactor.states, *reactor.derived):
+        assert fast[quantity.name] == pytest.approx(slow[quantity.name], abs=1.0e-6 * quantity.scale), quantity.name
+    assert fast["growth"] == pytest.approx(slow["growth"], abs=1.0e-6)
+
+
+def test_compiled_simulation_takes_the_parameters_of_each_call() -> None:
+    cell, reactor, feed = load_surrogate("ecoli_textbook"), ecoli_fed_batch(), {"feed": ConstantFeed(0.02)}
+    for kla in (100.0, 400.0):
+        fast, slow = (
+            simulate(system, START, feed, 2.0, cell, parameters={"kla": kla}, tolerance=1.0e-9)
+            for system in (reactor, Uncompiled(reactor))
+        )
+        assert fast.final("oxygen") == pytest.approx(slow.final("oxygen"), abs=1.0e-6)
+
+
+def test_system_that_compares_its_states_is_simulated_in_python() -> None:
+    falling = Given(("x",), lambda s, c: {"x": -1.0 if s["x"] > 0.5 else -0.5})
+    assert simulate(falling, {"x": 1.0}, {}, 1.0).final("x") == pytest.approx(0.25, abs=1.0e-4)
+
+
+def test_many_simulations_are_those_of_single_calls_in_order() -> None:
+    cell, reactor = load_surrogate("ecoli_textbook"), ecoli_fed_batch()
+    feeds = [{"feed": ConstantFeed(rate)} for rate in (0.03, 0.01, 0.02)]
+    one_by_one = [simulate(reactor, START, feed, 1.0, cell) for feed in feeds]
+    for workers in (1, 2):
+        found = simulate_many(reactor, START, feeds, 1.0, cell, workers=workers)
+        assert [run.final("glucose") for run in found] == [run.final("glucose") for run in one_by_one]
+
+
+def test_many_simulations_want_a_list() -> None:
+    with pytest.raises(StudyError, match="give a list of mappings, one for each simulation"):
+        simulate_many(ecoli_fed_batch(), START, {"feed": ConstantFeed(0.0)}, 1.0, load_surrogate("ecoli_textbook"))  # type: ignore[arg-type]
+
+
+def test_only_quasi_steady_states_from_zero_up_have_a_logarithm() -> None:
+    assert Quantity("oxygen", "mmol/L", lower=0.0, quasi_steady=True, bends_at=0.001).bends_at == 0.001
+    for other in ({"lower": 0.0}, {"quasi_steady": True}):
+        with pytest.raises(StudyError, match=r"bends_at=0\.001; only quasi-steady states"):
+            Quantity("oxygen", "mmol/L", bends_at=0.001, **other)  # type: ignore[arg-type]

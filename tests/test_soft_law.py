@@ -12,9 +12,9 @@ from mmopt.fba.fluxes import FluxBatch
 from mmopt.network.network import Network
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import simulate
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
+from mmopt.simulation.simulate import simulate
 from mmopt.surrogate.max_affine import scaled
 from mmopt.surrogate.soft_bound import Separation
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth

@@ -23,7 +23,7 @@ from mmopt.network.variants import set_bounds
 from mmopt.reactor.bioreactor import Bioreactor
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import simulate
+from mmopt.simulation.simulate import simulate
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate

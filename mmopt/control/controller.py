@@ -15,6 +15,7 @@ import numpy as np
 from mmopt.checking import finite
 from mmopt.errors import MmoptError, StudyError
 from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.plan.plan import profile_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory, trajectory
@@ -23,7 +24,6 @@ from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import Relaxation
-from mmopt.transcription.plan import profile_of
 
 PRICE: Final = 100.0
 """Price of a violated limit; about ten times the gain from violating the oxygen limit of the E. coli case."""

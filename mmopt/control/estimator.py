@@ -12,8 +12,8 @@ import numpy as np
 from mmopt.checking import finite
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism, System
+from mmopt.simulation.simulate import checked_values, merged_parameters, simulate
 
 _STEP: Final = 1.0e-4
 """Finite-difference step, in scales; well above the integrator's tolerance."""
@@ -121,7 +121,7 @@ class Estimator:
         Raises
         ------
         StudyError, SolverError
-            As `mmopt.reactor.simulate`.
+            As `mmopt.simulation.simulate`.
         """
         before = self._mean
         self._mean = self._moved(before, controls, duration)

@@ -8,9 +8,9 @@ import numpy as np
 from mmopt.checking import finite
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.profiles import ConstantFeed
-from mmopt.reactor.simulate import checked_values, merged_parameters, simulate
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory
+from mmopt.simulation.simulate import checked_values, merged_parameters, simulate
 
 _POINTS: Final = 16
 """Times of an interval in the result."""
@@ -103,7 +103,7 @@ class Plant:
         Raises
         ------
         StudyError, SolverError
-            As `mmopt.reactor.simulate`.
+            As `mmopt.simulation.simulate`.
         """
         span = simulate(
             self.system,

@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
-from mmopt.transcription.plan import Plan, Replay
 
 KEPT: Final = 2.0e-3
 """Relative violation on the reference that still counts as kept: the integrator's own error is near it."""

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from mmopt.fba.rates import GROWTH
+from mmopt.plan.plan import Plan
 from mmopt.reactor.profiles import Profile, StepFeed
-from mmopt.transcription.plan import Plan
 
 _STARVES: Final = 0.8
 """Fraction of the growth of a later element; an optimal batch tends to grow ever slower."""

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.plan.plan import Plan
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.system import Metabolism
-from mmopt.transcription.plan import Plan
 
 _SHARE: Final = 0.3
 """An element is divided whose error is above this fraction of the largest."""

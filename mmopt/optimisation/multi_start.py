@@ -19,6 +19,7 @@ from mmopt.optimisation.feed_gap import without_feed_gap
 from mmopt.optimisation.initial_guess import Guess, feasible_guess, guessed_controls, keeps_limits
 from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.parallel.pool import ProcessPool
+from mmopt.plan.plan import GuessRecord, Plan
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import LinearFeed, Profile
 from mmopt.results import Trajectory
@@ -26,7 +27,6 @@ from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.plan import GuessRecord, Plan
 
 _GAP_ROUNDS: Final = 2
 """Most times a plan with a feed gap is solved again; more rounds gain little."""

@@ -17,6 +17,7 @@ from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.optimisation.mesh import refined
 from mmopt.optimisation.multi_start import CoarseMeshError, Search
 from mmopt.optimisation.options import Deadline, OptimiseOptions
+from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
@@ -24,7 +25,6 @@ from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.plan import Plan, Replay
 
 _ADAPTATIONS: Final = 4
 """Most times a surrogate is adapted to a plan."""

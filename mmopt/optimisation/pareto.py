@@ -18,13 +18,13 @@ from mmopt.errors import InfeasibleError, SolverError, StudyError, nearest
 from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.optimisation.multi_start import Search
 from mmopt.optimisation.options import Deadline, OptimiseOptions
+from mmopt.plan.plan import Plan
 from mmopt.problem.objective import final
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.optimisation.elastic import least_violation
 from mmopt.optimisation.feed_gap import without_feed_gap
 from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile, StepFeed
@@ -23,7 +24,6 @@ from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.ipopt_choice import ipopt_options
-from mmopt.transcription.plan import Plan
 from mmopt.transcription.program import CollocationProgram
 from mmopt.transcription.readout import plan_of, record_of
 

@@ -8,9 +8,10 @@ import numpy as np
 from mmopt.problem.choices import Choices
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
-from mmopt.reactor.simulate import TOLERANCE, as_trajectory, checked_cell, merged_parameters, simulate
 from mmopt.reactor.system import Cell, Metabolism
 from mmopt.results import Trajectory
+from mmopt.simulation.compiled import derivative_of
+from mmopt.simulation.simulate import TOLERANCE, as_trajectory, checked_cell, merged_parameters, simulate
 from mmopt.status import Status
 
 _POINTS = 400
@@ -100,7 +101,7 @@ class Simulator:
         Raises
         ------
         StudyError, SolverError
-            As `mmopt.reactor.simulate`.
+            As `mmopt.simulation.simulate`.
         """
         problem = self.problem
         return simulate(
@@ -136,4 +137,7 @@ class Simulator:
         -------
         Trajectory
         """
-        return as_trajectory(self.problem.system, times, states, controls, self.parameters, self.cell(), status, {})
+        system, (cell, rates) = self.problem.system, self.cell()
+        first = (float(times[0]), states[:, 0])
+        derivative = derivative_of(system, self.metabolism, controls, self.parameters, cell, rates, first)
+        return as_trajectory(derivative, controls, times, states, status, {})

@@ -9,7 +9,6 @@ from .profiles import StepFeed as StepFeed
 from .profiles import read_feed as read_feed
 from .quantities import Parameter as Parameter
 from .quantities import Quantity as Quantity
-from .simulate import simulate as simulate
 from .species import Aeration as Aeration
 from .species import Species as Species
 from .species import Uptake as Uptake

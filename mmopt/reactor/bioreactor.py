@@ -90,12 +90,17 @@ class Bioreactor(System):
     @cached_property
     def states(self) -> tuple[Quantity, ...]:
         """Volume, biomass, then every species."""
-        gas = self._gas.name if self._gas else None
         return (
             Quantity(VOLUME_STATE, VOLUME, self.volume_scale, 0.0),
             Quantity(BIOMASS_STATE, MASS_CONCENTRATION, self.biomass_scale, 0.0),
-            *(Quantity(one.name, one.unit, one.scale, 0.0, quasi_steady=one.name == gas) for one in self.species),
+            *(self._state(one) for one in self.species),
         )
+
+    def _state(self, species: Species) -> Quantity:
+        """The state of a species; a gas is quasi-steady, and its uptake bends at its half-saturation constant."""
+        gas = species is self._gas
+        bends_at = species.uptake.half if gas and species.uptake else 0.0
+        return Quantity(species.name, species.unit, species.scale, 0.0, quasi_steady=gas, bends_at=bends_at)
 
     @cached_property
     def controls(self) -> tuple[Quantity, ...]:

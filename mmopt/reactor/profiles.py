@@ -210,6 +210,27 @@ def _summary(times: tuple[float, ...], rates: tuple[float, ...]) -> str:
     return f"{len(rates)} rates, {min(rates):g} to {max(rates):g}, from {times[0]:g} h to {times[-1]:g} h"
 
 
+def is_stepwise(profile: Profile) -> bool:
+    """Return whether a profile is constant between its breakpoints.
+
+    Parameters
+    ----------
+    profile
+        The profile.
+
+    Returns
+    -------
+    bool
+        False if it is not known to be.
+
+    Examples
+    --------
+    >>> is_stepwise(ConstantFeed(0.02)), is_stepwise(LinearFeed((0.0, 1.0), (0.0, 0.1)))
+    (True, False)
+    """
+    return isinstance(profile, (ConstantFeed, StepFeed))
+
+
 def checked_profile(name: str, value: Any) -> Profile:
     """Return the profile of a control after a check.
 

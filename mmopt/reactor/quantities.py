@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.arguments import as_float, shown
-from mmopt.checking import Name, Number, Positive, checked
+from mmopt.checking import Name, NotNegative, Number, Positive, checked
 from mmopt.errors import StudyError
 
 ABOVE_ZERO: Final = sys.float_info.min
@@ -28,16 +28,20 @@ class Quantity:
     quasi_steady
         Whether it follows the others so fast that an optimisation may take it as quasi-steady; a simulation always
         integrates it.
+    bends_at
+        If above 0: the size, in the unit, at which rates that depend on it bend, such as a half-saturation constant. An
+        optimisation then uses the logarithm ln(1 + q / bends_at) as its variable. For quasi-steady states from 0 up.
 
     Raises
     ------
     StudyError
-        If an argument is of the wrong type, the scale is not above 0, or the bounds do not ascend.
+        If an argument is of the wrong type, the scale is not above 0, the bounds do not ascend, or ``bends_at`` is given
+        for another state.
 
     Examples
     --------
     >>> Quantity("biomass", "g/L", scale=10.0, lower=0.0)
-    Quantity(name='biomass', unit='g/L', scale=10.0, lower=0.0, upper=inf, quasi_steady=False)
+    Quantity(name='biomass', unit='g/L', scale=10.0, lower=0.0, upper=inf, quasi_steady=False, bends_at=0.0)
     """
 
     name: Name
@@ -46,9 +50,14 @@ class Quantity:
     lower: Number = -np.inf
     upper: Number = np.inf
     quasi_steady: bool = False
+    bends_at: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         _check_bounds(self)
+        if self.bends_at and not (self.quasi_steady and self.lower == 0.0):
+            raise StudyError(
+                f"'{self.name}' has bends_at={self.bends_at:g}; only quasi-steady states with a lowest value of 0 take it"
+            )
 
 
 @checked

@@ -7,11 +7,11 @@ from typing import Final
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.parallel.background import Background
+from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.report.records import ResultRow
 from mmopt.results import Trajectory
 from mmopt.study.run import Run
-from mmopt.transcription.plan import Plan, Replay
 
 _SEARCHES: Final = {"constant": best_constant, "exponential": best_exponential}
 

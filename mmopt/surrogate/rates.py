@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+import casadi
 import numpy as np
 
 from mmopt.fba.domain import Domain
+from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.layer import Layer, chained
 
 _BELOW: Final = 0.1
@@ -50,6 +52,27 @@ class SurrogateRates:
         point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
         point = np.clip(point, domain.lower, domain.upper)
         return dict(zip(self.names, chained(self.layers, point).tolist(), strict=True))
+
+    def expressions(self, limits: Mapping[str, Any]) -> dict[str, Any]:
+        """Compute the same as CasADi expressions.
+
+        Parameters
+        ----------
+        limits
+            Uptake limits by exchange id, as expressions.
+
+        Returns
+        -------
+        dict
+            Readings by name.
+        """
+        domain = self.domain
+        point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
+        values = casadi.fmin(casadi.fmax(point, domain.lower), domain.upper)
+        for layer in self.layers:
+            sums = casadi.mtimes(casadi.DM(layer.weights.T), values) + casadi.DM(layer.bias)
+            values = ACTIVATIONS[layer.activation].derivatives(sums, casadi)[0]
+        return {name: values[row] for row, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True, eq=False)

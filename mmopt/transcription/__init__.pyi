@@ -1,11 +1,5 @@
-from .active_limits import ActiveLimit as ActiveLimit
 from .collocation import transcribe as transcribe
 from .compiled import CompiledProblem as CompiledProblem
 from .diagnose import diagnose as diagnose
 from .equations import Relaxation as Relaxation
-from .feed_table import FeedTable as FeedTable
-from .plan import Plan as Plan
-from .plan import Replay as Replay
-from .plan import SolveRecord as SolveRecord
-from .plan_file import load_plan as load_plan
 from .program import CollocationProgram as CollocationProgram

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from mmopt.errors import StudyError
+from mmopt.plan.plan import Plan, SolveRecord
 from mmopt.problem.checks import Given
 from mmopt.problem.control import Control, as_control
 from mmopt.problem.limits import Limits
@@ -24,7 +25,6 @@ from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.ipopt_choice import ipopt_for, ipopt_options
-from mmopt.transcription.plan import Plan, SolveRecord
 from mmopt.transcription.program import CollocationProgram
 from mmopt.transcription.readout import plan_of, record_of, trajectory_of
 

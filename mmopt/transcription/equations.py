@@ -23,11 +23,11 @@ from mmopt.problem.control import LINES, Control
 from mmopt.problem.horizon import LEGENDRE, RADAU
 from mmopt.problem.objective import DURATION
 from mmopt.problem.problem import Problem
-from mmopt.reactor.quantities import Quantity
 from mmopt.reactor.system import Cell, RecordingCell, no_cell
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.grey_box import GREY_BOX, Gathered
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.scaling import from_variable, to_variable, variable_bounds
 
 _BELOW_ZERO: Final = 0.2
 """Fraction of its scale by which a state may fall below zero where a surrogate gives the rates. They are slightly wrong where
@@ -108,10 +108,11 @@ def write_equations(
 
 
 def _declare(block: Any, problem: Problem) -> None:
-    system, scales = problem.system, problem.scales
-    initial = {name: value / scales[name] for name, value in problem.start_values.items()}
+    system = problem.system
+    scales = problem.scales
+    initial = {state.name: to_variable(state, problem.start_values[state.name]) for state in system.states}
     below = _BELOW_ZERO if system.readings else 0.0
-    bounds = {state.name: _state_bounds(state, below) for state in system.states}
+    bounds = {state.name: variable_bounds(state, below) for state in system.states}
     block.time = ContinuousSet(initialize=problem.horizon.fractions.tolist())
     block.length = pyo.Var()
     block.parameter = pyo.Var(list(system.defaults))
@@ -133,7 +134,7 @@ def _write_point(
 ) -> None:
     """Write the equations of one collocation point; the quantities there go into ``values``."""
     system, scales = problem.system, problem.scales
-    states = {state.name: state_at(block, state.name, t) * state.scale for state in system.states}
+    states = {state.name: from_variable(state, state_at(block, state.name, t)) for state in system.states}
     controls = {name: control_at(block, problem, name, t) * scales[name] for name in problem.controls}
     parameters = dict(block.parameter)
     recording = RecordingCell(cell)
@@ -215,7 +216,7 @@ def _write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_
     system, scales = problem.system, problem.scales
     block.begin = pyo.Block(concrete=True)
     parameters = dict(block.parameter)
-    states = {state.name: state_at(block, state.name, 0.0) * state.scale for state in system.states}
+    states = {state.name: from_variable(state, state_at(block, state.name, 0.0)) for state in system.states}
     controls = {name: block.control[name, 0] * scales[name] for name in problem.controls}
 
     def more() -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _write_moves(block: Any, problem: Problem) -> None:
 
 
 def state_at(block: Any, name: str, t: float) -> Any:
-    """Return a state's scaled variable at a point, quasi-steady or not.
+    """Return a state's variable at a point, quasi-steady or not.
 
     Parameters
     ----------
@@ -325,8 +326,3 @@ def value_count(problem: Problem, control: Control) -> int:
     int
     """
     return problem.horizon.elements + (control.shape == LINES)
-
-
-def _state_bounds(state: Quantity, below: float) -> tuple[float | None, float | None]:
-    low = None if np.isinf(state.lower) else state.lower / state.scale - below
-    return low, None if np.isinf(state.upper) else state.upper / state.scale

@@ -29,6 +29,7 @@ from mmopt.transcription.equations import (
     value_count,
     write_equations,
 )
+from mmopt.transcription.scaling import from_variable, to_variable
 from mmopt.transcription.starting import start_from
 
 
@@ -102,6 +103,7 @@ class CollocationProgram:
         Simulator(problem, surrogate).cell()
         self.problem = problem
         self._surrogate = surrogate
+        self._states = {state.name: state for state in problem.system.states}
         self.pyomo = pyo.ConcreteModel(name="dynamic optimisation") if block is None else block
         write_equations(self.pyomo, problem, surrogate, relaxation, formulation)
         self.set_data(
@@ -163,7 +165,9 @@ class CollocationProgram:
         """
         block = self.pyomo
         for name, given in (initial or {}).items():
-            _fix_or_bound(state_at(block, name, 0.0), given, problem.scales[name])
+            state = self._states[name]
+            low, high = given if isinstance(given, tuple) else (given, given)
+            _fix_or_bound(state_at(block, name, 0.0), (to_variable(state, low), to_variable(state, high)))
         if length is not None:
             _fix_or_bound(block.length, length)
         for name, given in (parameters or {}).items():
@@ -211,26 +215,26 @@ class CollocationProgram:
     def read_answer(self) -> "Answer":
         """Return the present values of everything that was chosen, and of the states."""
         points, states = sorted(self.pyomo.time), self.problem.system.states
-        rows = [[state_at(self.pyomo, state.name, t).value * state.scale for t in points] for state in states]
+        rows = [[from_variable(state, state_at(self.pyomo, state.name, t).value) for t in points] for state in states]
         return Answer(self._choices(), self._controls(), np.array(points), np.array(rows))
 
     def _choices(self) -> Choices:
         """What was chosen besides the controls."""
         block, problem = self.pyomo, self.problem
 
-        def read(variable: Any, given: tuple[float, float], scale: float = 1.0) -> float:
-            return float(np.clip(variable.value * scale, *given))
+        def read(value: float, given: tuple[float, float]) -> float:
+            return float(np.clip(value, *given))
 
         length = problem.horizon.length
         return Choices(
-            read(block.length, length) if isinstance(length, tuple) else None,
+            read(block.length.value, length) if isinstance(length, tuple) else None,
             {
-                name: read(state_at(block, name, 0.0), given, problem.scales[name])
+                name: read(from_variable(self._states[name], state_at(block, name, 0.0).value), given)
                 for name, given in problem.initial.items()
                 if isinstance(given, tuple)
             },
             {
-                name: read(block.parameter[name], given)
+                name: read(block.parameter[name].value, given)
                 for name, given in problem.parameters.items()
                 if isinstance(given, tuple)
             },
@@ -280,9 +284,9 @@ def _bound(variable: Any, pair: tuple[float | None, float | None]) -> None:
     variable.setub(high)
 
 
-def _fix_or_bound(variable: Any, given: Given, scale: float = 1.0) -> None:
+def _fix_or_bound(variable: Any, given: Given) -> None:
     """Give a variable equal bounds, or its range."""
     low, high = given if isinstance(given, tuple) else (given, given)
-    variable.setlb(low / scale)
-    variable.setub(high / scale)
-    variable.set_value((low + high) / 2.0 / scale, skip_validation=True)
+    variable.setlb(low)
+    variable.setub(high)
+    variable.set_value((low + high) / 2.0, skip_validation=True)

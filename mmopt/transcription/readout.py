@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from mmopt.plan.active_limit import ActiveLimit
+from mmopt.plan.plan import Plan, SolveRecord, profile_of
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.active_limits import ActiveLimit
-from mmopt.transcription.plan import Plan, SolveRecord, profile_of
 from mmopt.transcription.program import Answer, CollocationProgram
 
 

@@ -12,6 +12,7 @@ from mmopt.results import Trajectory
 from mmopt.surrogate.embed import start_embedding
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.equations import control_at, state_at
+from mmopt.transcription.scaling import from_variable, to_variable
 
 _MEAN_OF: Final = (np.arange(10) + 0.5) / 10.0
 """Fractions of an element at which a control is read for its mean."""
@@ -40,7 +41,9 @@ def start_from(
     points = np.array(sorted(block.time))
     for state in problem.system.states:
         # a simulation with a surrogate lets what has run out drift below zero, where its smooth law would start badly
-        values = np.clip(trajectory.at(state.name, first + points * length), state.lower, state.upper) / state.scale
+        values = to_variable(
+            state, np.clip(trajectory.at(state.name, first + points * length), state.lower, state.upper)
+        )
         for t, value in zip(points.tolist(), values.tolist(), strict=True):
             variable = state_at(block, state.name, t)
             if t > 0.0 or variable.lb != variable.ub:
@@ -67,7 +70,7 @@ def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) ->
     cell = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
     values: dict[str, Any] = {}
     for t in block.inner:
-        states = {state.name: state_at(block, state.name, t).value * state.scale for state in system.states}
+        states = {state.name: from_variable(state, state_at(block, state.name, t).value) for state in system.states}
         controls = {name: pyo.value(control_at(block, problem, name, t)) * scales[name] for name in problem.controls}
         change = system.derivative(states, controls, parameters, cell)
         values = {**states, **controls, **cell.rates, **system.observe(states, controls, parameters, cell.rates)}

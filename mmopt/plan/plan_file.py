@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mmopt.errors import StudyError
+from mmopt.plan.active_limit import ActiveLimit
+from mmopt.plan.plan import GuessRecord, Plan, SolveRecord
 from mmopt.problem.choices import Choices
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory, load_trajectory
-from mmopt.transcription.active_limits import ActiveLimit
-from mmopt.transcription.plan import GuessRecord, Plan, SolveRecord
 
 
 def load_plan(path: str | Path, problem: Problem) -> Plan:

@@ -1,7 +1,8 @@
 """Simulation of a system, with a surrogate or with the linear program itself as the cell."""
 
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -9,21 +10,35 @@ import numpy as np
 from mmopt.arguments import as_float, finite, shown
 from mmopt.errors import StudyError
 from mmopt.fba.rates import GROWTH
-from mmopt.reactor.inputs import check_names, checked_cell, checked_values, initial_states, merged_parameters
-from mmopt.reactor.integration import Derivative, integrated, section_edges
+from mmopt.parallel.pool import ProcessPool
 from mmopt.reactor.profiles import Profile, checked_profile
 from mmopt.reactor.system import Cell, Metabolism, System, checked_system
 from mmopt.results import Trajectory, trajectory
+from mmopt.simulation.compiled import derivative_of
+from mmopt.simulation.derivative import Derivative
+from mmopt.simulation.inputs import check_names, checked_cell, checked_values, initial_states, merged_parameters
+from mmopt.simulation.integration import integrated, section_edges
 from mmopt.status import Status
 from mmopt.units import GROWTH_UNIT, RATE
 
-__all__ = ["TOLERANCE", "as_trajectory", "checked_cell", "checked_values", "merged_parameters", "simulate"]
+__all__ = [
+    "TOLERANCE",
+    "as_trajectory",
+    "checked_cell",
+    "checked_values",
+    "merged_parameters",
+    "simulate",
+    "simulate_many",
+]
 
 TOLERANCE: Final = 1.0e-6
 """Relative tolerance of a step."""
 
 _MOST_POINTS: Final = 1_000_000
 """Times in a result: more than any figure shows, and 8 MB for every quantity."""
+
+_CHUNKS: Final = 8
+"""Chunks of many simulations for each process."""
 
 StopRule = Callable[[Mapping[str, float], Mapping[str, float]], float]
 """From (states, rates) to a number; the simulation stops where it rises above zero."""
@@ -107,7 +122,7 @@ def simulate(
     if not 1 <= (count := as_float(points)) <= _MOST_POINTS:
         raise StudyError(f"points is {shown(points)}; give a whole number from 1 to {_MOST_POINTS}")
     cell, names = checked_cell(system, metabolism, numbers)
-    derivative = Derivative(system, profiles, numbers, cell)
+    derivative = derivative_of(system, metabolism, profiles, numbers, cell, names, (start, state))
     times, rows, ended = integrated(
         derivative,
         _event(stop_when, system, numbers, cell),
@@ -120,7 +135,89 @@ def simulate(
     seconds = clock.perf_counter() - started
     stats = {"seconds": seconds, "derivative_calls": derivative.evaluations, "tolerance": tolerance}
     status = Status.ENDED_EARLY if ended else Status.SIMULATED
-    return as_trajectory(system, times, rows, profiles, numbers, (cell, names), status, stats)
+    return as_trajectory(derivative, profiles, times, rows, status, stats)
+
+
+def simulate_many(
+    system: System,
+    initial: Mapping[str, float],
+    controls: Sequence[Mapping[str, Profile]],
+    duration: float,
+    metabolism: Metabolism | None = None,
+    *,
+    parameters: Mapping[str, float] | None = None,
+    points: int = 400,
+    tolerance: float = TOLERANCE,
+    workers: int = 1,
+) -> list[Trajectory]:
+    """Integrate a system for many controls, here or in processes.
+
+    Parameters
+    ----------
+    system, initial, duration, metabolism, parameters, points, tolerance
+        As for `simulate`.
+    controls
+        Profiles of all controls, one mapping for each simulation.
+    workers
+        Processes. One takes some seconds to start, and imports the calling script, which therefore needs its
+        ``if __name__ == "__main__":``.
+
+    Returns
+    -------
+    list of Trajectory
+        In the order of ``controls``, whatever the number of workers.
+
+    Raises
+    ------
+    StudyError, DomainError, SolverError
+        As `simulate`; or if the system or the metabolism cannot be sent to processes.
+
+    Examples
+    --------
+    >>> start = {"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> feeds = [{"feed": ConstantFeed(rate)} for rate in (0.01, 0.02)]
+    >>> found = simulate_many(ecoli_fed_batch(), start, feeds, 1.0, load_surrogate("ecoli_ijo1366"))
+    >>> [round(trajectory.final("volume"), 3) for trajectory in found]
+    [1.01, 1.02]
+    """
+    if isinstance(controls, Mapping) or not isinstance(controls, Sequence):
+        raise StudyError(f"controls is {shown(controls)}; give a list of mappings, one for each simulation")
+    one = _Simulation(system, initial, duration, metabolism, parameters, points, tolerance)
+    if workers == 1 or len(controls) < 2:
+        return [one.solve([profiles])[0] for profiles in controls]
+    chunk = max(1, -(-len(controls) // (_CHUNKS * workers)))
+    with ProcessPool(one, min(workers, len(controls))) as pool:
+        chunks = [pool.submit(list(controls[first : first + chunk])) for first in range(0, len(controls), chunk)]
+        return [trajectory for future in chunks for trajectory in future.result()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Simulation:
+    """A simulation without its controls, as it is sent to processes."""
+
+    system: System
+    initial: Mapping[str, float]
+    duration: float
+    metabolism: Metabolism | None
+    parameters: Mapping[str, float] | None
+    points: int
+    tolerance: float
+
+    def solve(self, controls: list[Mapping[str, Profile]]) -> list[Trajectory]:
+        """Simulate some controls."""
+        return [
+            simulate(
+                self.system,
+                self.initial,
+                profiles,
+                self.duration,
+                self.metabolism,
+                parameters=self.parameters,
+                points=self.points,
+                tolerance=self.tolerance,
+            )
+            for profiles in controls
+        ]
 
 
 def _event(
@@ -142,12 +239,10 @@ def _event(
 
 
 def as_trajectory(
-    system: System,
+    derivative: Derivative,
+    controls: Mapping[str, Profile],
     time: np.ndarray,
     states: np.ndarray,
-    controls: Mapping[str, Profile],
-    parameters: Mapping[str, float],
-    checked_cell: tuple[Cell, tuple[str, ...]],
     status: Status,
     stats: Mapping[str, Any],
 ) -> Trajectory:
@@ -155,18 +250,14 @@ def as_trajectory(
 
     Parameters
     ----------
-    system
-        The system.
+    derivative
+        Derivative of the system.
+    controls
+        Profile of every control.
     time
         Times [h], shape (times,).
     states
         Values of the states, shape (states, times).
-    controls
-        Profile of every control.
-    parameters
-        Value of every parameter.
-    checked_cell
-        The cell and the names of its rates, as `checked_cell` returns them.
     status
         How the computation ended.
     stats
@@ -176,24 +267,12 @@ def as_trajectory(
     -------
     Trajectory
     """
-    cell, names = checked_cell
-    order = [known.name for known in system.states]
-    rows = [dict(zip(order, column.tolist(), strict=True)) for column in states.T]
-    held = [{name: profile(float(t)) for name, profile in controls.items()} for t in time]
-    rates = [cell(system.limits(row, parameters)) for row in rows] if names else [{} for _ in rows]
-    derived = [system.observe(row, now, parameters, seen) for row, now, seen in zip(rows, held, rates, strict=True)]
+    system = derivative.system
+    held = {known.name: np.array([float(controls[known.name](float(t))) for t in time]) for known in system.controls}
+    rates, derived = derivative.read(states, held)
     values = {known.name: ("state", known.unit, states[k]) for k, known in enumerate(system.states)}
-    for known in system.controls:
-        values[known.name] = ("control", known.unit, np.array([now[known.name] for now in held]))
-    for known in system.derived:
-        values[known.name] = ("derived", known.unit, _derived(system, known.name, derived))
-    for name in names:
-        unit = GROWTH_UNIT if name == GROWTH else RATE
-        values[name] = ("rate", unit, np.array([row[name] for row in rates]))
+    values.update({known.name: ("control", known.unit, held[known.name]) for known in system.controls})
+    values.update({known.name: ("derived", known.unit, derived[known.name]) for known in system.derived})
+    for name, rate in rates.items():
+        values[name] = ("rate", GROWTH_UNIT if name == GROWTH else RATE, rate)
     return trajectory(time, values, status, stats)
-
-
-def _derived(system: System, name: str, rows: list[dict[str, float]]) -> np.ndarray:
-    if any(name not in row for row in rows):
-        raise StudyError(f"{type(system).__name__}.observe returns no '{name}'; return every derived quantity")
-    return np.array([row[name] for row in rows])

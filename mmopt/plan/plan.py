@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mmopt.errors import StudyError, nearest
+from mmopt.plan.active_limit import ActiveLimit
+from mmopt.plan.feed_table import FeedTable
 from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
 from mmopt.problem.limits import violated_limits
@@ -15,8 +17,6 @@ from mmopt.reactor.profiles import LinearFeed, Profile, StepFeed
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.status import Status
-from mmopt.transcription.active_limits import ActiveLimit
-from mmopt.transcription.feed_table import FeedTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,5 @@
+"""Simulation of a system over time, with any metabolism as its cell."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
