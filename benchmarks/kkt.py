@@ -39,9 +39,9 @@ from mmopt import (
     read_network,
 )
 from mmopt.network.blocked import running_directions
-from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.problem import violated_limits
 from mmopt.problem.simulator import Simulator
+from mmopt.search.initial_guess import feasible_guess
 from mmopt.study import read_study
 
 ROOT = Path(__file__).parent.parent

@@ -35,10 +35,10 @@ from mmopt import (
     load_surrogate,
     optimise,
 )
-from mmopt.optimisation import OptimiseOptions
-from mmopt.optimisation.initial_guess import SHAPES, feasible_guess
 from mmopt.problem import violated_limits
 from mmopt.problem.simulator import Simulator
+from mmopt.search import OptimiseOptions
+from mmopt.search.initial_guess import SHAPES, feasible_guess
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.study import read_study
 from mmopt.transcription import CompiledProblem, transcribe

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.by_hand import FAST, SLOW, ByHand
 from mmopt import Atlas, Bioreactor, Domain, Horizon, Problem, Surrogate, ecoli_fed_batch, optimise, read_network, train
-from mmopt.optimisation import OptimiseOptions
+from mmopt.search import OptimiseOptions
 from mmopt.transcription import CompiledProblem
 from mmopt.transcription.equations import state_at
 

@@ -21,6 +21,7 @@ FOLDERS = (
     "problem",
     "plan",
     "transcription",
+    "search",
     "optimisation",
     "control",
     "figures",

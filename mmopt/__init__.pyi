@@ -18,7 +18,6 @@ from .fba import FluxProgram as FluxProgram
 from .fba import pfba as pfba
 from .network import Network as Network
 from .network import read_network as read_network
-from .optimisation import OptimiseOptions as OptimiseOptions
 from .optimisation import optimise as optimise
 from .plan import Plan as Plan
 from .plan import load_plan as load_plan
@@ -37,6 +36,7 @@ from .reactor import read_feed as read_feed
 from .report import write_report as write_report
 from .results import Trajectory as Trajectory
 from .results import load_trajectory as load_trajectory
+from .search import OptimiseOptions as OptimiseOptions
 from .simulation import simulate as simulate
 from .status import Status as Status
 from .study import Study as Study

@@ -13,11 +13,7 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network
-from mmopt.optimisation.feed_gap import without_feed_gap
-from mmopt.optimisation.initial_guess import SHAPES, feasible_guess
-from mmopt.optimisation.multi_start import Search
 from mmopt.optimisation.optimise import optimise
-from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.optimisation.scenarios import optimise_scenarios
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.plan.plan import Plan, Replay
@@ -27,8 +23,13 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import StepFeed
+from mmopt.search.feed_gap import without_feed_gap
+from mmopt.search.initial_guess import SHAPES, feasible_guess, guessed_controls
+from mmopt.search.multi_start import AS_SIMULATED, Search
+from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.simulation.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.status import Status
 from mmopt.study.schema import read_study
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate
@@ -251,11 +252,15 @@ def test_missing_executable_is_said(problem: Problem, surrogate: Surrogate, monk
         optimise(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, options=OptimiseOptions(bundled=False))
 
 
-def test_iteration_limit_is_no_result(problem: Problem, surrogate: Surrogate) -> None:
-    with pytest.raises(SolverError, match="stopped at the iteration limit"):
-        optimise(
-            replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, options=OptimiseOptions(ipopt={"max_iter": 2})
-        )
+def test_iteration_limit_leaves_the_best_start_and_says_so(problem: Problem, surrogate: Surrogate) -> None:
+    plan = optimise(
+        replace(problem, horizon=Horizon(6.0, 6, 2)), surrogate, options=OptimiseOptions(ipopt={"max_iter": 2})
+    )
+    assert plan.status is Status.START
+    assert plan.record.remedies == (AS_SIMULATED,)
+    assert plan.integration is not None
+    assert plan.integration.worst_violation < 1.0e-3
+    assert [guess.objective for guess in plan.record.guesses] == [None] * 3
 
 
 def test_system_without_a_cell_reaches_the_analytic_optimum() -> None:

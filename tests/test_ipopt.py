@@ -8,8 +8,9 @@ import pyomo.environ as pyo
 import pytest
 
 from mmopt.errors import SolverError, StudyError
-from mmopt.optimisation import OptimiseOptions, optimise
+from mmopt.optimisation import optimise
 from mmopt.problem import Horizon, Problem
+from mmopt.search import OptimiseOptions
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
 from mmopt.status import Status
 from tests.systems import Pulled

@@ -14,11 +14,11 @@ import numpy as np
 
 from mmopt.checking import finite
 from mmopt.errors import MmoptError, StudyError
-from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.plan.plan import profile_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory, trajectory
+from mmopt.search.initial_guess import feasible_guess
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate

@@ -1,6 +1,4 @@
-from .elastic import Violation as Violation
 from .optimise import optimise as optimise
-from .options import OptimiseOptions as OptimiseOptions
 from .pareto import ParetoFront as ParetoFront
 from .pareto import pareto as pareto
 from .scenarios import optimise_scenarios as optimise_scenarios

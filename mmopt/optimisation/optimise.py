@@ -12,17 +12,18 @@ from typing import Any, Final
 from mmopt.errors import SolverError, StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.adaptation import adapted, outside_domain, uptake_limits_along
-from mmopt.optimisation.back_off import MOST_ROUNDS, BackOff, backed_off, tightened
-from mmopt.optimisation.initial_guess import feasible_guess
+from mmopt.optimisation.back_off import KEPT, MOST_ROUNDS, BackOff, backed_off, tightened
 from mmopt.optimisation.mesh import refined
-from mmopt.optimisation.multi_start import CoarseMeshError, Search
-from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
+from mmopt.search.initial_guess import feasible_guess
+from mmopt.search.multi_start import AS_SIMULATED, CoarseMeshError, Search
+from mmopt.search.options import Deadline, OptimiseOptions
+from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
 
@@ -31,6 +32,9 @@ _ADAPTATIONS: Final = 4
 
 _REFINEMENTS: Final = 6
 """Most times a mesh is refined."""
+
+_WORSE: Final = 1.0e-4
+"""Fraction of its objective by which a plan may be below a start: the error of the integrator."""
 
 _DEFAULT: Final = OptimiseOptions()
 
@@ -134,26 +138,38 @@ class _Optimisation:
         compiled = self._compiled(self.problem.horizon)
         refinements = 0
         try:
-            plan = self.search.best(compiled, guess)
+            result = self.search.best(compiled, guess)
         except CoarseMeshError:
             compiled = self._compiled(self.problem.horizon.divided([2] * self.problem.horizon.elements), compiled)
             refinements = 1
-            plan = self.search.best(compiled, guess)
-        guesses = plan.record.guesses
+            result = self.search.best(compiled, guess, last_mesh=True)
+        on_first_mesh, plan = compiled, result.plan
+        guesses, remedies = plan.record.guesses, plan.record.remedies
         compiled, plan, refinements = self._refined(compiled, plan, refinements)
         plan, on_reference, back_off = self._backed_off(compiled, plan)
+        integration = plan.replay(self.surrogate)
+        if result.start is not None and plan.status is not Status.START:
+            held = on_first_mesh.plan_as_simulated(result.start.guess.trajectory)
+            as_simulated, held_on_reference = held.replay(self.surrogate), self._on_reference(held)
+            if _is_worse(on_reference or integration, held_on_reference or as_simulated):
+                plan, integration, on_reference, back_off = held, as_simulated, held_on_reference, {}
+                remedies = (*remedies, AS_SIMULATED)
         simulator = Simulator(plan.fixed_problem, self.surrogate)
         record = replace(
             compiled.record(plan.status),
             seconds=perf_counter() - started,
             refinements=refinements,
             guesses=guesses,
+            remedies=remedies,
             out_of_time=self.search.deadline.has_passed(),
             back_off=back_off,
             outside_domain=outside_domain(simulator, plan.trajectory),
         )
-        integration = plan.replay(self.surrogate)
         return replace(plan, record=record, integration=integration, on_reference=on_reference)
+
+    def _on_reference(self, plan: Plan) -> Replay | None:
+        """The replay of a plan on the reference, if there is one."""
+        return None if self.reference is None else plan.replay(self.reference)
 
     def _compiled(self, horizon: Horizon, before: CompiledProblem | None = None) -> CompiledProblem:
         """Compile the problem on a mesh; the solves on the mesh before count, too."""
@@ -198,6 +214,11 @@ class _Optimisation:
 
         kept = backed_off(plan, self.reference, solve_again)
         return kept.plan, kept.replay, kept.largest
+
+
+def _is_worse(plan: Replay, start: Replay) -> bool:
+    """Whether a plan is worse than a simulated start that keeps the limits."""
+    return start.worst_violation <= KEPT and plan.objective < start.objective - _WORSE * abs(start.objective)
 
 
 def _check_arguments(problem: Any, surrogate: Any, reference: Any, adapt: bool, options: Any) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError, nearest
-from mmopt.optimisation.initial_guess import feasible_guess
-from mmopt.optimisation.multi_start import Search
-from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.plan.plan import Plan
 from mmopt.problem.objective import final
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
+from mmopt.search.initial_guess import feasible_guess
+from mmopt.search.multi_start import Search
+from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
 

@@ -12,13 +12,13 @@ import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.optimisation.elastic import least_violation
-from mmopt.optimisation.feed_gap import without_feed_gap
-from mmopt.optimisation.initial_guess import feasible_guess
 from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile, StepFeed
+from mmopt.search.elastic import least_violation
+from mmopt.search.feed_gap import without_feed_gap
+from mmopt.search.initial_guess import feasible_guess
 from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX

@@ -39,11 +39,14 @@ class GuessRecord:
         How the solve from it ended: a status, or the name of the error.
     objective
         The objective that it led to; None if it led to no optimum.
+    name
+        How it was chosen: ``guess``, ``best constant feed`` or ``best exponential feed``.
     """
 
     kept: float
     status: str
     objective: float | None
+    name: str = "guess"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class SolveRecord:
         Elements of the mesh, and how many times it was refined.
     guesses
         What became of each initial guess.
+    remedies
+        What was done where no start led to an optimum.
     out_of_time
         Whether the time limit ended the search.
     back_off
@@ -93,6 +98,7 @@ class SolveRecord:
     seconds: float = 0.0
     refinements: int = 0
     guesses: tuple[GuessRecord, ...] = ()
+    remedies: tuple[str, ...] = ()
     out_of_time: bool = False
     back_off: Mapping[str, float] = field(default_factory=dict)
     outside_domain: Mapping[str, float] = field(default_factory=dict)

@@ -5,11 +5,11 @@ from typing import Final
 
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.optimise import optimise
-from mmopt.optimisation.options import OptimiseOptions
 from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.report.records import Amount, FeedRecord, Gaps, OptimisationRecord, ResultRow, ViolationRow
 from mmopt.results import Trajectory
+from mmopt.search.options import OptimiseOptions
 from mmopt.study.run import Run
 from mmopt.surrogate.surrogate import Surrogate
 

@@ -254,6 +254,22 @@ class CompiledProblem:
         limits = active_limits(self.program, self.multiplier)
         return plan_of(self.program, self.surrogate, self.record(status), status, limits)
 
+    def plan_as_simulated(self, trajectory: Trajectory) -> Plan:
+        """Return a simulation as a plan: its controls, as they are.
+
+        Parameters
+        ----------
+        trajectory
+            A simulation of the problem with controls on its mesh.
+
+        Returns
+        -------
+        Plan
+            Without active limits and replays.
+        """
+        self.start(trajectory)
+        return plan_of(self.program, self.surrogate, self.record(Status.START), Status.START)
+
     def record(self, status: Status = Status.OPTIMAL) -> SolveRecord:
         """Return the record of all solves.
 

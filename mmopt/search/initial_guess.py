@@ -116,7 +116,7 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
-    >>> from mmopt.optimisation.initial_guess import feasible_guess
+    >>> from mmopt.search.initial_guess import feasible_guess
     >>> from mmopt.problem.simulator import Simulator
     >>> guess = feasible_guess(Simulator(problem, load_surrogate("ecoli_ijo1366")))
     >>> guess.trajectory.final("volume") <= 2.1
@@ -126,10 +126,10 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
     given = wanted or {
         name: ConstantFeed((control.low + control.high) / 2.0) for name, control in problem.controls.items()
     }
-    levels = {name: _on_elements(problem, name, profile) for name, profile in given.items()}
+    levels = step_levels(problem, given)
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
         controls, kept = _lowered(simulator, levels, ahead)
-        whole = _simulated(simulator, problem.start_values, controls, 0, problem.horizon.elements)
+        whole = simulated_steps(simulator, controls)
         if keeps_limits(problem, whole):
             break
     return Guess(whole, kept)
@@ -152,6 +152,65 @@ def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None 
     bool
     """
     return max(violated_limits(trajectory, problem.limits, final).values(), default=0.0) <= _NEGLIGIBLE
+
+
+def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:
+    """Return whether the steps of a trajectory's controls keep the limits of their rate of change.
+
+    Parameters
+    ----------
+    problem
+        A problem.
+    trajectory
+        A trajectory of its system with steps on its mesh.
+
+    Returns
+    -------
+    bool
+    """
+    edges = problem.horizon.edges()
+    middles = (edges[:-1] + edges[1:]) / 2.0
+    for name, control in problem.controls.items():
+        if control.rate_limit is not None:
+            rates = np.abs(np.diff(trajectory.at(name, middles))) / np.diff(middles)
+            if np.any(rates > control.rate_limit * (1.0 + _NEGLIGIBLE)):
+                return False
+    return True
+
+
+def step_levels(problem: Problem, profiles: Mapping[str, Profile]) -> dict[str, np.ndarray]:
+    """Return the value of every profile in the middle of each element, inside the control's range and windows.
+
+    Parameters
+    ----------
+    problem
+        A problem.
+    profiles
+        Profile of every control.
+
+    Returns
+    -------
+    dict
+        By control, shape (elements,).
+    """
+    return {name: _on_elements(problem, name, profile) for name, profile in profiles.items()}
+
+
+def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> Trajectory:
+    """Simulate steps on a problem's mesh over the whole horizon.
+
+    Parameters
+    ----------
+    simulator
+        The problem with the metabolism of its cell.
+    levels
+        Values of the controls, shape (elements,).
+
+    Returns
+    -------
+    Trajectory
+    """
+    return _simulated(simulator, simulator.problem.start_values, levels, 0, simulator.problem.horizon.elements)
 
 
 def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int) -> tuple[dict[str, np.ndarray], float]:

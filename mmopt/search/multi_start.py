@@ -14,25 +14,33 @@ from typing import Final
 import numpy as np
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
-from mmopt.optimisation.elastic import least_violation
-from mmopt.optimisation.feed_gap import without_feed_gap
-from mmopt.optimisation.initial_guess import Guess, feasible_guess, guessed_controls, keeps_limits
-from mmopt.optimisation.options import Deadline, OptimiseOptions
 from mmopt.parallel.pool import ProcessPool
-from mmopt.plan.plan import GuessRecord, Plan
+from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import LinearFeed, Profile
 from mmopt.results import Trajectory
+from mmopt.search.continuation import lowered_floors
+from mmopt.search.elastic import least_violation
+from mmopt.search.feed_gap import without_feed_gap
+from mmopt.search.initial_guess import feasible_guess, guessed_controls, keeps_limits
+from mmopt.search.options import Deadline, OptimiseOptions
+from mmopt.search.starts import Start, lowered_start, simple_starts
+from mmopt.search.trial import SearchResult, Trial
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.compiled import CompiledProblem, Outcome
 
 _GAP_ROUNDS: Final = 2
 """Most times a plan with a feed gap is solved again; more rounds gain little."""
 
 _BETTER: Final = 1.0e-6
 """Fraction of an optimum by which another is better."""
+
+FLOORS: Final = "floors under dissolved gases, lowered step by step"
+LEAST_VIOLATION: Final = "a start from the least violation of the limits"
+AS_SIMULATED: Final = "the best simulated start, as it is"
+"""Remedies where no start led to an optimum."""
 
 _UNSENDABLE: Final = StudyError
 """Raised by a pool for what pickle refuses."""
@@ -54,10 +62,38 @@ class Search:
         The options.
     deadline
         When to stop.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> search = Search(OptimiseOptions(), Deadline())
+    >>> result = search.best(CompiledProblem(problem, load_surrogate("ecoli_ijo1366")), None)
+    >>> result.plan.objective >= result.start.objective
+    True
     """
 
     options: OptimiseOptions
     deadline: Deadline
+
+    def direct(self, compiled: CompiledProblem, guess: Trajectory) -> Outcome:
+        """Solve from one guess, and once more where Ipopt meets numerical trouble.
+
+        Parameters
+        ----------
+        compiled
+            The problem.
+        guess
+            A trajectory to start from.
+
+        Returns
+        -------
+        Outcome
+        """
+        outcome = compiled.solve_from(guess, self.deadline.left)
+        if outcome.solve.status is Status.NUMERICAL_TROUBLE:  # rare, and not always repeated from the same start
+            outcome = compiled.solve_from(guess, self.deadline.left)
+        return outcome
 
     def optimum(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
         """Solve from one guess; where Ipopt fails, from the point of least violation, if it violates nothing.
@@ -78,19 +114,18 @@ class Search:
         InfeasibleError, SolverError
             If there is no optimum, or not before the deadline.
         """
-        outcome = compiled.solve_from(guess, self.deadline.left)
-        if outcome.solve.status is Status.NUMERICAL_TROUBLE:  # rare, and not always repeated from the same start
-            outcome = compiled.solve_from(guess, self.deadline.left)
-        solve = outcome.solve
-        if outcome.plan is not None:
-            return outcome.plan
-        if solve.status is Status.TIME_LIMIT:
-            raise SolverError(_ended(solve))
+        outcome = self.direct(compiled, guess)
+        return outcome.plan or self._from_least_violation(compiled, guess, outcome.solve)
+
+    def _from_least_violation(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
+        """Solve from the point of least violation, where Ipopt fails from a guess."""
+        if before.status is Status.TIME_LIMIT:
+            raise SolverError(_ended(before))
         least = least_violation(compiled.simulator, guess, self.options.ipopt, self.deadline)
         if self.deadline.has_passed():  # a solve that had no time shows nothing
-            raise SolverError(_ended(replace(solve, status=Status.TIME_LIMIT)))
+            raise SolverError(_ended(replace(before, status=Status.TIME_LIMIT)))
         if least is None:
-            return self._from_less(compiled, guess, solve)
+            return self._from_less(compiled, guess, before)
         problem = compiled.problem
         if least.violations and keeps_limits(problem, guess, problem.final):
             raise CoarseMeshError(
@@ -129,7 +164,20 @@ class Search:
         InfeasibleError, SolverError
             As `optimum`.
         """
-        plan = self.optimum(compiled, guess)
+        return self.without_gap(compiled, self.optimum(compiled, guess))
+
+    def without_gap(self, compiled: CompiledProblem, plan: Plan) -> Plan:
+        """Solve again with feed in the gaps of a plan; the better plan is returned.
+
+        Parameters
+        ----------
+        compiled, plan
+            The problem, and a plan of it.
+
+        Returns
+        -------
+        Plan
+        """
         for _ in range(_GAP_ROUNDS):
             wanted = without_feed_gap(plan)
             if wanted is None or self.deadline.has_passed():
@@ -141,8 +189,12 @@ class Search:
             plan = other
         return plan
 
-    def best(self, compiled: CompiledProblem, wanted: Controls | None) -> Plan:
-        """Solve from several guesses, and return the best plan; after the deadline no more are begun.
+    def best(self, compiled: CompiledProblem, wanted: Controls | None, last_mesh: bool = False) -> SearchResult:
+        """Solve from several starts, and return the best plan; after the deadline no more are begun.
+
+        The best constant and the best exponential feed are solved from, too, where no plan is better than they are. If no
+        solve leads to an optimum, floors under dissolved gases are lowered step by step, then the least violation is
+        computed; and if that fails, the best start that keeps the limits is the plan.
 
         Parameters
         ----------
@@ -150,16 +202,20 @@ class Search:
             The problem.
         wanted
             Controls of the first guess; None for the middle of their ranges.
+        last_mesh
+            Whether no finer mesh will be tried.
 
         Returns
         -------
-        Plan
-            Its record holds what every guess led to.
+        SearchResult
+            The plan, whose record holds what every start led to, and the best start.
 
         Raises
         ------
         InfeasibleError, SolverError
-            If no guess leads to an optimum; the message is about the first.
+            If no start keeps the limits, and none leads to an optimum; the message is about the first.
+        CoarseMeshError
+            If a start keeps the limits, and on this mesh no controls do.
         StudyError
             If the problem cannot be sent to processes.
         """
@@ -171,13 +227,43 @@ class Search:
             trials.append((number, trial))
             self.options.report("initial guesses", len(trials), len(controls))
         ordered = [trial for _, trial in sorted(trials, key=lambda entry: entry[0])]
-        plans = [trial.plan for trial in ordered if trial.plan is not None]
-        if not plans:
-            raise next(trial.error for trial in ordered if trial.error is not None)
-        best = max(plans, key=lambda plan: plan.objective)
-        return replace(best, record=replace(best.record, guesses=tuple(trial.record for trial in ordered)))
+        ordered += self._from_simple_feeds(compiled, ordered)
+        start = max((trial.start for trial in ordered), key=lambda start: start.rank)
+        plan = _best_plan(ordered)
+        if plan is None:
+            plan = self._rescued(compiled, ordered[0], start if start.keeps else None, last_mesh)
+        records = tuple(trial.record for trial in ordered if trial.was_solved)
+        return SearchResult(replace(plan, record=replace(plan.record, guesses=records)), start if start.keeps else None)
 
-    def _trials(self, compiled: CompiledProblem, controls: list[Controls]) -> Iterator[tuple[int, "_Trial"]]:
+    def _from_simple_feeds(self, compiled: CompiledProblem, trials: list[Trial]) -> list[Trial]:
+        """Simple feeds; those better than every plan are solved from."""
+        if self.deadline.has_passed():
+            return []
+        tried: list[Trial] = []
+        for start in sorted(simple_starts(compiled.simulator), key=lambda start: start.objective, reverse=True):
+            plan = _best_plan([*trials, *tried])
+            needless = plan is not None and plan.objective >= start.objective
+            tried.append(Trial(start, []) if needless or self.deadline.has_passed() else _solved(compiled, start, self))
+        return tried
+
+    def _rescued(self, compiled: CompiledProblem, first: Trial, start: Start | None, last_mesh: bool) -> Plan:
+        """A plan where no start led to one."""
+        if start is not None:
+            plan = None
+            if not self.deadline.has_passed():
+                plan = lowered_floors(compiled, start.guess.trajectory, self.options, self.deadline)
+            if plan is not None:
+                return _with_remedy(plan, FLOORS)
+        guess = (first.start if start is None else start).guess.trajectory
+        try:
+            plan = self._from_least_violation(compiled, guess, first.solves[-1])
+        except (InfeasibleError, SolverError) as error:
+            if start is None or (isinstance(error, CoarseMeshError) and not last_mesh):
+                raise
+            return _with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
+        return _with_remedy(plan, LEAST_VIOLATION)
+
+    def _trials(self, compiled: CompiledProblem, controls: list[Controls]) -> Iterator[tuple[int, Trial]]:
         """Yield trials with the numbers of their guesses, as they end."""
         workers = min(self.options.workers, len(controls))
         if workers == 1:
@@ -205,20 +291,13 @@ class Search:
                 yield number, trial
 
 
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """What one guess led to."""
+def _best_plan(trials: list[Trial]) -> Plan | None:
+    plans = [trial.plan for trial in trials if trial.plan is not None]
+    return max(plans, key=lambda plan: plan.objective, default=None)
 
-    guess: Guess
-    solves: list[Solve]
-    plan: Plan | None = None
-    error: InfeasibleError | SolverError | None = None
 
-    @property
-    def record(self) -> GuessRecord:
-        if self.plan is None:
-            return GuessRecord(self.guess.kept, type(self.error).__name__, None)
-        return GuessRecord(self.guess.kept, self.plan.status.name, self.plan.objective)
+def _with_remedy(plan: Plan, remedy: str) -> Plan:
+    return replace(plan, record=replace(plan.record, remedies=(*plan.record.remedies, remedy)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,21 +312,22 @@ class _RemoteSearch:
     def _compiled(self) -> CompiledProblem:
         return self.search.options.compile(self.problem, self.surrogate)
 
-    def solve(self, wanted: Controls) -> _Trial:
+    def solve(self, wanted: Controls) -> Trial:
         """Try one guess."""
         return _trial(self._compiled, wanted, self.search)
 
 
-def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> _Trial:
+def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> Trial:
     """Try one guess."""
+    return _solved(compiled, lowered_start("guess", compiled.simulator, wanted), search)
+
+
+def _solved(compiled: CompiledProblem, start: Start, search: Search) -> Trial:
+    """Solve from a start."""
     before = len(compiled.solves)
-    guess = feasible_guess(compiled.simulator, wanted)
-    plan, failure = None, None
-    try:
-        plan = search.optimum_without_gap(compiled, guess.trajectory)
-    except (InfeasibleError, SolverError) as error:
-        failure = error
-    return _Trial(guess, compiled.solves[before:], plan, failure)
+    outcome = search.direct(compiled, start.guess.trajectory)
+    plan = None if outcome.plan is None else search.without_gap(compiled, outcome.plan)
+    return Trial(start, compiled.solves[before:], plan)
 
 
 def _halved(guess: Trajectory, name: str, low: float) -> Profile:

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.optimisation.initial_guess import keeps_limits
-from mmopt.optimisation.options import Deadline
 from mmopt.problem.limits import Limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
+from mmopt.search.initial_guess import keeps_limits
+from mmopt.search.options import Deadline
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem

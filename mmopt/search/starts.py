@@ -1,0 +1,255 @@
+"""Starts of a search: simulated controls that keep the limits, among them the best of simple shapes.
+
+A solve begins from a start, and a search ends with one at the least: no plan is worse than the best start that keeps the
+limits.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import exp
+from typing import Final
+
+import numpy as np
+
+from mmopt.errors import SolverError
+from mmopt.problem.control import Control
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
+from mmopt.reactor.profiles import Profile
+from mmopt.results import Trajectory
+from mmopt.search.initial_guess import (
+    Guess,
+    feasible_guess,
+    keeps_limits,
+    moves_allowed,
+    simulated_steps,
+    step_levels,
+)
+
+_BEGINNINGS: Final = (0.0, 0.1, 0.2, 0.35)
+"""Fractions of the horizon after which a simple feed may begin."""
+
+_GROWTHS: Final = (0.5, 1.0, 2.0, 4.0)
+"""Growth of an exponential feed over the whole horizon, as exponents."""
+
+_HALVINGS: Final = 5
+_TOLERANCE: Final = 1.0e-4
+_POINTS: Final = 100
+
+_SHRUNK: Final = (1.0, 0.98, 0.95, 0.9)
+"""Sizes that are tried where a shape as steps violates a limit that the shape itself keeps."""
+
+
+@dataclass(frozen=True)
+class ShapedFeed:
+    """A feed of a simple shape: exp(``growth`` (t - ``end``)) of a range above its lowest value, from ``start`` on.
+
+    Attributes
+    ----------
+    low, height
+        Lowest value, and the height above it at the end.
+    start, end
+        Times at which it begins, and reaches its height [h].
+    growth
+        Growth rate [1/h]; 0 is a constant feed.
+
+    Examples
+    --------
+    >>> from mmopt.search.starts import ShapedFeed
+    >>> feed = ShapedFeed(0.0, 0.1, start=1.0, end=5.0, growth=0.0)
+    >>> feed(0.5), feed(2.0)
+    (0.0, 0.1)
+    """
+
+    low: float
+    height: float
+    start: float
+    end: float
+    growth: float
+
+    def __call__(self, time: float) -> float:
+        """Rate at a time [h]."""
+        return self.low + (self.height * exp(self.growth * (time - self.end)) if time >= self.start else 0.0)
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """The start."""
+        return (self.start,)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A simulation to start from.
+
+    Attributes
+    ----------
+    name
+        How its controls were chosen.
+    guess
+        The simulation.
+    keeps
+        Whether it keeps all limits, those at the end and those of the rate of change among them.
+    objective
+        Its objective.
+    """
+
+    name: str
+    guess: Guess
+    keeps: bool
+    objective: float
+
+    @classmethod
+    def of(cls, name: str, guess: Guess, problem: Problem) -> "Start":
+        """Evaluate a simulation.
+
+        Parameters
+        ----------
+        name
+            How its controls were chosen.
+        guess
+            The simulation.
+        problem
+            Its problem.
+
+        Returns
+        -------
+        Start
+        """
+        keeps = keeps_limits(problem, guess.trajectory, problem.final) and moves_allowed(problem, guess.trajectory)
+        return cls(name, guess, keeps, problem.objective_value(guess.trajectory))
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The better the higher."""
+        return self.keeps, self.objective
+
+
+def lowered_start(name: str, simulator: Simulator, wanted: Mapping[str, Profile]) -> Start:
+    """Return wanted controls, lowered until they keep the limits.
+
+    Parameters
+    ----------
+    name
+        How the controls were chosen.
+    simulator
+        The problem with the surrogate of its cell.
+    wanted
+        Profile of every control.
+
+    Returns
+    -------
+    Start
+    """
+    return Start.of(name, feasible_guess(simulator, wanted), simulator.problem)
+
+
+def simple_starts(simulator: Simulator) -> list[Start]:
+    """Return the best constant and the best exponential feed, where any of a small grid keeps the limits.
+
+    All controls have the same shape within their ranges; its size is the best of a bisection for the largest that keeps the
+    limits.
+
+    Parameters
+    ----------
+    simulator
+        The problem with the surrogate of its cell.
+
+    Returns
+    -------
+    list of Start
+        At most two.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 4), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> starts = simple_starts(Simulator(problem, load_surrogate("ecoli_ijo1366")))
+    >>> [start.name for start in starts], all(start.keeps for start in starts)
+    (['best constant feed', 'best exponential feed'], True)
+    """
+    hours = simulator.problem.horizon.hours
+    beginnings = [fraction * hours for fraction in _BEGINNINGS]
+    shapes = {
+        "best constant feed": [(beginning, 0.0) for beginning in beginnings],
+        "best exponential feed": [(beginning, growth / hours) for beginning, growth in product(beginnings, _GROWTHS)],
+    }
+    starts = []
+    for name, family in shapes.items():
+        candidates = [best for shape in family if (best := _best_size(simulator, *shape)) is not None]
+        if not candidates:
+            continue
+        _, size, shape = max(candidates)
+        start = _as_steps(name, simulator, size, *shape)
+        if start is not None:
+            starts.append(start)
+    return starts
+
+
+def _shaped(problem: Problem, size: float, beginning: float, growth: float) -> dict[str, Profile]:
+    def profile(control: Control) -> Profile:
+        height = size * (control.high - control.low)
+        return ShapedFeed(control.low, height, beginning, problem.horizon.hours, growth)
+
+    return {name: profile(control) for name, control in problem.controls.items()}
+
+
+def _best_size(
+    simulator: Simulator, beginning: float, growth: float
+) -> tuple[float, float, tuple[float, float]] | None:
+    """Objective and size of the best feed of a shape that keeps the limits."""
+    problem, best = simulator.problem, None
+    for size in _sizes():
+        kept = False
+        try:
+            trajectory = simulator.run(
+                _shaped(problem, size.value, beginning, growth), points=_POINTS, tolerance=_TOLERANCE
+            )
+            kept = keeps_limits(problem, trajectory)
+        except SolverError:  # a vessel that overflows any equation, say; a smaller feed may do
+            trajectory = None
+        size.answer(kept)
+        if trajectory is not None and kept and keeps_limits(problem, trajectory, problem.final):
+            candidate = (problem.objective_value(trajectory), size.value, (beginning, growth))
+            best = candidate if best is None else max(best, candidate)
+    return best
+
+
+class _Size:
+    """A size of a bisection."""
+
+    def __init__(self, value: float) -> None:
+        self.value, self.kept = value, False
+
+    def answer(self, kept: bool) -> None:
+        """Say whether it keeps the limits."""
+        self.kept = kept
+
+
+def _sizes() -> Iterator[_Size]:
+    """The largest size, then those of a bisection between the largest that keeps the limits and the smallest that does not."""
+    low, high = 0.0, 1.0
+    whole = _Size(1.0)
+    yield whole
+    if whole.kept:
+        yield _Size(0.5)  # more is not always better
+        return
+    for _ in range(_HALVINGS):
+        middle = _Size((low + high) / 2.0)
+        yield middle
+        low, high = (middle.value, high) if middle.kept else (low, middle.value)
+
+
+def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, growth: float) -> Start | None:
+    """A shape as steps of the mesh, a little smaller if it must be."""
+    problem = simulator.problem
+    for shrunk in _SHRUNK:
+        levels = step_levels(problem, _shaped(problem, shrunk * size, beginning, growth))
+        try:
+            trajectory: Trajectory = simulated_steps(simulator, levels)
+        except SolverError:
+            continue
+        start = Start.of(name, Guess(trajectory, float(np.clip(shrunk * size, 0.0, 1.0))), problem)
+        if start.keeps:
+            return start
+    return None

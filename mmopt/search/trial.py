@@ -1,0 +1,54 @@
+"""What a search tried and found."""
+
+from dataclasses import dataclass
+
+from mmopt.plan.plan import GuessRecord, Plan
+from mmopt.search.starts import Start
+from mmopt.solvers.ipopt import Solve
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes
+    ----------
+    plan
+        The best plan.
+    start
+        The best start that keeps the limits; None if none does.
+    """
+
+    plan: Plan
+    start: Start | None
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What one start led to.
+
+    Attributes
+    ----------
+    start
+        The start.
+    solves
+        Every solve from it; none if it was not tried.
+    plan
+        The plan that it led to.
+    """
+
+    start: Start
+    solves: list[Solve]
+    plan: Plan | None = None
+
+    @property
+    def was_solved(self) -> bool:
+        """Whether it was solved from."""
+        return bool(self.solves)
+
+    @property
+    def record(self) -> GuessRecord:
+        """The record of it."""
+        status = self.solves[-1].status if self.plan is None else self.plan.status
+        objective = None if self.plan is None else self.plan.objective
+        return GuessRecord(self.start.guess.kept, status.name, objective, self.start.name)
