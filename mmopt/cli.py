@@ -1,6 +1,7 @@
 """The command line: every command is one verb, and every error is one line and an exit code.
 
-Exit codes: 2 for bad input, 1 for work that failed, 130 after Ctrl-C. Tracebacks only with ``--debug``.
+Exit codes: 2 for bad input, 1 for work that failed, 3 for a plan that does not keep its limits, 130 after Ctrl-C.
+Tracebacks only with ``--debug``.
 """
 
 import sys
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmopt.errors import MmoptError
-from mmopt.terminal import closed_loop_line, progress, say, show_results, warn
+from mmopt.terminal import closed_loop_line, limits_line, progress, say, show_results, warn
 
 if TYPE_CHECKING:
     from mmopt.problem.problem import Problem
+    from mmopt.report.summary import RunSummary
     from mmopt.study.run import Run
     from mmopt.study.schema import Study
 
-_BAD_INPUT, _FAILED, _INTERRUPTED = 2, 1, 130
+_BAD_INPUT, _FAILED, _LIMITS_NOT_KEPT, _INTERRUPTED = 2, 1, 3, 130
 _DEBUG: Final = "--debug"
 
 
@@ -80,7 +82,9 @@ def run(
     from mmopt.study.stages import run_study
 
     with _opened(file, folder, whole=True) as (study, current):
-        show_results(run_study(study, current, fresh=fresh), current.folder)
+        summary = run_study(study, current, fresh=fresh)
+        show_results(summary, current.folder)
+    end_with_code(summary)
 
 
 @app.command()
@@ -174,6 +178,9 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
             f"{problem.objective.name}: planned {plan.objective:.4g}{unit}{integrated}, on the linear program "
             f"{replay.objective:.4g}{unit}; feed table in {current.folder}"
         )
+        if current.summary.limits_kept is False:
+            say(limits_line(current.summary))
+    end_with_code(current.summary)
 
 
 @app.command()
@@ -269,11 +276,27 @@ def main() -> None:
         sys.exit(_BAD_INPUT if error.filename else _FAILED)
 
 
+def end_with_code(summary: "RunSummary") -> None:
+    """End with the exit code of a plan that does not keep its limits, if it does not.
+
+    Parameters
+    ----------
+    summary
+        The results.
+
+    Raises
+    ------
+    typer.Exit
+        With exit code 3.
+    """
+    if summary.limits_kept is False:
+        raise typer.Exit(_LIMITS_NOT_KEPT)
+
+
 @contextmanager
 def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator[tuple["Study", "Run"]]:
     """Open a checked study and its run folder, whose progress the terminal shows; a whole study begins anew."""
-    from mmopt.report.summary import RunSummary
-    from mmopt.study.run import Run, open_run
+    from mmopt.study.run import begin_run
     from mmopt.study.schema import read_study
 
     study = read_study(file)
@@ -281,8 +304,7 @@ def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator
     folder = folder or Path("runs") / name
     try:
         with progress() as shown:
-            title = study.title
-            yield study, Run(folder, RunSummary(title=title), shown) if whole else open_run(folder, title, shown)
+            yield study, begin_run(folder, study.title, study.problem, shown, anew=whole)
     except KeyboardInterrupt:
         raise _InterruptedError(f"interrupted; what was finished is in {folder}") from None
 

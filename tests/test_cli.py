@@ -6,16 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 
 from mmopt import Network, StudyError, load_trajectory, read_study
+from mmopt.cli import end_with_code
 from mmopt.dataset import load_table, tabulate_fluxes
 from mmopt.problem import Control, Horizon
 from mmopt.report import RunSummary, read_summary
+from mmopt.report.records import FeedRecord, ViolationRow
 from mmopt.study import open_run
+from mmopt.study.description import describe_study
+from mmopt.study.run import begin_run
 from mmopt.study.tables import compute_table
 from mmopt.terminal import show_results
 
@@ -228,9 +234,10 @@ def test_truncated_surrogate_ends_in_one_line(folder: Path, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_infeasible_limits_end_with_code_one(folder: Path) -> None:
-    (folder / "infeasible.yaml").write_text(broken(SMALL, "[20.0, null]", "[99.0, null]"))
-    done = mmopt("optimise", "infeasible.yaml", "-o", "run", at=folder)
+def test_infeasible_limits_end_with_code_one(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run" / "surrogate", tmp_path / "surrogate")
+    (tmp_path / "study.yaml").write_text(broken(SMALL, "[20.0, null]", "[99.0, null]") + "surrogate: surrogate\n")
+    done = mmopt("optimise", "study.yaml", at=tmp_path)
     assert done.returncode == 1
     assert "oxygen_saturation" in done.stderr
     assert "Traceback" not in done.stderr
@@ -392,3 +399,32 @@ def test_study_can_ask_for_productivity_on_a_graded_mesh(tmp_path: Path) -> None
     problem = read_study(tmp_path / "study.yaml").problem
     assert problem.objective.name == "biomass_amount per hour"
     assert problem.horizon == Horizon(3.0, 6, 2, "legendre", 2.0)
+
+
+def test_plan_that_does_not_keep_its_limits_ends_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    row = ViolationRow(limit="oxygen_saturation", allowed=20.0, reached=7.9, relative=0.605, unit="%")
+    summary = RunSummary(title="A study", violations=(row,), limits_kept=False)
+    show_results(summary, Path("run"))
+    said = capsys.readouterr().out
+    assert (
+        "THE PLAN DOES NOT KEEP ITS LIMITS on the linear program: oxygen saturation reaches 7.9 %, allowed 20" in said
+    )
+    with pytest.raises(typer.Exit) as ended:
+        end_with_code(summary)
+    assert ended.value.exit_code == 3
+    end_with_code(RunSummary(title="A study", violations=(), limits_kept=True))
+
+
+def test_results_of_another_study_are_moved_and_never_mixed(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(SMALL)
+    first = read_study(tmp_path / "study.yaml").problem
+    run = begin_run(tmp_path / "run", "A study", first, anew=True)
+    run.record(**describe_study("A study", first), feeds={"feed": FeedRecord(header=("a",), rows=((0.0,),))})
+    for name in ("report.html", "closed_loop.nc", "feed.csv", "mine.txt"):
+        (tmp_path / "run" / name).write_text(name)
+    assert begin_run(tmp_path / "run", "A study", first, anew=False).summary.feeds is not None
+    assert (tmp_path / "run" / "report.html").exists()
+    other = begin_run(tmp_path / "run", "Another", replace(first, horizon=Horizon(5.0, 6)), anew=False)
+    assert other.summary == RunSummary(title="Another")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"previous", "mine.txt"}
+    assert (tmp_path / "run" / "previous" / "closed_loop.nc").read_text() == "closed_loop.nc"

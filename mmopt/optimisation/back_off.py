@@ -16,12 +16,9 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.plan.plan import Plan, Replay
+from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
-
-KEPT: Final = 2.0e-3
-"""Relative violation on the reference that still counts as kept: the integrator's own error is near it."""
 
 MOST_ROUNDS: Final = 12
 _GROW_AFTER: Final = 5
@@ -34,6 +31,9 @@ _ROOM: Final = 0.1
 _MEMORY: Final = 0.5
 """Fraction of an element's back-off that stays where the reference needs none any more: without it, a minimum that a back-off
 has removed would return in every second round."""
+
+_FRACTIONS: Final = (1.0, 0.5, 0.25)
+"""Fractions of the step of a back-off that are tried, where a solve with all of it has no answer."""
 
 _WORTHWHILE: Final = 1.0e-3
 
@@ -89,8 +89,13 @@ def backed_off(plan: Plan, reference: Metabolism, solve_again: Callable[[BackOff
             break
         if best is None or _better(now, best):
             best = now
-        back_off = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in problem.limits}
-        solved = solve_again(back_off, plan)
+        wanted = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in problem.limits}
+        solved = None
+        for fraction in _FRACTIONS:
+            back_off = {name: now.back_off[name] + fraction * (wanted[name] - now.back_off[name]) for name in wanted}
+            solved = solve_again(back_off, plan)
+            if solved is not None:
+                break
         if solved is None:
             break
         plan = solved

@@ -12,9 +12,9 @@ from typing import Any, Final
 from mmopt.errors import SolverError, StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.adaptation import adapted, outside_domain, uptake_limits_along
-from mmopt.optimisation.back_off import KEPT, MOST_ROUNDS, BackOff, backed_off, tightened
+from mmopt.optimisation.back_off import MOST_ROUNDS, BackOff, backed_off, tightened
 from mmopt.optimisation.mesh import refined
-from mmopt.plan.plan import Plan, Replay
+from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator

@@ -21,6 +21,9 @@ from mmopt.status import Status
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+KEPT: Final = 2.0e-3
+"""Relative violation in a simulation that still counts as kept: the integrator's own error is near it."""
+
 _POINTS_AN_ELEMENT: Final = 20
 """Times of a replay in each element, at least."""
 
@@ -191,6 +194,12 @@ class Plan:
         return self.trajectory.status
 
     @property
+    def keeps_limits(self) -> bool:
+        """Whether a simulation of the controls keeps the limits: on the reference, if there is one, else with the surrogate."""
+        replay = self.on_reference or self.integration
+        return replay is None or replay.worst_violation <= KEPT
+
+    @property
     def fixed_problem(self) -> Problem:
         """The problem with everything fixed that was chosen, but the controls."""
         return self.problem.with_choices(self.choices)
@@ -307,6 +316,14 @@ class Plan:
             if replay is not None:
                 violated = ", ".join(f"{name} by {amount:.1%}" for name, amount in replay.violations.items()) or "none"
                 lines.append(f"{title}: {replay.objective:.5g} (gap {replay.gap:.2%}); limits violated: {violated}")
+        if not self.keeps_limits:
+            lines.append(
+                "THE PLAN DOES NOT KEEP ITS LIMITS: use more elements, loosen a limit, or change the initial state"
+            )
+        if self.record.remedies:
+            lines.append(
+                f"no solve from a start ended with an optimum; used instead: {'; '.join(self.record.remedies)}"
+            )
         return "\n".join([*lines, *map(str, self.active_limits)])
 
     def _repr_html_(self) -> str:

@@ -14,7 +14,7 @@ from mmopt.units import GROWTH_UNIT, RATE, TIME
 _HASH_DIGITS = 12
 """Digits of a hash that are shown; enough to distinguish two networks."""
 
-_OPTIONAL = ("names", "atlas", "title")
+_OPTIONAL = ("names", "atlas", "title", "limits_kept")
 """Fields of a summary whose absence is not worth a note."""
 
 
@@ -193,7 +193,8 @@ def computation(run: RunFolder) -> str:
 def _optimisation(summary: RunSummary) -> str:
     if summary.optimisation is None:
         return ""
-    values = summary.optimisation.model_dump(exclude={"back_off"})
+    values = summary.optimisation.model_dump(exclude={"back_off", "remedies"})
+    values["remedies"] = "; ".join(summary.optimisation.remedies) or None
     moved = (
         f"{page.text(page.words(n))} by {page.amount(a.value, a.unit)}"
         for n, a in summary.optimisation.back_off.items()

@@ -165,7 +165,9 @@ class ProblemRecord(Record):
 
 
 class OptimisationRecord(Record):
-    """How the optimum was computed; ``back_off`` is the largest tightening of every limit.
+    """How the optimum was computed.
+
+    ``back_off`` is the largest tightening of every limit, ``remedies`` what was done where no start led to an optimum.
 
     Examples
     --------
@@ -183,6 +185,7 @@ class OptimisationRecord(Record):
     variables: int | None = None
     constraints: int | None = None
     elements: int | None = None
+    remedies: tuple[str, ...] = ()
     back_off: dict[str, Amount] = {}
 
 

@@ -114,7 +114,12 @@ def _violations(summary: RunSummary) -> str:
         for row in summary.violations
     ]
     head = ["limit", "allowed", "reached", "unit", "violation"]
-    title = '<h3 class="alarm">Limits violated on the linear program</h3>'
+    heading = {
+        None: "Limits violated on the linear program",
+        False: "The plan does not keep its limits on the linear program",
+        True: "Limits violated on the linear program, within the error of an integration",
+    }[summary.limits_kept]
+    title = f'<h3 class="alarm">{heading}</h3>'
     return title + page.table(head, rows, stacked=True)
 
 

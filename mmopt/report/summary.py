@@ -53,6 +53,8 @@ class RunSummary(Record):
         Relative differences of the plan to its integration and to the linear program.
     violations
         Limits that the optimal feed violates on the linear program.
+    limits_kept
+        Whether the optimal feed keeps its limits on the linear program, but for the error of the integrator.
     active_limits
         One sentence per active limit of the plan.
     feeds
@@ -85,6 +87,7 @@ class RunSummary(Record):
     results: tuple[ResultRow, ...] | None = None
     gaps: Gaps | None = None
     violations: tuple[ViolationRow, ...] | None = None
+    limits_kept: bool | None = None
     active_limits: tuple[str, ...] | None = None
     feeds: dict[str, FeedRecord] | None = None
     closed_loop: ClosedLoopRecord | None = None

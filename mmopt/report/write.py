@@ -5,6 +5,7 @@ figures are embedded, and there is no script and no link to another site.
 """
 
 from pathlib import Path
+from typing import Final
 
 from mmopt.io.files import write_whole
 from mmopt.report import background, page, sections
@@ -23,6 +24,9 @@ _SECTIONS = {
     "Known limits": lambda run: page.bullets(run.summary.known_limits or ()),
     "Not in this run": background.missing,
 }
+
+
+REPORT_FILE: Final = "report.html"
 
 
 def write_report(folder: str | Path) -> Path:
@@ -55,7 +59,7 @@ def write_report(folder: str | Path) -> Path:
     """
     run = read_run(folder)
     content = _page(run)
-    return write_whole(run.folder / "report.html", lambda temporary: temporary.write_text(content, encoding="utf-8"))
+    return write_whole(run.folder / REPORT_FILE, lambda temporary: temporary.write_text(content, encoding="utf-8"))
 
 
 def _page(run: RunFolder) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from mmopt.errors import InfeasibleError, StudyError, first_line
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.parallel.background import Background
@@ -85,13 +86,17 @@ def compare_feeds(
 
     Raises
     ------
-    InfeasibleError, SolverError
-        If a search has no result.
+    SolverError
+        If a search failed. A feed that does not exist has a row that says why.
     """
     rows = list(run.summary.results or ())
     for role in _SEARCHES:
         with run.stage(f"best {role} feed"):
-            feed: SimpleFeed = searches.result()
+            try:
+                feed: SimpleFeed = searches.result()
+            except (InfeasibleError, StudyError) as error:
+                rows.append(ResultRow(role=role, name=f"Best {role} feed", note=f"there is none: {first_line(error)}"))
+                continue
             run.save(role, feed.trajectory)
         reached = problem.objective_value(feed.trajectory)
         gain = replay.objective / reached - 1.0 if reached else None

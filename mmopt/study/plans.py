@@ -5,7 +5,7 @@ from typing import Final
 
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.optimise import optimise
-from mmopt.plan.plan import Plan, Replay
+from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.report.records import Amount, FeedRecord, Gaps, OptimisationRecord, ResultRow, ViolationRow
 from mmopt.results import Trajectory
@@ -61,6 +61,7 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atl
         active_limits=tuple(map(str, plan.active_limits)),
         gaps=Gaps(integration=plan.integration.gap if plan.integration else None, reference=replay.gap),
         violations=violation_rows(problem, replay.trajectory, replay.violations),
+        limits_kept=replay.worst_violation <= KEPT,
     )
     return plan, replay
 
@@ -96,6 +97,7 @@ def _describe(plan: Plan) -> OptimisationRecord:
         variables=record.variables,
         constraints=record.constraints,
         elements=record.elements,
+        remedies=record.remedies,
         back_off={
             name: Amount(value=amount, unit=quantities[name].unit)
             for name, amount in record.back_off.items()

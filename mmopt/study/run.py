@@ -5,11 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mmopt.fba.atlas import Atlas
+from mmopt.problem.problem import Problem
+from mmopt.report.run_folder import PARITY_FILE, TRAJECTORIES
 from mmopt.report.summary import SUMMARY_FILE, RunSummary, read_summary
+from mmopt.report.write import REPORT_FILE
 from mmopt.results import Trajectory
+from mmopt.study.description import describe_study
+
+_SIMULATION: Final = ("simulation.nc", "simulation.csv")
 
 StepProgress = Callable[[int, int], None]
 """Called with the steps that are done and the steps in total."""
@@ -119,6 +125,60 @@ class Run:
         """
         trajectory.save(self.folder / f"{name}.nc")
         return trajectory
+
+
+def begin_run(folder: str | Path, title: str, problem: Problem, progress: Progress = no_progress, *, anew: bool) -> Run:
+    """Open a run folder for a study; results of another study in it are moved to ``previous``.
+
+    Parameters
+    ----------
+    folder
+        The folder; it is created when the first result is written.
+    title, problem
+        Title and problem of the study.
+    progress
+        Receives the progress of stages.
+    anew
+        Whether results of the same study are moved, too.
+
+    Returns
+    -------
+    Run
+        The run.
+
+    Raises
+    ------
+    StudyError
+        If the folder has a summary that is malformed.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0), {"feed": (0.0, 0.1)})
+    >>> begin_run("runs/none", "A title", problem, anew=True).summary.title
+    'A title'
+    """
+    run = open_run(folder, title, progress)
+    described = describe_study(title, problem)
+    other = run.summary.problem is not None and run.summary.problem != described["problem"]
+    if anew or other:
+        _move_results(run.folder, run.summary)
+        return Run(run.folder, RunSummary(title=title), progress)
+    return run
+
+
+def _move_results(folder: Path, summary: RunSummary) -> None:
+    """Move the results of an earlier run to ``previous``, in place of those there."""
+    files = [SUMMARY_FILE, REPORT_FILE, PARITY_FILE, *_SIMULATION, *(f"{name}.nc" for name in TRAJECTORIES)]
+    files += [f"{name}.csv" for name in summary.feeds or ()]
+    present = [folder / name for name in files if (folder / name).is_file()]
+    if present:
+        previous = folder / "previous"
+        previous.mkdir(exist_ok=True)
+        for name in files:
+            (previous / name).unlink(missing_ok=True)
+        for path in present:
+            path.replace(previous / path.name)
 
 
 def open_run(folder: str | Path, title: str, progress: Progress = no_progress) -> Run:
