@@ -185,3 +185,65 @@ def fastest(elements: int = 60) -> tuple[Problem, float]:
         final={"volume": (volume, volume), "substrate": (None, left)},
     )
     return problem, first + arc + last
+
+
+class ShinLim(System):
+    """Ethanol with the equations of `Ethanol`, as amounts, in a vessel of 10 L: a problem of Shin and Lim."""
+
+    states = (
+        Quantity("cells", "g", 100.0, 0.0),
+        Quantity("substrate", "g", 100.0, 0.0),
+        Quantity("ethanol", "g", 500.0, 0.0),
+        Quantity("volume", "L", 10.0, 0.0),
+    )
+    controls = (Quantity("feed", "L/h", 1.0, 0.0),)
+
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
+        substrate, ethanol = (states[name] / states["volume"] for name in ("substrate", "ethanol"))
+        growth = 0.408 * substrate / ((1.0 + ethanol / 16.0) * (0.22 + substrate))
+        making = substrate / ((1.0 + ethanol / 71.5) * (0.44 + substrate))
+        return {
+            "cells": growth * states["cells"],
+            "substrate": 150.0 * controls["feed"] - 10.0 * growth * states["cells"],
+            "ethanol": making * states["cells"],
+            "volume": controls["feed"],
+        }
+
+
+def shin_lim(elements: int = 100) -> Problem:
+    """785.08 g by a Radau collocation with 200 and 400 elements; published with 764.47 g."""
+    start = {"cells": 0.1, "substrate": 0.001, "ethanol": 0.0, "volume": 1.0}
+    limits = {"volume": (None, 10.0)}
+    return Problem(ShinLim(), start, Horizon(39.5, elements), {"feed": (0.0, 2.0)}, limits, "ethanol")
+
+
+class Lysine(System):
+    """Lysine: Logist et al. (2009), among the examples of ACADO; the product is consumed at the start."""
+
+    states = tuple(
+        Quantity(name, unit, scale, 0.0)
+        for name, unit, scale in (
+            ("cells", "g", 10.0),
+            ("substrate", "g", 20.0),
+            ("lysine", "g", 20.0),
+            ("volume", "L", 10.0),
+        )
+    )
+    controls = (Quantity("feed", "L/h", 1.0, 0.0),)
+
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
+        growth = 0.125 * states["substrate"] / states["volume"]
+        return {
+            "cells": growth * states["cells"],
+            "substrate": 2.8 * controls["feed"] - growth * states["cells"] / 0.135,
+            "lysine": (134.0 * growth - 384.0 * growth * growth) * states["cells"],
+            "volume": controls["feed"],
+        }
+
+
+def lysine(hours: float, elements: int = 50) -> Problem:
+    """Published productivity: 23.414 in 20 h, 23.490 in 25 h, 18.627 in 40 h; the volume begins on its lowest value."""
+    start = {"cells": 0.1, "substrate": 14.0, "lysine": 0.0, "volume": 5.0}
+    limits = {"cells": (0.0, 15.0), "substrate": (0.0, 30.0), "volume": (5.0, 20.0)}
+    final = {"volume": (5.0 + 20.0 / 2.8, None)}
+    return Problem(Lysine(), start, Horizon(hours, elements), {"feed": (0.0, 2.0)}, limits, "lysine", final=final)

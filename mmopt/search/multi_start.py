@@ -19,13 +19,14 @@ from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import LinearFeed, Profile
 from mmopt.results import Trajectory
+from mmopt.search.coarse import plan_on_coarse_mesh
 from mmopt.search.continuation import lowered_floors
 from mmopt.search.elastic import least_violation
 from mmopt.search.feed_gap import without_feed_gap
-from mmopt.search.initial_guess import feasible_guess, guessed_controls, keeps_limits
+from mmopt.search.initial_guess import Guess, feasible_guess, guessed_controls, keeps_limits
 from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.search.starts import Start, lowered_start, simple_starts
-from mmopt.search.trial import SearchResult, Trial
+from mmopt.search.trial import SearchResult, Trial, best_plan, with_remedy
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
@@ -227,13 +228,22 @@ class Search:
             trials.append((number, trial))
             self.options.report("initial guesses", len(trials), len(controls))
         ordered = [trial for _, trial in sorted(trials, key=lambda entry: entry[0])]
+        ordered += self._from_coarse_mesh(compiled)
         ordered += self._from_simple_feeds(compiled, ordered)
         start = max((trial.start for trial in ordered), key=lambda start: start.rank)
-        plan = _best_plan(ordered)
+        plan = best_plan(ordered)
         if plan is None:
             plan = self._rescued(compiled, ordered[0], start if start.keeps else None, last_mesh)
         records = tuple(trial.record for trial in ordered if trial.was_solved)
         return SearchResult(replace(plan, record=replace(plan.record, guesses=records)), start if start.keeps else None)
+
+    def _from_coarse_mesh(self, compiled: CompiledProblem) -> list[Trial]:
+        """The plan from a search on a coarse mesh, if several guesses are wanted for a system without a cell."""
+        if self.options.guesses == 1 or compiled.surrogate is not None or self.deadline.has_passed():
+            return []
+        plan = plan_on_coarse_mesh(compiled.problem, self.options, self.deadline)
+        name, problem = "plan on a coarse mesh", compiled.problem
+        return [] if plan is None else [Trial(Start.of(name, Guess(plan.trajectory, 1.0), problem), [], plan)]
 
     def _from_simple_feeds(self, compiled: CompiledProblem, trials: list[Trial]) -> list[Trial]:
         """Simple feeds; those better than every plan are solved from."""
@@ -241,7 +251,7 @@ class Search:
             return []
         tried: list[Trial] = []
         for start in sorted(simple_starts(compiled.simulator), key=lambda start: start.objective, reverse=True):
-            plan = _best_plan([*trials, *tried])
+            plan = best_plan([*trials, *tried])
             needless = plan is not None and plan.objective >= start.objective
             tried.append(Trial(start, []) if needless or self.deadline.has_passed() else _solved(compiled, start, self))
         return tried
@@ -253,15 +263,15 @@ class Search:
             if not self.deadline.has_passed():
                 plan = lowered_floors(compiled, start.guess.trajectory, self.options, self.deadline)
             if plan is not None:
-                return _with_remedy(plan, FLOORS)
+                return with_remedy(plan, FLOORS)
         guess = (first.start if start is None else start).guess.trajectory
         try:
             plan = self._from_least_violation(compiled, guess, first.solves[-1])
         except (InfeasibleError, SolverError) as error:
             if start is None or (isinstance(error, CoarseMeshError) and not last_mesh):
                 raise
-            return _with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
-        return _with_remedy(plan, LEAST_VIOLATION)
+            return with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
+        return with_remedy(plan, LEAST_VIOLATION)
 
     def _trials(self, compiled: CompiledProblem, controls: list[Controls]) -> Iterator[tuple[int, Trial]]:
         """Yield trials with the numbers of their guesses, as they end."""
@@ -289,15 +299,6 @@ class Search:
                 trial = future.result()
                 compiled.solves.extend(trial.solves)
                 yield number, trial
-
-
-def _best_plan(trials: list[Trial]) -> Plan | None:
-    plans = [trial.plan for trial in trials if trial.plan is not None]
-    return max(plans, key=lambda plan: plan.objective, default=None)
-
-
-def _with_remedy(plan: Plan, remedy: str) -> Plan:
-    return replace(plan, record=replace(plan.record, remedies=(*plan.record.remedies, remedy)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """What a search tried and found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmopt.plan.plan import GuessRecord, Plan
 from mmopt.search.starts import Start
@@ -43,8 +43,8 @@ class Trial:
 
     @property
     def was_solved(self) -> bool:
-        """Whether it was solved from."""
-        return bool(self.solves)
+        """Whether a solve was tried."""
+        return bool(self.solves) or self.plan is not None
 
     @property
     def record(self) -> GuessRecord:
@@ -52,3 +52,34 @@ class Trial:
         status = self.solves[-1].status if self.plan is None else self.plan.status
         objective = None if self.plan is None else self.plan.objective
         return GuessRecord(self.start.guess.kept, status.name, objective, self.start.name)
+
+
+def best_plan(trials: list[Trial]) -> Plan | None:
+    """Return the plan with the highest objective.
+
+    Parameters
+    ----------
+    trials
+        Trials, with plans or without.
+
+    Returns
+    -------
+    Plan or None
+    """
+    plans = [trial.plan for trial in trials if trial.plan is not None]
+    return max(plans, key=lambda plan: plan.objective, default=None)
+
+
+def with_remedy(plan: Plan, remedy: str) -> Plan:
+    """Return a plan whose record has one more remedy.
+
+    Parameters
+    ----------
+    plan, remedy
+        The plan, and what was done.
+
+    Returns
+    -------
+    Plan
+    """
+    return replace(plan, record=replace(plan.record, remedies=(*plan.record.remedies, remedy)))

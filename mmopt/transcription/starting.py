@@ -7,12 +7,20 @@ import pyomo.environ as pyo
 
 from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Problem
+from mmopt.reactor.quantities import Quantity
 from mmopt.reactor.system import RecordingCell, no_cell
 from mmopt.results import Trajectory
+from mmopt.simulation.inputs import merged_parameters
 from mmopt.surrogate.embed import start_embedding
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.equations import control_at, state_at
 from mmopt.transcription.scaling import from_variable, to_variable
+
+_ROOM: Final = 2.0
+"""How far below zero a state may go, relative to the start, where a start goes below its lowest value."""
+
+_FALLS: Final = 1.0e-6
+"""Fall from its lowest value, in scales an hour, from which on the equations take a state below it."""
 
 _MEAN_OF: Final = (np.arange(10) + 0.5) / 10.0
 """Fractions of an element at which a control is read for its mean."""
@@ -41,11 +49,13 @@ def start_from(
     points = np.array(sorted(block.time))
     for state in problem.system.states:
         # a simulation with a surrogate lets what has run out drift below zero, where its smooth law would start badly
-        values = to_variable(
-            state, np.clip(trajectory.at(state.name, first + points * length), state.lower, state.upper)
-        )
+        given = trajectory.at(state.name, first + points * length)
+        below = surrogate is None and given.min() < state.lower and _goes_below(problem, state, trajectory)
+        values = to_variable(state, given if below else np.clip(given, state.lower, state.upper))
         for t, value in zip(points.tolist(), values.tolist(), strict=True):
             variable = state_at(block, state.name, t)
+            if below and t > 0.0 and variable.lb is not None:
+                variable.setlb(min(variable.lb, _ROOM * float(values.min())))
             if t > 0.0 or variable.lb != variable.ub:
                 variable.set_value(value, skip_validation=True)
     edges = first + length * problem.horizon.fractions
@@ -53,6 +63,17 @@ def start_from(
         for k, value in enumerate(_control_values(trajectory, name, control, edges)):
             block.control[name, k].set_value(value / problem.scales[name], skip_validation=True)
     complete_start(block, problem, surrogate)
+
+
+def _goes_below(problem: Problem, state: Quantity, trajectory: Trajectory) -> bool:
+    """Whether the equations, and not the error of the integrator, take a state without a cell below its lowest value."""
+    system, parameters = problem.system, merged_parameters(problem.system, problem.parameter_values)
+    below = trajectory[state.name] < state.lower
+    first = max(int(np.argmax(below)) - 1, 0)
+    states = {known.name: max(float(trajectory[known.name][first]), known.lower) for known in system.states}
+    controls = {known.name: float(trajectory[known.name][first]) for known in system.controls}
+    change = system.derivative({**states, state.name: state.lower}, controls, parameters, no_cell)[state.name]
+    return bool(change < -_FALLS * state.scale)
 
 
 def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) -> None:
