@@ -8,6 +8,7 @@ import numpy as np
 
 from mmopt.checking import Finite, Number, checked, shown
 from mmopt.errors import StudyError
+from mmopt.reactor.feed_file import covered, read_rows, widened
 
 _LARGEST_EXPONENT: Final = 700.0
 """Exponents up to here have a finite exponential."""
@@ -262,39 +263,69 @@ def checked_profile(name: str, value: Any) -> Profile:
     return value  # type: ignore[no-any-return]
 
 
-def read_feed(path: str | Path) -> StepFeed:
-    r"""Read a feed table: a header, then a row ``from, to, rate`` [h, h, L/h] for each step, without gaps.
+@checked(repr=False)
+class _StepTable(StepFeed):
+    """Steps from a file: nothing outside of its rows, where a warning says so."""
+
+    source: str = ""
+
+    def __call__(self, time: float) -> float:
+        return super().__call__(time) if covered(self.edges, time, self.source) else 0.0
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        first, last = widened(self.edges)
+        return (first, *self.edges[1:-1], last)
+
+
+@checked(repr=False)
+class _LineTable(LinearFeed):
+    """Lines from a file, as `_StepTable`."""
+
+    source: str = ""
+
+    def __call__(self, time: float) -> float:
+        return super().__call__(time) if covered(self.times, time, self.source) else 0.0
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        first, last = widened(self.times)
+        return (first, *self.times[1:-1], last)
+
+
+def read_feed(path: str | Path, *, density: float | None = None, hours: float | None = None) -> StepFeed | LinearFeed:
+    r"""Read a feed table: rows ``from, to, rate`` without gaps, or ``time, rate`` where a rate is held until the next row.
+
+    A header gives the units: h, min, s or d; L, mL or µL per time, or g or kg per time. Without units they are h and L/h.
+    Outside of its rows the feed is 0 L/h, and a warning says so. A column ``linear rate`` has the points of lines.
 
     Parameters
     ----------
     path
-        A CSV file.
+        Text with commas, semicolons, tabs or spaces and decimal points or commas, or an Excel workbook (with openpyxl).
+    density
+        Density of the feed [kg/L], if rates are masses per time.
+    hours
+        Length of the batch [h]: the table must cover it, and a warning names rows before and after it.
 
     Returns
     -------
-    StepFeed
+    StepFeed or LinearFeed
         The feed.
 
     Raises
     ------
     StudyError
-        If the file is missing or no such table.
+        If the file is missing or no such table: unknown units, gaps, rates below 0, a batch that it does not cover.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "feed.csv")
-    ...     _ = path.write_text("from [h],to [h],rate [L/h]\n0,1,0.01\n1,3,0.02\n")
+    ...     _ = path.write_text("from [min],to [min],rate [mL/h]\n0,60,10\n60,180,20\n")
     ...     read_feed(path)
     StepFeed: 2 rates, 0.01 to 0.02, from 0 h to 3 h
     """
-    try:
-        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-    except (OSError, ValueError, TypeError) as error:
-        raise StudyError(
-            f"{path} is no feed table ({error}); give a CSV with a header and rows: from, to, rate"
-        ) from error
-    if table.size == 0 or table.shape[1] != 3 or not np.allclose(table[1:, 0], table[:-1, 1]):
-        raise StudyError(f"{path} is no feed table; give rows: from, to, rate, each beginning where the last one ended")
-    return StepFeed((*table[:, 0].tolist(), float(table[-1, 1])), tuple(table[:, 2].tolist()))
+    rows = read_rows(Path(path), density, hours)
+    return (_LineTable if rows.linear else _StepTable)(rows.times, rows.rates, rows.source)
