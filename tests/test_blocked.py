@@ -1,6 +1,7 @@
 """Reactions that cannot run are known exactly: by three steps on small networks, and as cobra finds them on large ones."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.resources import files
 
 import numpy as np
@@ -10,8 +11,10 @@ from cobra.flux_analysis import find_blocked_reactions
 from cobra.io import read_sbml_model
 from scipy.optimize import linprog
 
+from mmopt.fba import pfba
 from mmopt.network import Network
 from mmopt.network.blocked import running_directions
+from mmopt.status import Status
 
 
 def runs(rows: Sequence[Sequence[float]], reversible: Sequence[int] = ()) -> list[bool]:
@@ -92,6 +95,42 @@ def test_network_in_which_nothing_may_run_is_blocked() -> None:
     idle = np.array([False, False])
     forward, reverse = running_directions(sp.csc_array(np.array([[1.0, -1.0]])), idle, idle)
     assert not np.any(forward | reverse)
+
+
+def test_search_that_ends_without_an_optimum_blocks_dead_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmopt.network.blocked.maximise", lambda *_: (np.zeros(9), Status.UNBOUNDED))
+    # -> a ->, a cycle b <-> c that grows, and a -> d that nothing consumes
+    assert runs([[1, -1, 0, 0, -1], [0, 0, -1, 1, 0], [0, 0, 2, -1, 0], [0, 0, 0, 0, 1]]) == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert runs([[1, -1, 0, 0, -1], [0, 0, 1, -1, 0]]) == [True, True, True, True, True]
+
+
+@pytest.mark.parametrize("blocked", [["Biomass_Ecoli_core"], ["Biomass_Ecoli_core", "PFK", "GLUSy"]])
+def test_search_that_removes_growth_is_left_out(
+    textbook: Network, monkeypatch: pytest.MonkeyPatch, blocked: list[str]
+) -> None:
+    def too_many(*arguments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        forward, reverse = running_directions(*arguments)
+        kept = ~np.isin(textbook.reactions, blocked)
+        return forward & kept, reverse & kept
+
+    expected = pfba(textbook, {"EX_glc__D_e": 7.0}).net
+    monkeypatch.setattr(import_module("mmopt.fba.flux_problem"), "running_directions", too_many)
+    assert pfba(textbook, {"EX_glc__D_e": 7.0}).net == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("tiny", [1.0e-7, 1.0e-9, 1.0e-12])
+@pytest.mark.parametrize("length", [2, 5])
+def test_chain_of_tiny_coefficients_runs(tiny: float, length: int) -> None:
+    rows = np.zeros((length, length + 1))
+    for row in range(length):
+        rows[row, row], rows[row, row + 1] = (1.0, -tiny) if row % 2 else (tiny, -1.0)
+    assert runs(rows.tolist(), reversible=[1]) == [True] * (length + 1)
 
 
 def can_run(stoichiometry: np.ndarray, forward: np.ndarray, reverse: np.ndarray) -> list[bool]:

@@ -8,7 +8,7 @@ suffice for maintenance, and the textbook program is infeasible, growth is zero 
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyomo.environ as pyo
@@ -17,6 +17,13 @@ from mmopt.errors import NetworkError
 from mmopt.network.blocked import running_directions
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
+from mmopt.solvers.highs import maximise
+
+_LARGE: Final = 1.0e3
+"""Largest flux in the check that blocked reactions do not hold growth [mmol/gDW/h]."""
+
+_GROWS: Final = 1.0e-6
+"""Growth in that check above rounding [1/h]."""
 
 
 def flux_problem(
@@ -87,11 +94,25 @@ def flux_problem(
 def _write_fluxes(problem: pyo.ConcreteModel, network: Network, lower: np.ndarray, upper: np.ndarray) -> None:
     """Forward and reverse fluxes of the directions that can run, and of those that must."""
     runs_forward, runs_reverse = running_directions(network.stoichiometry, upper > 0.0, lower < 0.0)
+    growth = network.column(network.biomass)
+    if (
+        upper[growth] > 0.0 and not runs_forward[growth] and _grows(network, lower, upper)
+    ):  # a coefficient beyond rounding
+        runs_forward, runs_reverse = upper > 0.0, lower < 0.0
     runs_forward, runs_reverse = runs_forward | (lower > 0.0), runs_reverse | (upper < 0.0)
     forward = np.column_stack([np.maximum(lower, 0.0), np.maximum(upper, 0.0)])
     reverse = np.column_stack([np.maximum(-upper, 0.0), np.maximum(-lower, 0.0)])
     problem.forward = pyo.Var(np.flatnonzero(runs_forward).tolist(), bounds=lambda _, j: _pair(forward[j]))
     problem.reverse = pyo.Var(np.flatnonzero(runs_reverse).tolist(), bounds=lambda _, j: _pair(reverse[j]))
+
+
+def _grows(network: Network, lower: np.ndarray, upper: np.ndarray) -> bool:
+    """Whether the cell can grow without any demand, by a linear program over all reactions."""
+    gain = np.zeros(len(lower))
+    gain[network.column(network.biomass)] = 1.0
+    most, least = np.clip(upper, 0.0, _LARGE), np.clip(lower, -_LARGE, 0.0)
+    values, status = maximise(network.stoichiometry, gain, least, most)
+    return status.solved and bool(gain @ values > _GROWS)
 
 
 def _write_balance(problem: pyo.ConcreteModel, network: Network, net: dict[int, Any]) -> None:

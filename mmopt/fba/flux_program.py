@@ -23,7 +23,6 @@ from mmopt.solvers.affine_law import AffineLaw
 _BASIS_AT: Final = 10.0
 """Uptake limits of the basis from which every batch starts [mmol/gDW/h]; any would do."""
 
-
 _LISTED: Final = 4
 """Inputs in a ``repr``."""
 
@@ -71,7 +70,8 @@ class FluxProgram:
         fraction_of_optimum: float = 1.0,
         limits: Sequence[LinearLimit] = (),
     ) -> None:
-        self.network, self.inputs = _checked_network(network), _checked_names("inputs", inputs)
+        self.network, names = _checked_network(network), _checked_names("inputs", inputs)
+        self.inputs = tuple(str(network.resolved(name)) for name in names)
         self.fraction_of_optimum = checked_fraction("fraction_of_optimum", fraction_of_optimum)
         self.limits = _checked_limits(limits)
         self._growth, self._last, self._demand = network.column(network.biomass), 0.0, network.maintenance_demand

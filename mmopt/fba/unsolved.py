@@ -6,10 +6,14 @@ import numpy as np
 
 from mmopt.errors import InfeasibleError, MmoptError, NetworkError, SolverError
 from mmopt.network.network import Network
+from mmopt.network.variants import minimal_medium
 from mmopt.solvers.highs import maximise
 from mmopt.status import Status
 
 _GROWS = 1.0e-9
+
+_SALTS = 40
+"""Open exchanges of a network whose medium is set: gases, water and salts."""
 
 
 def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, status: Status) -> MmoptError:
@@ -36,7 +40,7 @@ def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, sta
         taken = ", ".join(feeding[:5]) or "no uptake at all (some reaction is not balanced)"
         return NetworkError(
             f"growth of {network.name} (reaction {network.biomass}) is unbounded: it runs on {taken}, without a limit; "
-            "give one of them a finite uptake limit"
+            f"give one of them a finite uptake limit{_medium_for(network)}"
         )
     if status is not Status.INFEASIBLE:
         return SolverError(f"the flux program of {network.name} was not solved: {status.value}")
@@ -49,6 +53,22 @@ def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, sta
     return InfeasibleError(
         f"no fluxes of {network.name} keep the bounds at uptake limits {limits}: "
         f"{', '.join(forced[:3]) or 'some reactions'} must run; set those bounds to include 0"
+    )
+
+
+def _medium_for(network: Network) -> str:
+    """What to do where exchanges are open by the dozen, as in drafts: a medium, and how to set it."""
+    opened = [name for name in network.exchanges if np.isneginf(network.lower[network.column(name)])]
+    fed = [name for name in opened if network.carbon.get(name, 0.0) > 0.0]
+    if max(len(fed), len(opened) - _SALTS) <= 1:
+        return ""
+    try:
+        medium = minimal_medium(network)
+    except MmoptError:
+        return f"; {len(opened)} exchanges are open without a limit: set a medium with set_medium"
+    return (
+        f"; {len(opened)} exchanges are open without a limit: set a medium, as in set_medium(network, {medium}), which "
+        "minimal_medium(network) computes"
     )
 
 

@@ -3,6 +3,7 @@ from .linear_limit import LinearLimit as LinearLimit
 from .network import Network as Network
 from .reading import read_network as read_network
 from .variants import knock_out as knock_out
+from .variants import minimal_medium as minimal_medium
 from .variants import set_bounds as set_bounds
 from .variants import set_medium as set_medium
 from .variants import set_objective as set_objective

@@ -20,12 +20,11 @@ from mmopt.network.readers import (
     Bound,
     bounds_in_json,
     bounds_in_mat,
-    bounds_in_sbml,
     check_all,
     read_json,
     read_mat,
-    read_sbml,
 )
+from mmopt.network.sbml import bounds_in_sbml, read_sbml
 
 if TYPE_CHECKING:
     import cobra

@@ -45,6 +45,10 @@ class Network:
         Ids of the genes.
     rules
         Genes a reaction needs, by reaction id, as in ``"b1 and (b2 or b3)"``; a reaction that needs none has no rule.
+    merged
+        Exchange by the id of another that the source has for the same metabolite: both are one here, in both directions.
+    notes
+        What was changed or decided when the source was read, in words.
 
     Raises
     ------
@@ -73,6 +77,8 @@ class Network:
     carbon: Mapping[str, float]
     genes: tuple[str, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_network(self)
@@ -120,9 +126,10 @@ class Network:
         NetworkError
             If the id is unknown; the nearest known ids are named.
         """
-        if not isinstance(reaction, str) or reaction not in self.index:
+        name = self.resolved(reaction)
+        if not isinstance(name, str) or name not in self.index:
             raise NetworkError(f"{self.name} has no reaction {shown(reaction)}; {nearest(reaction, self.reactions)}")
-        return self.index[reaction]
+        return self.index[name]
 
     def exchange(self, reaction: str) -> int:
         """Return the column of an exchange reaction.
@@ -142,9 +149,25 @@ class Network:
         NetworkError
             If the id is unknown, or is no exchange reaction; the nearest known exchange ids are named.
         """
-        if not isinstance(reaction, str) or reaction not in self.exchanges:
+        name = self.resolved(reaction)
+        if not isinstance(name, str) or name not in self.exchanges:
             raise NetworkError(f"{self.name} has no exchange {shown(reaction)}; {nearest(reaction, self.exchanges)}")
-        return self.index[reaction]
+        return self.index[name]
+
+    def resolved(self, reaction: Any) -> Any:
+        """Return the id under which a reaction of the source is here.
+
+        Parameters
+        ----------
+        reaction
+            Id of a reaction.
+
+        Returns
+        -------
+        str
+            The id of the exchange that the reaction is merged into; else the same id.
+        """
+        return self.merged.get(reaction, reaction) if isinstance(reaction, str) else reaction
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {kind}" for kind, count in self._counts().items())
@@ -168,7 +191,9 @@ class Network:
     def _facts(self) -> dict[str, str]:
         demand = f"{self.maintenance} >= {self.maintenance_demand:g} mmol/gDW/h" if self.maintenance else "none"
         counts = {kind: str(count) for kind, count in self._counts().items()}
-        return {"network": self.name, **counts, "biomass": self.biomass, "maintenance": demand, "hash": self.hash[:12]}
+        notes = {"notes": "; ".join(self.notes)} if self.notes else {}
+        facts = {"network": self.name, **counts, "biomass": self.biomass, "maintenance": demand, "hash": self.hash[:12]}
+        return {**facts, **notes}
 
 
 def checked_network(network: Any) -> Network:

@@ -1,19 +1,20 @@
-"""Readers of the formats of metabolic networks: through cobra, and of their bounds alone.
+"""Readers of JSON and MATLAB files of metabolic networks: through cobra, and of their bounds alone.
 
 Ids are checked before cobra gets them: it stores a network in GLPK, which ends the process at a name it does not accept.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree
 
 import numpy as np
+import scipy.sparse as sp
 
 from mmopt.errors import NetworkError
 from mmopt.io.guard import chunks
+from mmopt.network.gene_rules import gene_rule, set_rules
 from mmopt.network.network_checks import check_bounds
 
 if TYPE_CHECKING:
@@ -32,77 +33,6 @@ _UNBOUNDED: Final = 1000.0
 
 _FIELDS: Final = frozenset(("rxns", "mets", "S", "lb", "ub"))
 """Fields that a MATLAB structure must have to be a network."""
-
-
-def read_sbml(path: Path) -> "cobra.Model":
-    """Read a file in SBML with cobra.
-
-    Parameters
-    ----------
-    path
-        The file, already checked.
-
-    Returns
-    -------
-    cobra.Model
-        The network.
-    """
-    from cobra.io import read_sbml_model
-    from cobra.io.sbml import F_REACTION, F_REPLACE, F_SPECIE
-
-    checked = {kind: _checking(F_REPLACE[kind]) for kind in (F_REACTION, F_SPECIE)}
-    return read_sbml_model(str(path), f_replace={**F_REPLACE, **checked})
-
-
-def _checking(decode: Callable[[str], str]) -> Callable[[str], str]:
-    """Decode ids of SBML, some of which encode characters that no id may have."""
-
-    def checked(name: str) -> str:
-        return _checked_id(decode(name))
-
-    return checked
-
-
-def bounds_in_sbml(path: Path) -> Iterator[Bound]:
-    """Read the bounds in SBML: parameters that level 3 refers to, or those in the kinetic laws of level 2.
-
-    Parameters
-    ----------
-    path
-        The file, already checked.
-
-    Yields
-    ------
-    tuple
-        Reaction id, lower and upper bound [mmol/gDW/h].
-    """
-    parser = ElementTree.XMLParser()  # noqa: S314  # the guard has seen this file
-    for chunk in chunks(path):
-        parser.feed(chunk)
-    elements = list(parser.close().iter())
-    shared = _parameters(elements)
-    for reaction in (element for element in elements if _local(element.tag) == "reaction"):
-        own = _parameters(reaction.iter())
-        named = {_local(key): value for key, value in reaction.attrib.items()}
-        low = own.get("LOWER_BOUND", shared.get(named.get("lowerFluxBound"), -np.inf))
-        high = own.get("UPPER_BOUND", shared.get(named.get("upperFluxBound"), np.inf))
-        yield named["id"].removeprefix("R_"), low, high
-
-
-def _parameters(elements: Iterable[ElementTree.Element]) -> dict[str | None, float]:
-    return {one.get("id"): _number(one.get("value")) for one in elements if _local(one.tag) == "parameter"}
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _number(value: object) -> float:
-    """A bound of a file; NaN where it is no number."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return np.nan
 
 
 def read_json(path: Path) -> "cobra.Model":
@@ -129,10 +59,16 @@ def read_json(path: Path) -> "cobra.Model":
     bounds = list(_bounds_of_reactions(content))
     check_all(bounds)
     for item in (*content["reactions"], *content["metabolites"]):
-        _checked_id(item["id"])
+        checked_id(item["id"])
+    _refuse_rows_of_json(path, content)
+    rules = {}
     for reaction in content["reactions"]:  # cobra would set one bound after the other, and refuse some in between
         reaction.pop("lower_bound", None), reaction.pop("upper_bound", None)
+        rules[reaction["id"]] = str(reaction.get("gene_reaction_rule") or "")
+        if gene_rule(rules[reaction["id"]]) is None:  # cobra would stop at it, or leave it out
+            reaction["gene_reaction_rule"] = ""
     raw = model_from_dict(content)
+    set_rules(raw, rules)
     for reaction, low, high in bounds:
         raw.reactions.get_by_id(reaction).bounds = low, high
     return raw
@@ -165,7 +101,7 @@ def _content_of_json(path: Path) -> dict[str, Any]:
 def _bounds_of_reactions(content: dict[str, Any]) -> Iterator[Bound]:
     for reaction in content["reactions"]:
         low, high = reaction.get("lower_bound", 0.0), reaction.get("upper_bound", _UNBOUNDED)
-        yield str(reaction["id"]), _number(low), _number(high)
+        yield str(reaction["id"]), as_bound(low), as_bound(high)
 
 
 def read_mat(path: Path) -> "cobra.Model":
@@ -191,8 +127,13 @@ def read_mat(path: Path) -> "cobra.Model":
     name, structure = _structure_in_mat(path)
     for field in ("rxns", "mets"):
         for cell in structure[field][0, 0].ravel():
-            _checked_id(str(cell[0]))
-    return from_mat_struct(structure, model_id=name)
+            checked_id(str(cell[0]))
+    _refuse_rows_of_mat(path, structure)
+    rules = _rules_of_mat(structure)
+    fields = [field for field in _fields(structure) if field != "grRules"]  # cobra would stop at some rules
+    raw = from_mat_struct(structure[fields], model_id=name)
+    set_rules(raw, rules)
+    return raw
 
 
 def bounds_in_mat(path: Path) -> Iterator[Bound]:
@@ -211,7 +152,7 @@ def bounds_in_mat(path: Path) -> Iterator[Bound]:
     _, structure = _structure_in_mat(path)
     names, low, high = (structure[field][0, 0].ravel() for field in ("rxns", "lb", "ub"))
     for column, name in enumerate(names):
-        yield str(name[0]), _number(low[column]), _number(high[column])
+        yield str(name[0]), as_bound(low[column]), as_bound(high[column])
 
 
 def _structure_in_mat(path: Path) -> tuple[str, np.ndarray]:
@@ -241,7 +182,24 @@ def check_all(bounds: list[Bound]) -> None:
     check_bounds([name for name, _, _ in bounds], *(np.array([bound[side] for bound in bounds]) for side in (1, 2)))
 
 
-def _checked_id(name: object) -> str:
+def checked_id(name: object) -> str:
+    """Return an id that cobra and its solver can hold, or raise an error.
+
+    Parameters
+    ----------
+    name
+        The id in a file.
+
+    Returns
+    -------
+    str
+        The same id.
+
+    Raises
+    ------
+    NetworkError
+        If it is no text, is too long, or has control characters.
+    """
     if (
         not isinstance(name, str)
         or not name
@@ -252,3 +210,94 @@ def _checked_id(name: object) -> str:
             f"{f'{name!r:.60}'} is no id: it must be a text of up to {_LONGEST_ID} bytes; rename it in the file"
         )
     return name
+
+
+def as_bound(value: object) -> float:
+    """Return a bound of a file.
+
+    Parameters
+    ----------
+    value
+        The bound as the file gives it.
+
+    Returns
+    -------
+    float
+        Its value; NaN where it is no number.
+    """
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _refuse_rows_of_json(path: Path, content: dict[str, Any]) -> None:
+    for metabolite in content["metabolites"]:
+        if as_bound(metabolite.get("_bound", 0.0)) != 0.0 or metabolite.get("_constraint_sense", "E") != "E":
+            raise NetworkError(_unbalanced(path, metabolite["id"]))
+
+
+def _refuse_rows_of_mat(path: Path, structure: np.ndarray) -> None:
+    """Refuse rows beside S v = 0, which cobra would leave out."""
+    fields = _fields(structure)
+    metabolites = _texts(fields["mets"])
+    gathered = _numbers(fields.get("b", ()))
+    senses = "".join(_texts(fields.get("csense", ())))
+    for row, metabolite in enumerate(metabolites):
+        if (row < len(gathered) and gathered[row] != 0.0) or senses[row : row + 1] not in ("", "E"):
+            raise NetworkError(_unbalanced(path, metabolite))
+    for field in ("C", "A", "E", "D"):  # coupling constraints, of old files, and further variables
+        matrix = sp.csr_array(sp.coo_array(fields[field])) if np.size(fields.get(field, ())) else sp.csr_array((0, 0))
+        rows = matrix[len(metabolites) :] if field == "A" else matrix
+        if rows.nnz:
+            row = int(np.flatnonzero(np.diff(rows.indptr))[0])
+            names = _texts(fields.get("ctrs", ()))
+            name = names[row] if field == "C" and row < len(names) else f"{row + 1} of field {field}"
+            raise NetworkError(
+                f"{path} has the row '{name}' beside S v = 0, which is not read; remove it from the file, and give it as "
+                "LinearLimit(...) to FluxProgram or pfba (limits=)"
+            )
+
+
+def _unbalanced(path: Path, metabolite: object) -> str:
+    return (
+        f"{path} lets metabolite '{metabolite}' gather, or be used up (its row of S v = 0 has another right side or sense), "
+        "which is not read; balance it, and add a reaction that drains or supplies it"
+    )
+
+
+def _rules_of_mat(structure: np.ndarray) -> dict[str, str]:
+    """Gene rules by reaction id: as texts, else as formulas of x(i), else as the genes of a reaction alone."""
+    fields = _fields(structure)
+    reactions, genes = _texts(fields["rxns"]), _texts(fields.get("genes", ()))
+    texts = _texts(fields.get("grRules", ())) or [""] * len(reactions)
+    formulas = _texts(fields.get("rules", ())) or [""] * len(reactions)
+    rules = {}
+    for reaction, text, formula in zip(reactions, texts, formulas, strict=False):
+        rules[reaction] = text or re.sub(r"x\((\d+)\)", lambda x: _gene(genes, int(x[1])), formula)
+    used = fields.get("rxnGeneMat", ())
+    if not any(rules.values()) and np.size(used):
+        for reaction, row in zip(reactions, sp.csr_array(sp.coo_array(used)).toarray(), strict=False):
+            rules[reaction] = ", ".join(genes[column] for column in np.flatnonzero(row) if column < len(genes))
+    return rules
+
+
+def _fields(structure: np.ndarray) -> dict[str, Any]:
+    """Fields of a structure by name."""
+    return {field: structure[field][0, 0] for field in structure.dtype.names or ()}
+
+
+def _gene(genes: list[str], number: int) -> str:
+    return genes[number - 1] if 0 < number <= len(genes) else f"x({number})"
+
+
+def _texts(field: Any) -> list[str]:
+    """Texts of a cell array; empty ones where a cell holds none."""
+    cells = np.asarray(field, dtype=object).ravel()
+    return [str(np.asarray(cell).ravel()[0]) if np.size(cell) else "" for cell in cells]
+
+
+def _numbers(field: Any) -> np.ndarray:
+    dense = field.toarray() if sp.issparse(field) else np.asarray(field)
+    numbers: np.ndarray = dense.astype(float).ravel()
+    return numbers

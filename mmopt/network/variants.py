@@ -5,17 +5,38 @@ takes a variant, and fluxes or surrogates of one are never mistaken for those of
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import scipy.sparse as sp
 
-from mmopt.checking import as_float, shown
-from mmopt.errors import DomainError, NetworkError
+from mmopt.checking import as_float, finite, shown
+from mmopt.errors import DomainError, InfeasibleError, NetworkError
 from mmopt.network.gene_rules import reactions_lost
 from mmopt.network.network import Network, checked_network
-from mmopt.network.network_checks import check_bounds, unbounded_to_infinite
+from mmopt.network.network_checks import LARGE, check_bounds, open_bounds
+from mmopt.solvers.highs import maximise
+
+_CARBON_WEIGHT: Final = 100.0
+"""Weight of a carbon atom in a medium against a mole of glucose or of what has none."""
+
+_GLUCOSE: Final = re.compile(r"EX_(glc(__|_|-)?(aD|D)?|glucose|cpd00027)(?![a-zA-Z0-9])", re.IGNORECASE)
+
+_USUAL: Final = re.compile(r"EX_(o2|nh4|pi|so4|cpd00007|cpd00013|cpd00009|cpd00048)(?![a-zA-Z0-9])", re.IGNORECASE)
+
+_CHEAP: Final = 0.2
+"""Weight of glucose, oxygen and the usual salts."""
+
+_ROUNDS_OF_WEIGHTS: Final = 3
+
+_DEAR: Final = 0.1
+"""Uptake at which a nutrient is half as dear as one that is not taken [mmol/gDW/h]."""
+
+_TAKEN: Final = 1.0e-9
+"""Smallest uptake that a medium names [mmol/gDW/h]; cofactors are needed at 1e-7."""
 
 
 def knock_out(network: Network, *names: str) -> Network:
@@ -82,14 +103,80 @@ def set_medium(network: Network, uptake: Mapping[str, float]) -> Network:
         network.exchange(exchange)
         if not as_float(limit) >= 0.0:
             raise DomainError(f"uptake limit of {exchange} is {shown(limit)} mmol/gDW/h; give a number from 0 up")
+    limits = {network.resolved(exchange): float(limit) for exchange, limit in uptake.items()}
     bounds = {}
     for exchange in network.exchanges:
         low, high = _bounds(network, exchange)
-        if exchange in uptake:
-            bounds[exchange] = -float(uptake[exchange]), high
+        if exchange in limits:
+            bounds[exchange] = -limits[exchange], high
         else:  # a forced uptake is closed as well
             bounds[exchange] = max(0.0, low), max(0.0, high)
     return set_bounds(network, bounds)
+
+
+def minimal_medium(network: Network, growth: float = 0.5) -> dict[str, float]:
+    """Compute a small medium on which the network grows: glucose where it is taken up, salts, and what else is needed.
+
+    Parameters
+    ----------
+    network
+        The metabolic network, usually one whose exchanges are all open.
+    growth
+        Growth rate that the medium suffices for [1/h].
+
+    Returns
+    -------
+    dict
+        Uptake limit by exchange reaction id, for `set_medium` [mmol/gDW/h].
+
+    Raises
+    ------
+    DomainError
+        If ``growth`` is not a positive number.
+    InfeasibleError
+        If the network cannot grow so fast on what its exchanges take up.
+
+    Examples
+    --------
+    >>> opened = set_bounds(read_network("textbook"), {"EX_glc__D_e": (-1000.0, 1000.0)})
+    >>> medium = minimal_medium(opened, 0.5)
+    >>> growth = pfba(set_medium(opened, medium), {}).growth
+    >>> sorted(medium)[:3], round(growth, 3) >= 0.5
+    (['EX_glc__D_e', 'EX_nh4_e', 'EX_o2_e'], True)
+    """
+    checked_network(network)
+    growth = finite("growth", growth, above=0.0, unit="1/h", error=DomainError)
+    columns = np.array([network.column(exchange) for exchange in network.exchanges], dtype=int)
+    lower, upper = network.lower.copy(), network.upper.copy()
+    most = np.maximum(-lower[columns], 0.0)
+    lower[columns], upper[columns] = np.maximum(lower[columns], 0.0), np.maximum(upper[columns], 0.0)
+    lower[network.column(network.biomass)] = growth
+    weights = np.array([_unlike_a_nutrient(network, exchange) for exchange in network.exchanges])
+    taken = np.zeros(len(columns))
+    for _ in range(_ROUNDS_OF_WEIGHTS):  # what is taken little becomes dear, so that few nutrients remain
+        values, status = maximise(
+            sp.csc_array(sp.hstack([network.stoichiometry, -network.stoichiometry[:, columns]])),
+            -np.concatenate([np.zeros(len(lower)), weights / (taken + _DEAR)]),
+            np.concatenate([lower, np.zeros(len(columns))]),
+            np.concatenate([upper, most]),
+        )
+        if not status.solved:
+            break
+        taken = values[len(lower) :]
+    if not status.solved:
+        raise InfeasibleError(
+            f"{network.name} does not grow at {growth:g} 1/h on what its exchanges may take up: {status.value}; "
+            "open more exchanges, or lower growth"
+        )
+    rates = zip(network.exchanges, taken.tolist(), strict=True)
+    return {exchange: float(f"{1.01 * rate:.3g}") for exchange, rate in rates if rate > _TAKEN}
+
+
+def _unlike_a_nutrient(network: Network, exchange: str) -> float:
+    """Weight of an uptake in the search for a medium: that of glucose and of what has no carbon is least."""
+    if _GLUCOSE.search(exchange) or _USUAL.search(exchange):
+        return _CHEAP
+    return 1.0 + _CARBON_WEIGHT * network.carbon.get(exchange, 0.0)
 
 
 def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> Network:
@@ -100,8 +187,9 @@ def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> N
     network
         The metabolic network.
     bounds
-        Lower and upper bound by reaction id [mmol/gDW/h]; 1000 and more mean that there is no bound. Exchanges are positive
-        where the cell secretes; the lower bound of the maintenance reaction is its demand.
+        Lower and upper bound by reaction id [mmol/gDW/h]; 1000 and more mean that there is no bound, unless the network has
+        finite bounds of such a size. Exchanges are positive where the cell secretes; the lower bound of the maintenance
+        reaction is its demand.
 
     Returns
     -------
@@ -123,10 +211,12 @@ def set_bounds(network: Network, bounds: Mapping[str, tuple[float, float]]) -> N
     pairs = _items("bounds", bounds)
     columns = [network.column(reaction) for reaction, _ in pairs]
     numbers = np.array([_pair(reaction, pair) for reaction, pair in pairs], dtype=float).reshape(-1, 2)
-    changed = unbounded_to_infinite(numbers + 0.0)  # no -0.0: the hash covers it
-    check_bounds(list(bounds), changed[:, 0], changed[:, 1])
+    low, high = (side + 0.0 for side in numbers.T)  # no -0.0: the hash covers it
+    if not _has_large_bounds(network):
+        low, high = open_bounds(low, high)
+    check_bounds(list(bounds), low, high)
     lower, upper = network.lower.copy(), network.upper.copy()
-    lower[columns], upper[columns] = changed[:, 0], changed[:, 1]
+    lower[columns], upper[columns] = low, high
     return replace(network, lower=lower, upper=upper)
 
 
@@ -176,6 +266,12 @@ def _pair(reaction: str, pair: Any) -> tuple[float, float]:
             f"bounds of reaction '{reaction}' are {shown(pair)}; give a pair of numbers, lower and upper bound"
         )
     return as_float(low), as_float(high)
+
+
+def _has_large_bounds(network: Network) -> bool:
+    """Whether finite bounds are so large that 1000 is a number like others in this network."""
+    sizes = np.abs(np.concatenate([network.lower, network.upper]))
+    return bool(np.any((sizes >= LARGE) & np.isfinite(sizes)))
 
 
 def _bounds(network: Network, reaction: str) -> tuple[float, float]:
