@@ -441,12 +441,6 @@ def without_values(proto: Any) -> None:
     proto.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.ones((0, 2)), "w1"))
 
 
-def twice(proto: Any) -> None:
-    last_node(proto).op_type = "Tanh"
-    proto.graph.node.append(helper.make_node("Tanh", ["y1"], ["y2"]))
-    proto.graph.output[0].name = "y2"
-
-
 def long(proto: Any) -> None:
     proto.graph.node.extend(helper.make_node("Identity", [f"y{k}"], [f"y{k + 1}"]) for k in range(1, 200))
 
@@ -459,7 +453,7 @@ def long(proto: Any) -> None:
         (swapped, "holds operator Gemm, but not of values times weights"),
         (two_inputs, "has 2 inputs and 1 outputs, not one of each"),
         (with_function, "holds functions, training steps or sparse weights"),
-        (early_add, "holds operator Add, but not after MatMul or Gemm"),
+        (early_add, r"adds an array of shape \(3,\) to 2 values"),
         (wrong_size, "is damaged: 'w0' cannot be read"),
         (no_size, "is damaged: 'w0' "),
         (not_finite, "holds weights that are not finite"),
@@ -474,7 +468,6 @@ def long(proto: Any) -> None:
         ),
         (lambda p: setattr(last_node(p), "op_type", "If"), "holds operator ai.onnx.If"),
         (lambda p: setattr(last_node(p), "domain", "mine"), "holds operator mine.Identity"),
-        (twice, "holds operator Tanh, but not after MatMul, Gemm or Add"),
         (lambda p: setattr(p.graph.node[2], "op_type", "Tanh"), "holds operator Tanh of more than one value"),
         (lambda p: p.graph.initializer.append(p.graph.initializer[0]), "names a weight twice"),
         (lambda p: last_node(p).attribute.append(helper.make_attribute("to", 1)), "holds operator Identity with 'to'"),
@@ -672,7 +665,10 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda c: c.update(class_name="Functional"), "describes a network of class Functional, not a Sequential"),
+        (
+            lambda c: c.update(class_name="Model"),
+            "describes a network of class Model, not a Sequential or a functional",
+        ),
         (
             lambda c: c.update(module="evil"),
             "needs 'Sequential' of the package 'evil'; only Keras's own layers are read",
@@ -707,24 +703,10 @@ def test_description_of_other_than_dense_layers_is_refused(theirs: Path, change:
     refused(with_config(theirs, change), reason)
 
 
-@pytest.mark.parametrize(
-    "invert", [{"invert": True}, {"axis": [0]}, {"mean": [1.0, 2.0, 3.0]}, {"variance": [-1.0, 1.0]}]
-)
-def test_normalisation_that_is_not_simple_is_refused(keras: Any, tmp_path: Path, invert: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changed", [{"axis": [0]}, {"mean": [1.0, 2.0, 3.0]}, {"variance": [-1.0, 1.0]}])
+def test_normalisation_that_is_not_simple_is_refused(keras: Any, tmp_path: Path, changed: dict[str, Any]) -> None:
     trained_elsewhere(keras, "float64", "tanh", normalised="given").save(tmp_path / "theirs.keras")
-    refused(with_config(tmp_path / "theirs.keras", in_dense(**invert)), "holds a Normalization")
-
-
-def test_normalisation_behind_a_dense_layer_is_refused(keras: Any, tmp_path: Path) -> None:
-    trained_elsewhere(keras, "float64", "tanh", normalised="given").save(tmp_path / "theirs.keras")
-
-    def later(config: Any) -> None:
-        layers = config["config"]["layers"]
-        layers.insert(2, layers.pop(1))
-
-    refused(
-        with_config(tmp_path / "theirs.keras", later), "must hold Dense layers, and a Normalization before the first"
-    )
+    refused(with_config(tmp_path / "theirs.keras", in_dense(**changed)), "holds a Normalization")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ Keras itself is never imported. The archive is unpacked in memory, its descripti
 are read as plain arrays; so nothing in a file is run, neither Lambda layers nor objects of other packages.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmopt.errors import SurrogateError
-from mmopt.exchange.foreign_network import LARGEST_NETWORK, imported, network_file, shifted
+from mmopt.exchange.dense_chain import DenseChain
+from mmopt.exchange.foreign_network import LARGEST_NETWORK, imported, network_file
+from mmopt.exchange.keras_layers import ARITHMETIC, OPERATORS, UNCHANGED, KerasLayer, array_of, described_layers
 from mmopt.fba.domain import Domain
 from mmopt.io.foreign_file import MOST_MEMBERS, ForeignFile
 from mmopt.io.hdf5 import datasets
@@ -22,8 +24,7 @@ from mmopt.surrogate.surrogate import Layer, Surrogate
 _CURE: Final = "save a Sequential of Dense layers with Keras 3, as name.keras"
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS: Final = ("metadata.json", _CONFIG, _WEIGHTS)
-_KINDS: Final = ("InputLayer", "Normalization", "Dense")
-_FLOATS: Final = ("float32", "float64")
+_LAST_AXIS: Final = ([-1], [1], -1, 1)
 _LEAST_SPREAD: Final = 1.0e-7
 """Keras divides by no less than this when it normalises (its epsilon)."""
 
@@ -48,8 +49,8 @@ def import_keras(
     Parameters
     ----------
     path
-        A ``.keras`` file of Keras 3 with a Sequential of Dense layers, after a Normalization if there is one. How it was
-        compiled does not matter.
+        A ``.keras`` file of Keras 3 with a Sequential or a functional chain of Dense layers, with Activation,
+        BatchNormalization, Normalization, Rescaling, Dropout and the like between them. How it was compiled does not matter.
     domain
         The uptake limits that it takes [mmol/gDW/h], in the order of the network's inputs, and where it is valid.
     names
@@ -79,10 +80,10 @@ def import_keras(
     """
     file = network_file(path, ".keras", _CURE)
     members = file.members(_MEMBERS, LARGEST_NETWORK)
-    layers = list(_described(file, file.json(members[_CONFIG], "its config.json ")))
+    layers = described_layers(file, file.json(members[_CONFIG], "its config.json "))
     return imported(
         file,
-        _chain(file, layers, members[_WEIGHTS]),
+        _chain(file, layers, members[_WEIGHTS], len(domain.inputs)),
         domain,
         names,
         scaling=(input_offset, input_factor, output_offset, output_factor),
@@ -91,122 +92,136 @@ def import_keras(
     )
 
 
-def _described(file: ForeignFile, description: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Class and configuration of every layer after the first of a Sequential, when it has been checked."""
-    kind, config = _object(file, description)
-    if kind != "Sequential":
-        file.refuse(f"describes a network of class {kind}, not a Sequential")
-    if not isinstance(config.get("layers"), list):
-        file.refuse("describes a Sequential without a list of layers")
-    for index, layer in enumerate(config["layers"]):
-        kind, config = _object(file, layer)
-        if kind == "Lambda":
-            file.refuse("holds a Lambda layer, whose code would be run; it was not")
-        if kind not in _KINDS:
-            file.refuse(f"holds a layer of class {kind}; known: {', '.join(_KINDS)}")
-        _check_members(file, config)
-        if kind == "InputLayer" and index:
-            file.refuse("holds a second input")
-        if kind != "InputLayer":
-            _check_numbers(file, config)
-            yield kind, config
+@np.errstate(all="ignore")  # numbers that are not finite are refused in the end
+def _chain(file: ForeignFile, layers: Sequence[KerasLayer], weights: bytes, inputs: int) -> list[Layer]:
+    """The dense layers with their weights; scalings and shifts are folded into them."""
+    if not any(layer.kind == "Dense" for layer in layers):
+        file.refuse("must hold Dense layers")
+    arrays = _arrays(file, weights, [f"{layer.folder}/{k}" for layer in layers for k in range(_arrays_of(layer))])
+    chain = DenseChain(file, inputs)
+    for layer in layers:
+        _append(file, chain, layer, [arrays[f"{layer.folder}/{k}"] for k in range(_arrays_of(layer))])
+    return chain.layers()
 
 
-def _object(file: ForeignFile, description: Any) -> tuple[str, Mapping[str, Any]]:
-    """Class and configuration of an object, if it is one of Keras's own."""
-    if not isinstance(description, dict):
-        file.refuse("describes no Keras network in its config.json")
-    kind, module, registered = (description.get(key) for key in ("class_name", "module", "registered_name"))
-    if not isinstance(kind, str) or not isinstance(module, str):
-        file.refuse("describes an object without class or module in its config.json")
-    if module.partition(".")[0] != "keras" or registered is not None:
-        file.refuse(f"needs '{registered or kind}' of the package '{module}'; only Keras's own layers are read")
-    if not isinstance(description.get("config"), dict):
-        file.refuse(f"has no configuration of its {kind}")
-    return kind, description["config"]
+def _arrays_of(layer: KerasLayer) -> int:
+    """Number of arrays of weights that are read."""
+    config = layer.config
+    if layer.kind == "Dense":
+        return 1 + _has(config, "use_bias")
+    if layer.kind == "BatchNormalization":
+        return 2 + _has(config, "scale") + _has(config, "center")
+    return 2 if layer.kind == "Normalization" and config.get("mean") is None else 0
 
 
-def _check_members(file: ForeignFile, config: Mapping[str, Any]) -> None:
-    """Refuse initialisers, regularisers and the like that are not Keras's own, though none of them would be used."""
-    left: list[Any] = list(config.values())
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            if "class_name" in value:
-                _object(file, value)
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
+def _has(config: Mapping[str, Any], option: str) -> bool:
+    return config.get(option) is not False
 
 
-def _check_numbers(file: ForeignFile, config: Mapping[str, Any]) -> None:
-    kind = config.get("dtype")
-    name = _object(file, kind)[1].get("name") if isinstance(kind, dict) else kind
-    if name not in _FLOATS:
-        file.refuse(f"computes in {name}; known: {', '.join(_FLOATS)}")
-    if config.get("quantization_config") is not None or config.get("lora_rank") is not None:
-        file.refuse("is quantised or has adapters (LoRA)")
+def _append(file: ForeignFile, chain: DenseChain, layer: KerasLayer, arrays: Sequence[np.ndarray]) -> None:
+    kind, config = layer.kind, layer.config
+    if kind not in ARITHMETIC and len(layer.arguments) > 1:
+        file.refuse(f"calls a layer of class {kind} with more than the values of the layer before it")
+    if kind == "Dense":
+        name, units = _activation(file, kind, config), config.get("units")
+        if arrays[0].shape[1:] != (units,):
+            file.refuse(f"holds weights of shape {arrays[0].shape} for a Dense layer of {units!r} units")
+        chain.dense(arrays[0], arrays[1] if len(arrays) > 1 else np.zeros(arrays[0].shape[1]))
+        chain.activate(name)
+    elif kind == "Activation":
+        chain.activate(_activation(file, kind, config))
+    elif kind in OPERATORS:
+        chain.activate(OPERATORS[kind])
+    elif kind == "Reshape":
+        if config.get("target_shape") not in ([-1], [chain.width]):
+            file.refuse(f"holds a Reshape to {config.get('target_shape')!r:.40}, not to one row of values")
+    elif kind not in UNCHANGED:
+        chain.scale(*_scaling(file, layer, arrays, chain.width))
 
 
-def _chain(file: ForeignFile, layers: Sequence[tuple[str, Mapping[str, Any]]], weights: bytes) -> list[Layer]:
-    """The dense layers with their weights; a normalisation is folded into the first of them."""
-    dense = [config for kind, config in layers if kind == "Dense"]
-    normal = [config for kind, config in layers if kind == "Normalization"]
-    if not dense or (normal and (len(normal) > 1 or layers[0][0] != "Normalization")):
-        file.refuse("must hold Dense layers, and a Normalization before the first of them alone")
-    folders = [f"layers/dense_{k}".removesuffix("_0") + "/vars" for k in range(len(dense))]
-    wanted = [
-        f"{folder}/{k}" for folder, config in zip(folders, dense, strict=True) for k in range(1 + _has_bias(config))
-    ]
-    adapted = bool(normal) and normal[0].get("mean") is None
-    if adapted:
-        wanted += ["layers/normalization/vars/0", "layers/normalization/vars/1"]
-    arrays = _arrays(file, weights, wanted)
-    chain = [_layer(file, config, arrays, folder) for folder, config in zip(folders, dense, strict=True)]
-    if normal:
-        chain[0] = _normalised(file, chain[0], normal[0], [arrays[name] for name in wanted[-2:]] if adapted else None)
-    return chain
-
-
-def _has_bias(config: Mapping[str, Any]) -> bool:
-    return config.get("use_bias") is not False
-
-
-def _layer(file: ForeignFile, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], folder: str) -> Layer:
-    name, units, weights = config.get("activation"), config.get("units"), arrays[f"{folder}/0"]
+def _activation(file: ForeignFile, kind: str, config: Mapping[str, Any]) -> str:
+    name = config.get("activation")
     if not isinstance(name, str):
-        file.refuse("holds a Dense layer with an activation of its own, whose code would be run; it was not")
+        file.refuse(f"holds a {kind} layer with an activation of its own, whose code would be run; it was not")
     if name not in ACTIVATIONS:
-        file.refuse(f"holds a Dense layer with the activation '{name}'; known: {', '.join(ACTIVATIONS)}")
-    if weights.shape[1:] != (units,):
-        file.refuse(f"holds weights of shape {weights.shape} for a Dense layer of {units!r} units")
-    return Layer(weights, arrays[f"{folder}/1"] if _has_bias(config) else np.zeros(weights.shape[1]), name)
+        file.refuse(f"holds a {kind} layer with the activation '{name}'; known: {', '.join(ACTIVATIONS)}")
+    return name
+
+
+def _scaling(
+    file: ForeignFile, layer: KerasLayer, arrays: Sequence[np.ndarray], width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factor and offset of a layer or an operator that scales."""
+    if layer.kind == "Rescaling":
+        scale, offset = (array_of(file, layer.config.get(key), "Rescaling") for key in ("scale", "offset"))
+        return scale, offset
+    if layer.kind == "Normalization":
+        return _normalization(file, layer.config, arrays, width)
+    if layer.kind == "BatchNormalization":
+        return _batch_normalization(file, layer.config, list(arrays))
+    return _arithmetic(file, layer)
+
+
+def _normalization(
+    file: ForeignFile, config: Mapping[str, Any], adapted: Sequence[np.ndarray], width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if config.get("axis") not in _LAST_AXIS:
+        file.refuse("holds a Normalization that is not along the last axis")
+    given = adapted or [array_of(file, config.get(key), "Normalization") for key in ("mean", "variance")]
+    try:
+        mean, variance = (np.broadcast_to(values.ravel(), (width,)) for values in given)
+    except ValueError:
+        file.refuse(f"holds a Normalization that does not fit {width} inputs")
+    if np.any(variance < 0.0):
+        file.refuse("holds a Normalization with a variance below zero")
+    spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
+    return (spread, mean) if config.get("invert") else (1.0 / spread, -mean / spread)
+
+
+def _batch_normalization(
+    file: ForeignFile, config: Mapping[str, Any], arrays: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Its moving mean and variance count, as when a network is used."""
+    if config.get("axis") not in _LAST_AXIS or config.get("renorm"):
+        file.refuse("holds a BatchNormalization with renorm, or not along the last axis")
+    epsilon = array_of(file, config.get("epsilon"), "BatchNormalization")
+    *trained, mean, variance = arrays
+    if any(array.shape != mean.shape for array in arrays) or mean.ndim != 1 or np.any(variance + epsilon <= 0.0):
+        file.refuse("holds a BatchNormalization whose arrays do not fit")
+    gamma = trained.pop(0) if _has(config, "scale") else np.ones(mean.shape)
+    beta = trained.pop(0) if trained else np.zeros(mean.shape)
+    factor = gamma / np.sqrt(variance + epsilon)
+    return factor, beta - mean * factor
+
+
+def _arithmetic(file: ForeignFile, layer: KerasLayer) -> tuple[np.ndarray, np.ndarray]:
+    """An operator between the values and a number."""
+    kind, one, none = layer.kind, np.ones(()), np.zeros(())
+    if kind == "Negative":
+        return -one, none
+    if len(layer.arguments) != 2:
+        file.refuse(f"holds operator {kind}, but not of values and a number")
+    first = layer.arguments[0] is None
+    number = array_of(file, layer.arguments[1 if first else 0], kind)
+    if kind == "Add":
+        return one, number
+    if kind == "Subtract":
+        return (one, -number) if first else (-one, number)
+    if kind == "Multiply":
+        return number, none
+    if not first:
+        file.refuse("divides a number by values, which no dense layer does")
+    return 1.0 / number, none
 
 
 def _arrays(file: ForeignFile, weights: bytes, wanted: Sequence[str]) -> dict[str, np.ndarray]:
-    if len(wanted) > MOST_MEMBERS:
-        file.refuse(f"holds more than {MOST_MEMBERS // 2} layers")
-    try:
-        packed = datasets(weights, wanted)
-    except SurrogateError as error:
-        file.refuse(f"holds weights that cannot be read: {error}")
-    members = file.unpacked(packed, [f"{k}.npy" for k in range(len(wanted))])
-    return {name: file.array(name, members[f"{k}.npy"]) for k, name in enumerate(wanted)}
-
-
-def _normalised(
-    file: ForeignFile, layer: Layer, config: Mapping[str, Any], adapted: Sequence[np.ndarray] | None
-) -> Layer:
-    if config.get("invert") is not False or config.get("axis") not in ([-1], [1], -1, 1):
-        file.refuse("holds a Normalization that inverts, or is not along the last axis")
-    inputs = len(layer.weights)
-    try:
-        mean, variance = (
-            np.broadcast_to(np.asarray(values, dtype=float).ravel(), (inputs,))
-            for values in adapted or (config.get("mean"), config.get("variance"))
-        )
-    except (TypeError, ValueError, OverflowError):
-        file.refuse(f"holds a Normalization that does not fit {inputs} inputs")
-    if np.any(variance < 0.0):
-        file.refuse("holds a Normalization with a variance below zero")
-    return shifted(layer, mean, np.maximum(np.sqrt(variance), _LEAST_SPREAD))
+    arrays: dict[str, np.ndarray] = {}
+    for first in range(0, len(wanted), MOST_MEMBERS):
+        names = wanted[first : first + MOST_MEMBERS]
+        try:
+            packed = datasets(weights, names)
+        except SurrogateError as error:
+            file.refuse(f"holds weights that cannot be read: {error}")
+        members = file.unpacked(packed, [f"{k}.npy" for k in range(len(names))])
+        arrays |= {name: file.array(name, members[f"{k}.npy"]) for k, name in enumerate(names)}
+    return arrays

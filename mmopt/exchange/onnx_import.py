@@ -5,7 +5,6 @@ file is opened.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,22 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmopt.errors import SurrogateError, first_line
+from mmopt.exchange.dense_chain import DenseChain
 from mmopt.exchange.foreign_network import LARGEST_NETWORK, imported, network_file, onnx_package
+from mmopt.exchange.onnx_constants import array_of, computed
+from mmopt.exchange.onnx_operators import Operator, append
 from mmopt.fba.domain import Domain
 from mmopt.io.foreign_file import ForeignFile
-from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.surrogate import Layer, Surrogate
 
 _OLDEST_OPSET: Final = 7
 """Before it, Gemm and Add broadcast by other rules."""
 
-_FLOAT, _INT = 1, 2
-_GEMM: Final = {"alpha": _FLOAT, "beta": _FLOAT, "transA": _INT, "transB": _INT}
-"""Attributes that are read, all of Gemm, and their types in ONNX."""
-
 _MOST_NODES: Final = 128
-_INLINE: Final = 0
-_CURE: Final = "save a chain of Gemm (or MatMul and Add), Tanh, Softplus and Sigmoid, weights inside, as name.onnx"
+_CURE: Final = (
+    "save a chain of Gemm (or MatMul and Add), Tanh, Softplus and Sigmoid, with scalings, weights inside, as name.onnx"
+)
 
 
 def import_onnx(
@@ -51,8 +49,10 @@ def import_onnx(
     Parameters
     ----------
     path
-        An ``.onnx`` file with one chain from one input to one output: Gemm, or MatMul and Add, with Tanh, Softplus, Sigmoid or
-        Identity after it; weights of 32 or 64 bits, in the file itself.
+        An ``.onnx`` file with one chain from one input to one output: Gemm, MatMul, Tanh, Softplus and Sigmoid; constants
+        that are added, subtracted, multiplied or divided by, BatchNormalization, and skl2onnx's Scaler and
+        LinearRegressor, which are folded in; Cast, Dropout, Flatten and Reshape that change nothing. Weights of 32 or 64
+        bits, in the file itself. A Reshape to one column at the end, as skl2onnx writes it, is left out.
     domain, names, input_offset, input_factor, output_offset, output_factor, biomass, maintenance, maintenance_demand
         As for `import_keras`.
 
@@ -82,7 +82,7 @@ def import_onnx(
         file.refuse(f"is damaged or no ONNX file ({first_line(error)})")
     return imported(
         file,
-        _chain(file, proto),
+        _chain(file, proto, len(domain.inputs)),
         domain,
         names,
         scaling=(input_offset, input_factor, output_offset, output_factor),
@@ -91,8 +91,39 @@ def import_onnx(
     )
 
 
-def _chain(file: ForeignFile, proto: Any) -> list[Layer]:
+@np.errstate(all="ignore")  # numbers that are not finite are refused in the end
+def _chain(file: ForeignFile, proto: Any, width: int) -> list[Layer]:
     """The dense layers along the graph of a file."""
+    graph = proto.graph
+    _check_graph(file, proto)
+    constants = {tensor.name: array_of(file, tensor) for tensor in graph.initializer}
+    if len(constants) < len(graph.initializer):
+        file.refuse("names a weight twice")
+    inputs = [value.name for value in graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        file.refuse(f"has {len(inputs)} inputs and {len(graph.output)} outputs, not one of each")
+    at, last, chain = inputs[0], graph.output[0].name, DenseChain(file, width)
+    for node in graph.node:
+        names = [*node.input]
+        while names and not names[-1]:  # arguments that are left out
+            names.pop()
+        taken = [name for name in names if name not in constants and name]
+        if not taken and len(node.output) == 1:
+            constants[node.output[0]] = computed(file, node, constants)
+            continue
+        if taken != [at] or "" in names[:2] or len(node.output) != 1 + _masked(node):
+            file.refuse(
+                f"is no chain: operator {node.op_type} does not take what the one before it gives, and that alone"
+            )
+        arguments = tuple(constants.get(name) for name in names)
+        append(chain, Operator(file, node, arguments, last=node.output[0] == last))
+        at = node.output[0]
+    if at != last:
+        file.refuse("is no chain: its output is not what the last operator gives")
+    return chain.layers()
+
+
+def _check_graph(file: ForeignFile, proto: Any) -> None:
     graph = proto.graph
     version = max((known.version for known in proto.opset_import if known.domain in ("", "ai.onnx")), default=0)
     if version < _OLDEST_OPSET:
@@ -101,90 +132,8 @@ def _chain(file: ForeignFile, proto: Any) -> list[Layer]:
         file.refuse("holds functions, training steps or sparse weights")
     if len(graph.node) > _MOST_NODES or len(graph.initializer) > _MOST_NODES:
         file.refuse(f"holds more than {_MOST_NODES} operators or weights")
-    weights = {tensor.name: _array(file, tensor) for tensor in graph.initializer}
-    if len(weights) < len(graph.initializer):
-        file.refuse("names a weight twice")
-    inputs = [value.name for value in graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        file.refuse(f"has {len(inputs)} inputs and {len(graph.output)} outputs, not one of each")
-    at, layers = inputs[0], list[Layer]()
-    for node in graph.node:
-        taken = [name for name in node.input if name not in weights and name]
-        if taken != [at] or len(node.output) != 1:
-            file.refuse(
-                f"is no chain: operator {node.op_type} does not take what the one before it gives, and that alone"
-            )
-        _follow(file, layers, node, weights)
-        at = node.output[0]
-    if at != graph.output[0].name:
-        file.refuse("is no chain: its output is not what the last operator gives")
-    return layers
 
 
-def _array(file: ForeignFile, tensor: Any) -> np.ndarray:
-    onnx = onnx_package()
-    if tensor.data_location != _INLINE or tensor.external_data:
-        file.refuse(f"keeps '{tensor.name}' in another file, which is not opened")
-    if tensor.data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
-        file.refuse(f"holds '{tensor.name}' in another type than float or double")
-    try:
-        array = np.asarray(onnx_package("numpy_helper").to_array(tensor), dtype=float)
-    except Exception as error:  # sizes that do not fit the numbers fail in many ways
-        file.refuse(f"is damaged: '{tensor.name}' cannot be read ({first_line(error)})")
-    if array.shape != tuple(tensor.dims):
-        file.refuse(f"is damaged: '{tensor.name}' has no size")
-    return array
-
-
-@np.errstate(over="ignore", invalid="ignore")  # numbers that are not finite are refused in the end
-def _follow(file: ForeignFile, layers: list[Layer], node: Any, weights: dict[str, np.ndarray]) -> None:
-    """Add one operator to the layers so far."""
-    kind = node.op_type
-    activation = next((known.name for known in ACTIVATIONS.values() if known.onnx == kind), None)
-    if node.domain not in ("", "ai.onnx") or (activation is None and kind not in ("Gemm", "MatMul", "Add")):
-        file.refuse(f"holds operator {node.domain or 'ai.onnx'}.{kind}, which is not one of those that are read")
-    attributes = _attributes(file, node)
-    if kind in ("Gemm", "MatMul"):
-        layers.append(_dense(file, node, attributes, weights))
-    elif kind == "Add":
-        added = [weights[name] for name in node.input if name in weights]
-        if not layers or layers[-1].activation != "linear" or len(added) != 1:
-            file.refuse("holds operator Add, but not after MatMul or Gemm")
-        layers[-1] = replace(layers[-1], bias=layers[-1].bias + _bias(file, added[0], len(layers[-1].bias)))
-    elif len(node.input) != 1:
-        file.refuse(f"holds operator {kind} of more than one value")
-    elif kind != "Identity":
-        if not layers or layers[-1].activation != "linear":
-            file.refuse(f"holds operator {kind}, but not after MatMul, Gemm or Add")
-        layers[-1] = replace(layers[-1], activation=str(activation))
-
-
-def _attributes(file: ForeignFile, node: Any) -> dict[str, float]:
-    values = {}
-    for attribute in node.attribute:
-        if node.op_type != "Gemm" or _GEMM.get(attribute.name) != attribute.type or attribute.ref_attr_name:
-            file.refuse(f"holds operator {node.op_type} with '{attribute.name}', which is not read")
-        values[attribute.name] = float(attribute.f if attribute.type == _FLOAT else attribute.i)
-    return values
-
-
-def _dense(file: ForeignFile, node: Any, attributes: dict[str, float], weights: dict[str, np.ndarray]) -> Layer:
-    names = [*node.input] if len(node.input) != 3 or node.input[2] else [*node.input[:2]]  # a bias may be left out
-    most = 3 if node.op_type == "Gemm" else 2
-    if not 2 <= len(names) <= most or any(name not in weights for name in names[1:]) or attributes.get("transA"):
-        file.refuse(f"holds operator {node.op_type}, but not of values times weights")
-    matrix = weights[names[1]]
-    if matrix.ndim != 2:
-        file.refuse(f"holds weights '{names[1]}' of shape {matrix.shape} where a matrix should be")
-    matrix = attributes.get("alpha", 1.0) * (matrix.T if attributes.get("transB") else matrix)
-    bias = np.zeros(matrix.shape[1])
-    if len(names) == 3:
-        bias = attributes.get("beta", 1.0) * _bias(file, weights[names[2]], len(bias))
-    return Layer(matrix, bias, "linear")
-
-
-def _bias(file: ForeignFile, array: np.ndarray, size: int) -> np.ndarray:
-    row = array[0] if array.ndim == 2 and len(array) == 1 else array
-    if row.shape not in ((), (1,), (size,)):
-        file.refuse(f"adds an array of shape {array.shape} to {size} values")
-    return np.broadcast_to(row, (size,))
+def _masked(node: Any) -> bool:
+    """Whether an operator gives a mask besides, which the chain does not take."""
+    return node.op_type == "Dropout" and len(node.output) > 1
