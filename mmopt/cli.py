@@ -138,9 +138,12 @@ def train(
 @app.command()
 def simulate(
     file: StudyFile,
-    feed: Annotated[Path, typer.Option(help="Feed table (CSV: from, to, rate), as a run writes it.")],
+    feed: Annotated[Path, typer.Option(help="Feed table (CSV or Excel: from, to, rate), as a run writes it.")],
     folder: Folder = None,
     program: Annotated[bool, typer.Option("--lp", help="Simulate the cell with the linear program itself.")] = False,
+    density: Annotated[
+        float | None, typer.Option(help="Density of the feed [kg/L], for tables in g/h or kg/h.")
+    ] = None,
 ) -> None:
     """Simulate a feed table, with the surrogate or with the linear program."""
     from mmopt.fba.flux_program import FluxProgram
@@ -153,7 +156,8 @@ def simulate(
         surrogate = surrogate_of(study, current, network)
         cell: Any = FluxProgram(network, surrogate.inputs) if program else surrogate
         with current.stage("simulation"):
-            trajectory = Simulator(problem, cell).run({name: read_feed(feed) for name in problem.controls})
+            table_of_feed = read_feed(feed, density=density, hours=problem.horizon.hours)
+            trajectory = Simulator(problem, cell).run(dict.fromkeys(problem.controls, table_of_feed))
             current.save("simulation", trajectory)
             table = trajectory.to_csv(current.folder / "simulation.csv")
         objective = problem.objective
@@ -178,6 +182,8 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
             f"{problem.objective.name}: planned {plan.objective:.4g}{unit}{integrated}, on the linear program "
             f"{replay.objective:.4g}{unit}; feed table in {current.folder}"
         )
+        for remedy in plan.record.remedies:
+            say(f"no solve from a start ended with an optimum; used instead: {remedy}")
         if current.summary.limits_kept is False:
             say(limits_line(current.summary))
     end_with_code(current.summary)

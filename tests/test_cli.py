@@ -138,6 +138,31 @@ def test_feed_table_simulates_to_what_was_planned(folder: Path) -> None:
     assert simulated == pytest.approx(planned, rel=1.0e-5)
 
 
+@pytest.mark.parametrize(
+    ("table", "options", "said"),
+    [
+        ("from [h],to [h],rate [L/h]\n0,1,0.01\n", (), "1 h"),
+        ("from [h],to [h],rate [L/h]\n0,3,-0.01\n", (), "below 0"),
+        ("from [h],to [h],rate [g/h]\n0,3,12\n", (), "density"),
+    ],
+    ids=["too short", "negative", "mass without density"],
+)
+def test_feed_table_that_does_not_fit_is_bad_input(
+    folder: Path, table: str, options: tuple[str, ...], said: str
+) -> None:
+    (folder / "bad.csv").write_text(table)
+    done = mmopt("simulate", "study.yaml", "-o", "run", "--feed", "bad.csv", *options, at=folder)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_feed_table_of_masses_takes_the_density(folder: Path) -> None:
+    (folder / "mass.csv").write_text("from [h],to [h],rate [g/h]\n0,3,24\n")
+    done = mmopt("simulate", "study.yaml", "-o", "run", "--feed", "mass.csv", "--density", "1.2", at=folder)
+    assert done.returncode == 0, done.stderr
+    assert load_trajectory(folder / "run" / "simulation.nc").final("volume") == pytest.approx(2.06, rel=1.0e-6)
+
+
 def test_single_verbs_use_the_results_of_a_run(folder: Path) -> None:
     for verb in ("optimise", "closed-loop"):
         done = mmopt(verb, "study.yaml", "-o", "run", at=folder)

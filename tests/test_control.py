@@ -17,6 +17,7 @@ from mmopt.optimisation.optimise import optimise
 from mmopt.optimisation.scenarios import optimise_scenarios
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.plan.plan import Plan, Replay
+from mmopt.problem import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
@@ -305,3 +306,14 @@ def test_acetate_limit_alone_leads_to_an_optimum_from_every_shape_of_feed(
     problem = Problem(ecoli_fed_batch(), start, Horizon(6.0, elements), {"feed": (0.0, 0.1)}, limits)
     guess = list(guessed_controls(problem, 3))[shape]
     assert optimise(problem, surrogate, guess=guess).integration.objective > 36.0
+
+
+def test_start_of_lines_that_is_the_plan_keeps_the_limits_as_lines(surrogate: Surrogate) -> None:
+    start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    limits = {"volume": (None, 3.0), "acetate": (None, 1.0)}
+    feed = {"feed": Control(0.0, 0.1, shape="lines")}
+    problem = Problem(ecoli_fed_batch(), start, Horizon(6.0, 12), feed, limits)
+    plan = optimise(problem, surrogate, options=OptimiseOptions(ipopt={"max_iter": 5}))
+    assert plan.status is Status.START
+    assert plan.integration is not None
+    assert plan.integration.worst_violation < 1.0e-3

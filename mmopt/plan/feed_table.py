@@ -75,7 +75,8 @@ class FeedTable:
         Path
             The file.
         """
-        header = [*self.header[:-1], f"rate [{self.unit}]"]
+        rate = "linear rate" if self.shape == LINES else "rate"
+        header = [*self.header[:-1], f"{rate} [{self.unit}]"]
         return write_whole(
             path,
             lambda temporary: np.savetxt(

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from mmopt.errors import StudyError, first_line
+from mmopt.errors import StudyError, first_line, missing_package
 
 _LARGEST: Final = 16 * 2**20
 """Most bytes of a file: a row a second for a week has some 10."""
@@ -222,9 +222,7 @@ def _workbook(path: Path, data: bytes) -> list[Row]:
     try:
         openpyxl = import_module("openpyxl")
     except ImportError as error:
-        raise StudyError(
-            f"{path} is an Excel workbook, which needs the package openpyxl; save it as CSV, or pip install openpyxl"
-        ) from error
+        raise missing_package(f"Excel workbooks such as {path}", "openpyxl", "excel") from error
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_UNPACKED:

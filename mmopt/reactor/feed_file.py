@@ -33,9 +33,6 @@ _LIGHTEST, _HEAVIEST = 0.5, 2.5
 """Densities of feed solutions [kg/L]: ammonia in water has 0.9, a syrup 1.4."""
 
 _ROLES: Final = {3: (FROM, TO, RATE_COLUMN), 2: (TIME, RATE_COLUMN)}
-_OF_LINES: Final = ["time [h]", "rate [L/h]"]
-"""Header of a table of lines as `FeedTable` writes it."""
-
 _SHAPES: Final = "give rows of from, to, rate, or of time, rate"
 
 
@@ -202,11 +199,6 @@ def _order(path: Path, titles: list[Title], count: int) -> tuple[list[int], bool
     if not titles:
         return list(range(count)), False
     given = [TIME if count == len(_ROLES[2]) and title.role == FROM else title.role for title in titles]
-    if [title.text for title in titles] == _OF_LINES:
-        raise StudyError(
-            f"{path} has the header of both, of steps and of the lines that a plan writes; call the rate column "
-            "'step rate [L/h]' if a rate is held until the next row, 'linear rate [L/h]' if it is the point of a line"
-        )
     linear = any(title.linear for title in titles)
     if sorted(map(str, given)) == sorted(roles):
         order = [given.index(role) for role in roles]

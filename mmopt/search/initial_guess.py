@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.problem.control import LINES
 from mmopt.problem.limits import Limits, violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import ConstantFeed, Profile, StepFeed
+from mmopt.reactor.profiles import ConstantFeed, LinearFeed, Profile, StepFeed
 from mmopt.results import Trajectory
 
 SHAPES: Final = (
@@ -155,14 +156,14 @@ def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None 
 
 
 def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:
-    """Return whether the steps of a trajectory's controls keep the limits of their rate of change.
+    """Return whether the controls of a trajectory keep the limits of their rate of change.
 
     Parameters
     ----------
     problem
         A problem.
     trajectory
-        A trajectory of its system with steps on its mesh.
+        A trajectory of its system with controls on its mesh.
 
     Returns
     -------
@@ -172,7 +173,8 @@ def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:
     middles = (edges[:-1] + edges[1:]) / 2.0
     for name, control in problem.controls.items():
         if control.rate_limit is not None:
-            rates = np.abs(np.diff(trajectory.at(name, middles))) / np.diff(middles)
+            times = edges if control.shape == LINES else middles
+            rates = np.abs(np.diff(trajectory.at(name, times))) / np.diff(times)
             if np.any(rates > control.rate_limit * (1.0 + _NEGLIGIBLE)):
                 return False
     return True
@@ -197,7 +199,9 @@ def step_levels(problem: Problem, profiles: Mapping[str, Profile]) -> dict[str, 
 
 
 def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> Trajectory:
-    """Simulate steps on a problem's mesh over the whole horizon.
+    """Simulate levels on a problem's mesh over the whole horizon, in the shape of each control.
+
+    A control of lines has the lower of two levels at the edge between them.
 
     Parameters
     ----------
@@ -210,7 +214,16 @@ def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> T
     -------
     Trajectory
     """
-    return _simulated(simulator, simulator.problem.start_values, levels, 0, simulator.problem.horizon.elements)
+    problem = simulator.problem
+    edges = tuple(problem.horizon.edges().tolist())
+    profiles: dict[str, Profile] = {}
+    for name, values in levels.items():
+        if problem.controls[name].shape == LINES:
+            at_edges = np.minimum(np.append(values, values[-1]), np.insert(values, 0, values[0]))
+            profiles[name] = LinearFeed(edges, tuple(at_edges.tolist()))
+        else:
+            profiles[name] = StepFeed(edges, tuple(values.tolist()))
+    return simulator.run(profiles, points=1 + _POINTS * problem.horizon.elements, tolerance=_TOLERANCE)
 
 
 def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int) -> tuple[dict[str, np.ndarray], float]:
