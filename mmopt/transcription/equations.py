@@ -27,7 +27,7 @@ from mmopt.reactor.system import Cell, RecordingCell, no_cell
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.grey_box import GREY_BOX, Gathered
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.scaling import from_variable, to_variable, variable_bounds
+from mmopt.transcription.scaling import from_variable, scaled_states, to_variable, variable_bounds
 
 _BELOW_ZERO: Final = 0.2
 """Fraction of its scale by which a state may fall below zero where a surrogate gives the rates. They are slightly wrong where
@@ -87,6 +87,7 @@ def write_equations(
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
     """
+    block.scaled_states = scaled_states(problem.system, soft=relaxation.price is not None)
     _declare(block, problem)
     cell_at, close = _cells(block, problem, surrogate, formulation)
     pyo.TransformationFactory("dae.collocation").apply_to(
@@ -110,9 +111,9 @@ def write_equations(
 def _declare(block: Any, problem: Problem) -> None:
     system = problem.system
     scales = problem.scales
-    initial = {state.name: to_variable(state, problem.start_values[state.name]) for state in system.states}
+    initial = {state.name: to_variable(state, problem.start_values[state.name]) for state in block.scaled_states}
     below = _BELOW_ZERO if system.readings else 0.0
-    bounds = {state.name: variable_bounds(state, below) for state in system.states}
+    bounds = {state.name: variable_bounds(state, below) for state in block.scaled_states}
     block.time = ContinuousSet(initialize=problem.horizon.fractions.tolist())
     block.length = pyo.Var()
     block.parameter = pyo.Var(list(system.defaults))
@@ -134,7 +135,7 @@ def _write_point(
 ) -> None:
     """Write the equations of one collocation point; the quantities there go into ``values``."""
     system, scales = problem.system, problem.scales
-    states = {state.name: from_variable(state, state_at(block, state.name, t)) for state in system.states}
+    states = {state.name: from_variable(state, state_at(block, state.name, t)) for state in block.scaled_states}
     controls = {name: control_at(block, problem, name, t) * scales[name] for name in problem.controls}
     parameters = dict(block.parameter)
     recording = RecordingCell(cell)
@@ -216,7 +217,7 @@ def _write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_
     system, scales = problem.system, problem.scales
     block.begin = pyo.Block(concrete=True)
     parameters = dict(block.parameter)
-    states = {state.name: from_variable(state, state_at(block, state.name, 0.0)) for state in system.states}
+    states = {state.name: from_variable(state, state_at(block, state.name, 0.0)) for state in block.scaled_states}
     controls = {name: block.control[name, 0] * scales[name] for name in problem.controls}
 
     def more() -> dict[str, Any]:

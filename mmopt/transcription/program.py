@@ -103,9 +103,9 @@ class CollocationProgram:
         Simulator(problem, surrogate).cell()
         self.problem = problem
         self._surrogate = surrogate
-        self._states = {state.name: state for state in problem.system.states}
         self.pyomo = pyo.ConcreteModel(name="dynamic optimisation") if block is None else block
         write_equations(self.pyomo, problem, surrogate, relaxation, formulation)
+        self._states = {state.name: state for state in self.pyomo.scaled_states}
         self.set_data(
             problem,
             initial=problem.initial,
@@ -214,7 +214,7 @@ class CollocationProgram:
 
     def read_answer(self) -> "Answer":
         """Return the present values of everything that was chosen, and of the states."""
-        points, states = sorted(self.pyomo.time), self.problem.system.states
+        points, states = sorted(self.pyomo.time), self.pyomo.scaled_states
         rows = [[from_variable(state, state_at(self.pyomo, state.name, t).value) for t in points] for state in states]
         return Answer(self._choices(), self._controls(), np.array(points), np.array(rows))
 

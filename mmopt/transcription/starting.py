@@ -47,7 +47,7 @@ def start_from(
     if block.length.lb != block.length.ub:
         block.length.set_value(length, skip_validation=True)
     points = np.array(sorted(block.time))
-    for state in problem.system.states:
+    for state in block.scaled_states:
         # a simulation with a surrogate lets what has run out drift below zero, where its smooth law would start badly
         given = trajectory.at(state.name, first + points * length)
         below = surrogate is None and given.min() < state.lower and _goes_below(problem, state, trajectory)
@@ -91,7 +91,9 @@ def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) ->
     cell = RecordingCell(no_cell if surrogate is None else surrogate.rate_function(system.readings))
     values: dict[str, Any] = {}
     for t in block.inner:
-        states = {state.name: from_variable(state, state_at(block, state.name, t).value) for state in system.states}
+        states = {
+            state.name: from_variable(state, state_at(block, state.name, t).value) for state in block.scaled_states
+        }
         controls = {name: pyo.value(control_at(block, problem, name, t)) * scales[name] for name in problem.controls}
         change = system.derivative(states, controls, parameters, cell)
         values = {**states, **controls, **cell.rates, **system.observe(states, controls, parameters, cell.rates)}
