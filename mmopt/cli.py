@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmopt.errors import MmoptError
-from mmopt.terminal import closed_loop_line, limits_line, progress, say, show_results, warn
+from mmopt.terminal import closed_loop_line, progress, say, show_results, warn
 
 if TYPE_CHECKING:
     from mmopt.problem.problem import Problem
@@ -184,8 +184,8 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
         )
         for remedy in plan.record.remedies:
             say(f"no solve from a start ended with an optimum; used instead: {remedy}")
-        if current.summary.limits_kept is False:
-            say(limits_line(current.summary))
+        if current.summary.limits_not_kept:
+            say(current.summary.limits_not_kept)
     end_with_code(current.summary)
 
 

@@ -180,8 +180,8 @@ def show_results(summary: "RunSummary", folder: Path) -> None:
     if summary.violations is not None:
         worst = max((row.relative or 0.0 for row in summary.violations), default=0.0)
         say(f"limits violated on the linear program: {f'by up to {worst:.2%}' if worst else 'none'}")
-    if summary.limits_kept is False:
-        say(limits_line(summary))
+    if summary.limits_not_kept:
+        say(summary.limits_not_kept)
     if summary.closed_loop is not None:
         disturbance = ", ".join(f"{n} {a.value:g} {a.unit}" for n, a in summary.closed_loop.disturbance.items())
         say(
@@ -190,33 +190,6 @@ def show_results(summary: "RunSummary", folder: Path) -> None:
     say(f"report: {folder / 'report.html'}")
     for name in summary.feeds or ():
         say(f"feed table: {folder / name}.csv")
-
-
-def limits_line(summary: "RunSummary") -> str:
-    """Describe in one line which limits a plan does not keep.
-
-    Parameters
-    ----------
-    summary
-        The results.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from mmopt.report import RunSummary
-    >>> limits_line(RunSummary(title="A first run"))
-    'THE PLAN DOES NOT KEEP ITS LIMITS on the linear program'
-    """
-    rows = [
-        f"{row.limit.replace('_', ' ')} reaches {row.reached:.4g} {row.unit}, allowed {row.allowed:g}"
-        for row in summary.violations or ()
-        if row.reached is not None and row.allowed is not None
-    ]
-    listed = f": {'; '.join(rows)}" if rows else ""
-    return f"THE PLAN DOES NOT KEEP ITS LIMITS on the linear program{listed}"
 
 
 def _show_feeds(summary: "RunSummary") -> None:

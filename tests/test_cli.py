@@ -432,7 +432,7 @@ def test_plan_that_does_not_keep_its_limits_ends_with_a_code_of_its_own(capsys: 
     show_results(summary, Path("run"))
     said = capsys.readouterr().out
     assert (
-        "THE PLAN DOES NOT KEEP ITS LIMITS on the linear program: oxygen saturation reaches 7.9 %, allowed 20" in said
+        "The plan does not keep its limits on the linear program: oxygen saturation reaches 7.9 %, allowed 20" in said
     )
     with pytest.raises(typer.Exit) as ended:
         end_with_code(summary)

@@ -438,3 +438,12 @@ def test_damaged_certificate_leaves_the_rest_of_the_page(tmp_path: Path, damage:
         write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": {"error_report": damage, "points": 7}}))
     )
     assert "points 7" in page.text
+
+
+def test_page_begins_with_the_limits_that_a_plan_does_not_keep(tmp_path: Path) -> None:
+    row = {"limit": "oxygen_saturation", "allowed": 20.0, "reached": 7.9, "relative": 0.605, "unit": "%"}
+    sentence = "The plan does not keep its limits on the linear program: oxygen saturation reaches 7.9 %, allowed 20"
+    text = Page(write_report(save_summary(tmp_path, violations=[row], limits_kept=False))).text
+    assert sentence in text
+    assert text.index(sentence) < text.index("allowed reached unit violation")
+    assert sentence not in Page(write_report(save_summary(tmp_path, violations=[row], limits_kept=True))).text

@@ -50,7 +50,8 @@ def cards(run: RunFolder) -> str:
         value = page.amount(loop.objective, summary.objective_unit)
         shown.append((value, "closed loop, under disturbance", _compared(loop, summary)))
     texts = (f'<div class="card"><b>{n}</b>{page.text(a)}<span>{page.text(b)}</span></div>' for n, a, b in shown)
-    return f'<div class="cards">{"".join(texts)}</div>' if shown else ""
+    alarm = f'<p class="alarm">{page.text(summary.limits_not_kept)}</p>' if summary.limits_not_kept else ""
+    return alarm + (f'<div class="cards">{"".join(texts)}</div>' if shown else "")
 
 
 def _lower(name: str) -> str:
@@ -179,7 +180,8 @@ def trajectories(run: RunFolder) -> str:
         return ""
     caption = (
         "The optimal feed as planned, integrated with the surrogate, and on the linear program. The red side is forbidden. "
-        "Limits of the plan are moved until the linear program keeps them, so the plan can exceed one slightly."
+        "Limits of the plan are moved until the linear program keeps them, where that can be; so the plan can exceed one "
+        "slightly."
     )
     figure = plot_trajectories(runs, limits=run.limits, titles=run.titles)
     body = picture(run, "trajectories", figure, caption, runs)

@@ -105,6 +105,18 @@ class RunSummary(Record):
         """Unit of the objective."""
         return self.problem.objective.unit if self.problem else ""
 
+    @property
+    def limits_not_kept(self) -> str:
+        """Which limits the optimal feed does not keep, as a sentence; empty if it keeps all, or none was checked."""
+        if self.limits_kept is not False:
+            return ""
+        rows = [
+            f"{row.limit.replace('_', ' ')} reaches {row.reached:.4g} {row.unit}, allowed {row.allowed:g}"
+            for row in self.violations or ()
+            if row.reached is not None and row.allowed is not None
+        ]
+        return f"The plan does not keep its limits on the linear program: {'; '.join(rows)}"
+
     def changed(self, **fields: Any) -> "RunSummary":
         """Return a copy with other fields.
 
