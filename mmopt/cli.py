@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mmopt.ctrl_c import EXIT_CODE, Watch
 from mmopt.errors import MmoptError
 from mmopt.terminal import closed_loop_line, progress, say, show_results, warn
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from mmopt.study.run import Run
     from mmopt.study.schema import Study
 
-_BAD_INPUT, _FAILED, _LIMITS_NOT_KEPT, _INTERRUPTED = 2, 1, 3, 130
+_BAD_INPUT, _FAILED, _LIMITS_NOT_KEPT = 2, 1, 3
 _DEBUG: Final = "--debug"
+_watch: Final = Watch()
 
 
 class _InterruptedError(Exception):
@@ -260,13 +262,14 @@ def main() -> None:
     """Run the command line; an error of mmopt or of the file system becomes one line and an exit code."""
     debug = _DEBUG in sys.argv
     arguments = [word for word in sys.argv[1:] if word != _DEBUG]
+    _watch.start()
     try:
         app(args=arguments, prog_name="mmopt")
     except _InterruptedError as error:
         warn(str(error))
-        sys.exit(_INTERRUPTED)
+        sys.exit(EXIT_CODE)
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # before there was a run folder
+        if end.code == EXIT_CODE:  # before there was a run folder
             warn("interrupted")
         raise
     except MmoptError as error:
@@ -308,11 +311,12 @@ def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator
     study = read_study(file)
     name = file.resolve().parent.name if file.stem == "study" else file.stem
     folder = folder or Path("runs") / name
+    _watch.message = f"interrupted; what was finished is in {folder}"
     try:
         with progress() as shown:
             yield study, begin_run(folder, study.title, study.problem, shown, anew=whole)
     except KeyboardInterrupt:
-        raise _InterruptedError(f"interrupted; what was finished is in {folder}") from None
+        raise _InterruptedError(_watch.message) from None
 
 
 def _described(study: "Study", current: "Run") -> "Problem":

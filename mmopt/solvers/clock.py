@@ -1,4 +1,4 @@
-"""A clock that stops Ipopt between two iterations; Ipopt's own time limits are fixed when a solver is built."""
+"""What stops Ipopt between two iterations: a deadline or Ctrl-C. Ipopt's own time limits are fixed when a solver is built."""
 
 import math
 import time
@@ -6,12 +6,14 @@ from typing import Any, Final
 
 import casadi
 
+from mmopt.solvers.interruption import Interruption
+
 _SHAPES: Final = {"x": "variables", "lam_x": "variables", "g": "constraints", "lam_g": "constraints", "f": "one"}
 """Sizes of the arrays CasADi passes after every iteration; all others are empty."""
 
 
 class Clock(casadi.Callback):  # type: ignore[misc]
-    """Stop a solve when ``deadline`` (of `time.perf_counter`) has passed.
+    """Stop a solve when ``deadline`` (of `time.perf_counter`) has passed, or at an interruption.
 
     Parameters
     ----------
@@ -22,6 +24,7 @@ class Clock(casadi.Callback):  # type: ignore[misc]
     def __init__(self, variables: int, constraints: int) -> None:
         super().__init__()
         self.deadline = math.inf
+        self.interruption = Interruption()
         self._sizes = {"variables": variables, "constraints": constraints, "one": 1}
         self.construct("clock", {})
 
@@ -50,5 +53,5 @@ class Clock(casadi.Callback):  # type: ignore[misc]
         return casadi.Sparsity(0, 0) if shape is None else casadi.Sparsity.dense(self._sizes[shape])
 
     def eval(self, _: Any) -> list[float]:
-        """Return 1 if the deadline has passed."""
-        return [float(time.perf_counter() >= self.deadline)]
+        """Return 1 if the solve is to stop."""
+        return [float(self.interruption.came or time.perf_counter() >= self.deadline)]

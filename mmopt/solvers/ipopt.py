@@ -20,6 +20,7 @@ import pyomo.environ as pyo
 from mmopt.checking import shown
 from mmopt.errors import SolverError, StudyError
 from mmopt.solvers.clock import Clock
+from mmopt.solvers.interruption import held_interruption
 from mmopt.solvers.ipopt_options import DEFAULTS, WARM, check_options
 from mmopt.solvers.nlp import read_nlp
 from mmopt.status import Status
@@ -163,6 +164,11 @@ class NonlinearProgram:
         -------
         Solve
             Record of the solve.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C, at the end of the iteration.
         """
         warm = warm and bool(self._multipliers)
         solver = self._solver(warm)
@@ -171,14 +177,15 @@ class NonlinearProgram:
         start = np.array([0.0 if v.value is None else v.value for v in self._variables])
         started = time.perf_counter()
         self._clock.deadline = started + seconds
-        solution = solver(
-            x0=np.clip(start, lower, upper),
-            lbx=lower,
-            ubx=upper,
-            lbg=self._nlp.lower,
-            ubg=self._nlp.upper,
-            **(self._multipliers if warm else {}),
-        )
+        with held_interruption() as self._clock.interruption:
+            solution = solver(
+                x0=np.clip(start, lower, upper),
+                lbx=lower,
+                ubx=upper,
+                lbg=self._nlp.lower,
+                ubg=self._nlp.upper,
+                **(self._multipliers if warm else {}),
+            )
         seconds = time.perf_counter() - started
         stats = solver.stats()
         status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
