@@ -86,7 +86,7 @@ class CompiledProblem:
     def rates(self, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The rates that solve all equations, for limits of shape (points, inputs)."""
         # each full step of Newton settles one more layer, wherever it starts; its line search takes some shorter ones
-        steps = {"max_iter": 100, "abstol": 0.0, "abstolStep": 0.0, "error_on_fail": False}
+        steps = {"max_iter": 100, "abstol": 1.0e-13, "abstolStep": 0.0, "error_on_fail": False}
         root = casadi.rootfinder("root", "newton", self.left, steps)
         start = np.zeros((len(self.unknown), len(points)))
         found = np.array(root.map(len(points))(start, 2.0 * points.T))
