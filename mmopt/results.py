@@ -72,13 +72,14 @@ class Trajectory:
     @property
     def time(self) -> np.ndarray:
         """Times [h], ascending."""
-        return np.asarray(self.data["time"].values, dtype=float)
+        return np.asarray(self.data.variables["time"].values, dtype=float)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Values of one quantity at `time`."""
-        if not isinstance(name, str) or name not in self.data:
+        variables = self.data.variables  # an array of xarray for every access would cost a tenth of a simulation
+        if not isinstance(name, str) or name not in variables:
             raise UnknownQuantityError(f"this trajectory has no {shown(name)}; {nearest(name, self._names(), 12)}")
-        return np.asarray(self.data[name].values, dtype=float)
+        return np.asarray(variables[name].values, dtype=float)
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of all quantities of one kind.
@@ -264,7 +265,7 @@ def trajectory(
         array = _array(f"'{name}'", given)
         if array.shape != time.shape:
             raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
-        variables[name] = ("time", array, {"kind": kind, "units": unit})
+        variables[name] = xr.Variable(("time",), array, {"kind": kind, "units": unit}, fastpath=True)
     data = xr.Dataset(variables, coords={"time": ("time", time, {"units": TIME})})
     return Trajectory(data, status, {} if stats is None else stats)
 

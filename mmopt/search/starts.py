@@ -4,7 +4,7 @@ A solve begins from a start, and a search ends with one at the least: no plan is
 limits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import exp
@@ -33,9 +33,11 @@ _BEGINNINGS: Final = (0.0, 0.1, 0.2, 0.35)
 _GROWTHS: Final = (0.5, 1.0, 2.0, 4.0)
 """Growth of an exponential feed over the whole horizon, as exponents."""
 
-_HALVINGS: Final = 5
+_LEFT: Final = (1.0, 1.0, 0.4, 0.2, 0.2)
+"""Fractions of the shapes that are left at every halving of their sizes."""
+
 _TOLERANCE: Final = 1.0e-4
-_POINTS: Final = 100
+_POINTS: Final = 60
 
 _SHRUNK: Final = (1.0, 0.98, 0.95, 0.9)
 """Sizes that are tried where a shape as steps violates a limit that the shape itself keeps."""
@@ -174,16 +176,25 @@ def simple_starts(simulator: Simulator) -> list[Start]:
         "best constant feed": [(beginning, 0.0) for beginning in beginnings],
         "best exponential feed": [(beginning, growth / hours) for beginning, growth in product(beginnings, _GROWTHS)],
     }
+    no_feed = _tried(simulator, 0.0, (0.0, 0.0))
     starts = []
     for name, family in shapes.items():
-        candidates = [best for shape in family if (best := _best_size(simulator, *shape)) is not None]
-        if not candidates:
-            continue
-        _, size, shape = max(candidates)
-        start = _as_steps(name, simulator, size, *shape)
+        best = _best_of(simulator, family, no_feed)
+        start = None if best is None else _as_steps(name, simulator, best.size, *best.shape)
         if start is not None:
             starts.append(start)
     return starts
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A size of a shape: whether it keeps the limits, those at the end as well, and its objective."""
+
+    size: float
+    shape: tuple[float, float]
+    keeps: bool
+    counts: bool
+    objective: float
 
 
 def _shaped(problem: Problem, size: float, beginning: float, growth: float) -> dict[str, Profile]:
@@ -194,50 +205,65 @@ def _shaped(problem: Problem, size: float, beginning: float, growth: float) -> d
     return {name: profile(control) for name, control in problem.controls.items()}
 
 
-def _best_size(
-    simulator: Simulator, beginning: float, growth: float
-) -> tuple[float, float, tuple[float, float]] | None:
-    """Objective and size of the best feed of a shape that keeps the limits."""
-    problem, best = simulator.problem, None
-    for size in _sizes():
-        kept = False
-        try:
-            trajectory = simulator.run(
-                _shaped(problem, size.value, beginning, growth), points=_POINTS, tolerance=_TOLERANCE
-            )
-            kept = keeps_limits(problem, trajectory)
-        except SolverError:  # a vessel that overflows any equation, say; a smaller feed may do
-            trajectory = None
-        size.answer(kept)
-        if trajectory is not None and kept and keeps_limits(problem, trajectory, problem.final):
-            candidate = (problem.objective_value(trajectory), size.value, (beginning, growth))
-            best = candidate if best is None else max(best, candidate)
-    return best
+def _tried(simulator: Simulator, size: float, shape: tuple[float, float]) -> _Sized | None:
+    """Simulate a size of a shape; None if the simulation fails, as where a vessel overflows any equation."""
+    problem = simulator.problem
+    try:
+        trajectory = simulator.run(_shaped(problem, size, *shape), points=_POINTS, tolerance=_TOLERANCE)
+    except SolverError:
+        return None
+    keeps = keeps_limits(problem, trajectory)
+    counts = keeps and keeps_limits(problem, trajectory, problem.final)
+    return _Sized(size, shape, keeps, counts, problem.objective_value(trajectory))
 
 
-class _Size:
-    """A size of a bisection."""
+class _Bracket:
+    """The sizes of a shape between which the largest lies that keeps the limits."""
 
-    def __init__(self, value: float) -> None:
-        self.value, self.kept = value, False
+    def __init__(self, simulator: Simulator, shape: tuple[float, float], no_feed: _Sized | None) -> None:
+        self._simulator, self._shape = simulator, shape
+        self._low, self._high = 0.0, 1.0
+        self.tried = [no_feed, _tried(simulator, 1.0, shape)]
+        whole = self.tried[1]
+        if whole is not None and whole.keeps:
+            self.tried.append(_tried(simulator, 0.5, shape))  # more is not always better
+            self._low = 1.0
 
-    def answer(self, kept: bool) -> None:
-        """Say whether it keeps the limits."""
-        self.kept = kept
+    @property
+    def best(self) -> _Sized | None:
+        """The best size that keeps all limits."""
+        return max((one for one in self.tried if one is not None and one.counts), key=_objective, default=None)
+
+    @property
+    def rank(self) -> float:
+        """The better the higher."""
+        return -np.inf if self.best is None else self.best.objective
+
+    def halve(self) -> None:
+        """Halve the bracket."""
+        if self._low < self._high:
+            middle = (self._low + self._high) / 2.0
+            sized = _tried(self._simulator, middle, self._shape)
+            self.tried.append(sized)
+            keeps = sized is not None and sized.keeps
+            self._low, self._high = (middle, self._high) if keeps else (self._low, middle)
 
 
-def _sizes() -> Iterator[_Size]:
-    """The largest size, then those of a bisection between the largest that keeps the limits and the smallest that does not."""
-    low, high = 0.0, 1.0
-    whole = _Size(1.0)
-    yield whole
-    if whole.kept:
-        yield _Size(0.5)  # more is not always better
-        return
-    for _ in range(_HALVINGS):
-        middle = _Size((low + high) / 2.0)
-        yield middle
-        low, high = (middle.value, high) if middle.kept else (low, middle.value)
+def _objective(sized: _Sized) -> float:
+    return sized.objective
+
+
+def _best_of(simulator: Simulator, family: Sequence[tuple[float, float]], no_feed: _Sized | None) -> _Sized | None:
+    """The best size of the best shape; the later a halving, the fewer of the best shapes are left."""
+    brackets = [_Bracket(simulator, shape, no_feed) for shape in family]
+    if no_feed is not None and not no_feed.keeps and not any(bracket.best for bracket in brackets):
+        return None  # neither no feed nor the largest keeps the limits: there is nothing to halve
+    for fraction in _LEFT:
+        brackets = sorted(brackets, key=lambda bracket: bracket.rank, reverse=True)
+        brackets = brackets[: max(1, round(fraction * len(family)))]
+        for bracket in brackets:
+            bracket.halve()
+    return max((best for bracket in brackets if (best := bracket.best) is not None), key=_objective, default=None)
 
 
 def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, growth: float) -> Start | None:

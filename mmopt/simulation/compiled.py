@@ -7,7 +7,7 @@ derivative that compares or converts its states) is evaluated in Python; the res
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Protocol, runtime_checkable
 
 import casadi
@@ -49,6 +49,29 @@ class CompiledSystem:
     derivative: Any
     readout: Any
 
+    def readout_at(self, count: int) -> Any:
+        """Return the readout at several times at once.
+
+        Parameters
+        ----------
+        count
+            Their number.
+
+        Returns
+        -------
+        casadi.Function
+        """
+        mapped = self._mapped.get(count)
+        if mapped is None:
+            if len(self._mapped) >= _KEPT:
+                self._mapped.clear()
+            mapped = self._mapped[count] = self.readout.map(count)
+        return mapped
+
+    @cached_property
+    def _mapped(self) -> dict[int, Any]:
+        return {}
+
 
 class CompiledDerivative(Derivative):
     """As `Derivative`, evaluated by CasADi.
@@ -85,7 +108,7 @@ class CompiledDerivative(Derivative):
         count = states.shape[1]
         held = np.array(list(controls.values())) if controls else np.zeros((1, count))
         numbers = np.repeat(self._numbers[:, None], count, axis=1)
-        values = self._compiled.readout.map(count)(states, held, numbers).full()
+        values = self._compiled.readout_at(count)(states, held, numbers).full()
         names = [known.name for known in self.system.derived]
         split = len(self._rates)
         return dict(zip(self._rates, values[:split], strict=True)), dict(zip(names, values[split:], strict=True))

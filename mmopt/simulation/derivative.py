@@ -1,5 +1,6 @@
 """The derivative of a system with its controls, as integrators take it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -107,8 +108,8 @@ class Derivative:
                 values[known.name] = self._section[known.name]
                 continue
             value = profile(time)
-            number = as_float(value)
-            if not np.isfinite(number):
+            number = value if type(value) is float else as_float(value)
+            if not math.isfinite(number):
                 raise StudyError(
                     f"control '{known.name}' is {shown(value)} at {time:.4g} h; give a finite number at every time"
                 )

@@ -1,0 +1,297 @@
+"""Fed-batches of eight kinds on several networks with random data, beside simple feeds.
+
+    python benchmarks/feed_problems.py [kind ...] [--count N] [--networks NAME ...] [--accept]
+
+Kinds: see ``KINDS``; all by default. Every problem that one of twelve simple feeds shows to be feasible has to be solved, and
+no plan may be worse than the best of these feeds. The results are written to ``results/feed_problems.json``, the baseline of
+the next run: what was solved has to be solved again. Seconds are those of one process for one call of `optimise`.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from mmopt import (
+    Control,
+    ExponentialFeed,
+    Horizon,
+    InfeasibleError,
+    MmoptError,
+    Problem,
+    StepFeed,
+    ecoli_fed_batch,
+    load_surrogate,
+    optimise,
+)
+from mmopt.problem import productivity, violated_limits, worth
+from mmopt.problem.simulator import Simulator
+from mmopt.reactor import Profile
+
+TARGET = Path(__file__).parent / "results" / "feed_problems.json"
+COUNT, ELEMENTS, POINTS = 20, 20, 500
+LOST = 0.01
+"""Fraction of the baseline's objective that counts as lost."""
+
+Data = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Organism:
+    """A reactor with its surrogate, and the name of the overflow product."""
+
+    reactor: Any
+    surrogate: str
+    product: str
+
+
+ORGANISMS = {
+    "textbook": Organism(ecoli_fed_batch(), "ecoli_textbook", "acetate"),
+    "iJO1366": Organism(ecoli_fed_batch(), "ecoli_ijo1366", "acetate"),
+}
+
+
+def base(organism: Organism, data: Data, highest_glucose: float = 8.0) -> Problem:
+    """A fed-batch with random data, limited by the volume alone."""
+    start = {
+        "volume": data.uniform(1.5, 2.5),
+        "biomass": float(np.exp(data.uniform(np.log(0.1), np.log(3.0)))),
+        "glucose": data.uniform(0.0, highest_glucose),
+        organism.product: data.uniform(0.0, 0.5),
+        "oxygen": 0.2,
+    }
+    return Problem(
+        organism.reactor,
+        start,
+        Horizon(data.uniform(4.0, 20.0), ELEMENTS),
+        {"feed": Control(0.0, data.uniform(0.02, 0.2))},
+        {"volume": (None, start["volume"] + data.uniform(0.1, 1.5))},
+        parameters={"kla": data.uniform(100.0, 500.0)},
+    )
+
+
+def limited(problem: Problem, name: str, low: float | None, high: float | None) -> Problem:
+    """The same with one more limit."""
+    return replace(problem, limits={**problem.limits, name: (low, high)})
+
+
+def no_oxygen_limit(organism: Organism, data: Data) -> Problem:
+    """Only the volume is limited."""
+    return base(organism, data)
+
+
+def product_alone(organism: Organism, data: Data) -> Problem:
+    """The overflow product is limited, oxygen is not."""
+    return limited(base(organism, data), organism.product, None, data.uniform(0.5, 5.0))
+
+
+def growth_rate(organism: Organism, data: Data) -> Problem:
+    """The growth rate is limited, and dissolved oxygen."""
+    problem = limited(base(organism, data, 0.03), "growth", None, data.uniform(0.15, 0.7))
+    return limited(problem, "oxygen_saturation", data.uniform(5.0, 30.0), None)
+
+
+def oxygen_uptake(organism: Organism, data: Data) -> Problem:
+    """The oxygen uptake rate is limited, and the overflow product."""
+    problem = limited(base(organism, data), "oxygen_uptake", None, data.uniform(15.0, 80.0))
+    return limited(problem, organism.product, None, data.uniform(1.0, 5.0))
+
+
+def heat(organism: Organism, data: Data) -> Problem:
+    """The heat is limited by the cooling, and dissolved oxygen."""
+    problem = limited(base(organism, data), "heat", None, data.uniform(7.0, 40.0))
+    return limited(problem, "oxygen_saturation", data.uniform(5.0, 30.0), None)
+
+
+def free_length(organism: Organism, data: Data) -> Problem:
+    """The productivity over a free length, with limits on dissolved oxygen and the overflow product."""
+    problem = limited(base(organism, data), "oxygen_saturation", data.uniform(5.0, 30.0), None)
+    problem = limited(problem, organism.product, None, data.uniform(1.0, 4.0))
+    return replace(
+        problem,
+        horizon=Horizon((3.0, problem.horizon.length), ELEMENTS),
+        maximise=productivity("biomass_amount", "g/h", 1.0),
+    )
+
+
+def moves(organism: Organism, data: Data) -> Problem:
+    """A slow pump, or a feed in two windows only; limits on dissolved oxygen and the overflow product."""
+    problem = limited(base(organism, data), "oxygen_saturation", data.uniform(5.0, 30.0), None)
+    problem = limited(problem, organism.product, None, data.uniform(1.0, 4.0))
+    high, length = problem.controls["feed"].high, problem.horizon.length
+    if data.uniform() < 0.5:
+        feed = Control(0.0, high, shape="lines", rate_limit=high * data.uniform(0.05, 0.5))
+    else:
+        pause = data.uniform(0.3, 0.6) * length
+        feed = Control(0.0, high, windows=((0.0, pause), (pause + 0.15 * length, length)))
+    return replace(problem, controls={"feed": feed})
+
+
+def money(organism: Organism, data: Data) -> Problem:
+    """The worth of biomass less that of the feed in EUR, with limits on dissolved oxygen and the overflow product."""
+    problem = limited(base(organism, data), "oxygen_saturation", data.uniform(5.0, 30.0), None)
+    problem = limited(problem, organism.product, None, data.uniform(1.0, 4.0))
+    return replace(problem, maximise=worth({"biomass_amount": 2.0, "volume": -data.uniform(5.0, 100.0)}, "EUR", 50.0))
+
+
+KINDS: dict[str, Callable[[Organism, Data], Problem]] = {
+    "no oxygen limit": no_oxygen_limit,
+    "product alone": product_alone,
+    "growth rate": growth_rate,
+    "oxygen uptake": oxygen_uptake,
+    "heat": heat,
+    "free length": free_length,
+    "moves": moves,
+    "money": money,
+}
+
+
+def simple_feeds(problem: Problem) -> Iterator[Profile]:
+    """Twelve feeds that the control allows: constant, and exponential up to the highest; none outside the windows."""
+    control, horizon = problem.controls["feed"], problem.horizon
+    length = horizon.length[1] if isinstance(horizon.length, tuple) else horizon.length
+    edges = np.linspace(0.0, length, ELEMENTS + 1)
+    free = control.is_free(edges)
+    for fraction in (0.0, 0.01, 0.03, 0.1, 0.3, 1.0):
+        yield StepFeed(tuple(edges.tolist()), tuple(np.where(free, fraction * control.high, 0.0).tolist()))
+    for fraction in (0.01, 0.05):
+        for growth in (0.1, 0.2, 0.3):
+            exponential = ExponentialFeed(fraction * control.high, growth)
+            middles = (edges[:-1] + edges[1:]) / 2.0
+            rates = np.minimum(np.array([exponential(time) for time in middles]), control.high)
+            if control.rate_limit is None or np.abs(np.diff(rates) / np.diff(middles)).max() <= control.rate_limit:
+                yield StepFeed(tuple(edges.tolist()), tuple(np.where(free, rates, 0.0).tolist()))
+
+
+def best_simple(problem: Problem, surrogate: Any) -> float | None:
+    """The best objective of the simple feeds that keep all limits in a simulation."""
+    horizon = problem.horizon
+    length = horizon.length[1] if isinstance(horizon.length, tuple) else horizon.length
+    fixed = replace(problem, horizon=replace(horizon, length=length))
+    simulator, best = Simulator(fixed, surrogate), None
+    for feed in simple_feeds(problem):
+        simulated = simulator.run({"feed": feed}, points=POINTS)
+        if not violated_limits(simulated, problem.limits, problem.final):
+            objective = fixed.objective_value(simulated)
+            best = objective if best is None else max(best, objective)
+    return best
+
+
+@cache
+def cell(name: str) -> Any:
+    """A surrogate by name."""
+    return load_surrogate(name)
+
+
+def solved(problem: Problem, surrogate: Any) -> dict[str, Any]:
+    """One problem: the plan, and the best simple feed."""
+    begun = time.perf_counter()
+    try:
+        plan = optimise(problem, surrogate)
+    except MmoptError as error:
+        row: dict[str, Any] = {"infeasible": isinstance(error, InfeasibleError), "error": str(error)[:200]}
+    else:
+        row = {
+            "objective": plan.integration.objective,
+            "status": plan.status.name,
+            "iterations": plan.record.iterations,
+            "remedies": list(plan.record.remedies),
+            "violations": {name: round(worst, 4) for name, worst in plan.integration.violations.items()},
+        }
+    row["seconds"] = round(time.perf_counter() - begun, 2)
+    row["simple"] = best_simple(problem, surrogate)
+    return row
+
+
+def family(kind: str, organism: Organism, count: int) -> dict[str, dict[str, Any]]:
+    """All problems of a kind on a network."""
+    rows = {}
+    for number in range(count):
+        data = np.random.default_rng([list(KINDS).index(kind), number])
+        rows[str(number)] = solved(KINDS[kind](organism, data), cell(organism.surrogate))
+    return rows
+
+
+def summary(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What matters of one family."""
+    plans = [row for row in rows.values() if "objective" in row]
+    feasible = [row for row in rows.values() if row["simple"] is not None]
+    lost = [row for row in feasible if "objective" not in row]
+    gains = [
+        (row["objective"] - row["simple"]) / max(abs(row["simple"]), 1e-9) for row in plans if row["simple"] is not None
+    ]
+    return {
+        "problems": len(rows),
+        "feasible": len(feasible),
+        "solved": len(plans),
+        "lost": len(lost),
+        "unsolved": sum("objective" not in row and not row["infeasible"] for row in rows.values()),
+        "least_gain": min(gains, default=None),
+        "as_simulated": sum(row["status"] != "OPTIMAL" for row in plans),
+        "iterations": float(np.median([row["iterations"] for row in plans])) if plans else None,
+        "seconds_p95": float(np.percentile([row["seconds"] for row in rows.values()], 95)),
+        "violated_over_5_percent": sum(max(row["violations"].values(), default=0.0) > 0.05 for row in plans),
+    }
+
+
+def against_baseline(rows: dict[str, Any], before: dict[str, Any], name: str) -> list[str]:
+    """What was solved before and is not now, or is to something worse."""
+    lines = []
+    for number, old in before.items():
+        if "objective" not in old or number not in rows:
+            continue
+        now = rows[number].get("objective")
+        if now is None:
+            lines.append(f"{name} {number} was solved before: {rows[number]['error']}")
+        elif now < old["objective"] - LOST * abs(old["objective"]):
+            lines.append(f"{name} {number} reached {old['objective']:.4g} before, {now:.4g} now")
+    return lines
+
+
+def line(name: str, sums: dict[str, Any]) -> str:
+    """A row of the table."""
+    gain = "" if sums["least_gain"] is None else f"{100.0 * sums['least_gain']:.2f} %"
+    counts = f"{sums['feasible']:5} {sums['solved']:6} {sums['lost']:4}"
+    effort = f"{sums['iterations'] or 0:6.0f} {sums['seconds_p95']:6.1f}"
+    return f"{name:28} {counts} {gain:>8} {effort} {sums['violated_over_5_percent']:5}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--networks", nargs="*", default=list(ORGANISMS))
+    parser.add_argument("--accept", action="store_true")
+    given = parser.parse_args()
+    results = json.loads(TARGET.read_text()) if TARGET.exists() else {}
+    lost, everything = [], {}
+    print(f"{'problems':28} {'feas.':>5} {'solved':>6} {'lost':>4} {'gain':>8} {'iter.':>6} {'p95 s':>6} {'> 5 %':>5}")
+    for network in given.networks:
+        for kind in given.kinds:
+            name = f"{network}, {kind}"
+            rows = family(kind, ORGANISMS[network], given.count)
+            everything.update({f"{name} {number}": row for number, row in rows.items()})
+            row_sums = summary(rows)
+            print(line(name, row_sums), flush=True)
+            against = against_baseline(rows, results.get(name, {}).get("rows", {}), name)
+            lost += against
+            if given.accept or not against:
+                results[name] = {**row_sums, "rows": rows}
+                TARGET.write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(summary(everything), indent=1))
+    for text in lost:
+        print("LOST:", text)
+    return 1 if lost and not given.accept else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
