@@ -6,15 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
 
 from mmopt import Network, StudyError, load_trajectory, read_study
-from mmopt.cli import end_with_code
+from mmopt.cli import end_with_code, main
+from mmopt.ctrl_c import Watch
 from mmopt.dataset import load_table, tabulate_fluxes
 from mmopt.problem import Control, Horizon
 from mmopt.report import RunSummary, read_summary
@@ -49,6 +54,29 @@ starvation: {feed: 0.005, feed_stops: 1.0, hours: 4.0}
 
 
 def mmopt(*arguments: object, at: Path) -> subprocess.CompletedProcess[str]:
+    """The command line in this process, which spares every call the imports; `in_a_process` has its own."""
+    out, errors, code = StringIO(), StringIO(), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        redirect_stdout(out),
+        redirect_stderr(errors),
+    ):
+        patch.chdir(at)
+        patch.setattr(sys, "argv", ["mmopt", *map(str, arguments)])
+        patch.setattr(Watch, "start", lambda _: None)
+        warnings.simplefilter("default")
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+
+
+def in_a_process(*arguments: object, at: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mmopt", *map(str, arguments)],
         cwd=at,
@@ -64,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh run of the small study, from sampling to the report."""
     at = tmp_path_factory.mktemp("small")
     (at / "study.yaml").write_text(SMALL)
-    done = mmopt("run", "study.yaml", "--fresh", "-o", "run", at=at)
+    done = in_a_process("run", "study.yaml", "--fresh", "-o", "run", at=at)
     assert done.returncode == 0, done.stderr
     return at
 
