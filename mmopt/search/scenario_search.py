@@ -90,6 +90,12 @@ class ScenarioSearch:
         known = self.scenarios
         return ScenarioProgram(known.problems, known.surrogate, known.goal, ipopt=self.ipopt)
 
+    @property
+    def _last(self) -> Solve:
+        """The last solve."""
+        solves = self.program.solves
+        return solves[-1] if solves else Solve(Status.TIME_LIMIT, 0, 0.0, float("nan"), "no solve was begun")
+
     def best(self) -> ScenarioResult:
         """Solve from the starts, and return the best plans.
 
@@ -111,7 +117,7 @@ class ScenarioSearch:
                 plans = self._better(plans, self.solved(start.trajectories, start.choices))
         kept = max((start for start in starts if start.keeps), key=lambda start: start.objective, default=None)
         if plans or not starts:
-            return ScenarioResult(tuple(plans), kept, self.program.solves[-1])
+            return ScenarioResult(tuple(plans), kept, self._last)
         return self._rescued(max(starts, key=lambda start: start.rank), kept)
 
     def solved(self, trajectories: Sequence[Any], choices: Choices) -> list[Plan]:
@@ -219,11 +225,15 @@ class ScenarioSearch:
 
     def _rescued(self, start: ScenarioStart, kept: ScenarioStart | None) -> ScenarioResult:
         """Plans where no start led to them."""
-        failed = self.program.solves[-1]
-        for remedy, method in ((SPREAD, self._widened), (FLOORS, self._floors_lowered)):
+        failed = self._last
+        if self.deadline.has_passed():
+            return ScenarioResult((), kept, failed)
+        # both need controls that keep the limits in one scenario at least
+        remedies = ((SPREAD, self._widened), (FLOORS, self._floors_lowered)) if kept is not None else ()
+        for remedy, method in remedies:
             plans = method(start)
             if plans:
-                return ScenarioResult(tuple(plans), kept, self.program.solves[-1], (remedy,))
+                return ScenarioResult(tuple(plans), kept, self._last, (remedy,))
         relaxed = self._relaxed(start)
         if relaxed is not None:
             violations = tuple(violations_of(relaxed.load(number)) for number in range(len(relaxed.problems)))
@@ -232,7 +242,7 @@ class ScenarioSearch:
             keeping = relaxed.plans(Status.OPTIMAL)
             plans = self.solved([plan.trajectory for plan in keeping], keeping[0].choices)
             if plans:
-                return ScenarioResult(tuple(plans), kept, self.program.solves[-1], (LEAST_VIOLATION,))
+                return ScenarioResult(tuple(plans), kept, self._last, (LEAST_VIOLATION,))
         return ScenarioResult((), kept, failed)
 
     def _widened(self, start: ScenarioStart) -> list[Plan]:

@@ -27,9 +27,10 @@ from mmopt.transcription.ipopt_choice import ipopt_options
 from mmopt.transcription.program import CollocationProgram
 from mmopt.transcription.readout import plan_of, record_of
 
-_PIVOTS: Final = {"mumps_pivtol": 1.0e-3}
+_OPTIONS: Final = {"mumps_pivtol": 1.0e-3, "max_iter": 300}
 """With MUMPS's own tolerance of pivots, 1e-6, it miscounts the inertia of many scenarios: Ipopt then adds up to 1e15 to the
-Hessian and comes to a stand. Nine scenarios of the case study end at a time limit with it, and after 61 with this."""
+Hessian and comes to a stand. Nine scenarios of the case study end at a time limit with it, and after 61 with this.
+No solve that ended with an optimum took more than 150."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,7 @@ class ScenarioProgram:
         less = [(0, int(aim)) for aim in aims] if counts else []
         self._aims = aims if counts else None
         self._ipopt = CompiledNlp(
-            copies_of(nlp, self._positions, linear, less), ipopt_options(surrogate, {**_PIVOTS, **(ipopt or {})})
+            copies_of(nlp, self._positions, linear, less), ipopt_options(surrogate, {**_OPTIONS, **(ipopt or {})})
         )
         self._values = np.zeros(size)
         self._lower, self._upper = np.full(size, -np.inf), np.full(size, np.inf)
