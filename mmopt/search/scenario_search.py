@@ -108,7 +108,7 @@ class ScenarioSearch:
         for start in self._starts():
             starts.append(start)
             plans = plans or self.solved(start.trajectories, start.choices)
-            if plans and len(starts) > 1:
+            if len(starts) > 1 and (plans or not any(start.keeps for start in starts)):
                 break
         plans = self.without_gap(plans)
         for start in self._simple_starts(starts):
