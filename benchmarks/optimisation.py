@@ -2,7 +2,7 @@
 
     python benchmarks/optimisation.py [part ...]
 
-Parts: published, analytic, random, starts, speed, lengths, mesh, wishes; all by default. Results are joined into
+Parts: published, analytic, random, starts, speed, lengths, mesh, wishes, scenarios; all by default. Results are joined into
 ``results/optimisation.json``. Ratios come from one run; seconds are those of the machine. ``random`` is compared with the
 baseline in that file: what was solved before has to be solved again. If it is not, the baseline stays, and the exit code is 1;
 ``--accept`` makes what is found now the baseline.
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from mmopt import (
     load_surrogate,
     optimise,
 )
+from mmopt.optimisation import optimise_scenarios
 from mmopt.problem import violated_limits
 from mmopt.problem.simulator import Simulator
 from mmopt.search import OptimiseOptions
@@ -276,6 +278,34 @@ def infeasible_limits() -> dict[str, str]:
     return told
 
 
+def scenarios() -> dict[str, Any]:
+    """One feed for 1, 3, 9 and 27 sets of parameters of the case study, for their mean and for the worst of them."""
+    problem, surrogate = read_study(STUDY).problem, load_surrogate("ecoli_ijo1366")
+    spreads = {"kla": (1.0, 0.85, 1.15), "glucose_vmax": (1.0, 0.9, 1.1), "acetate_vmax": (1.0, 0.9, 1.1)}
+    defaults = problem.system.defaults
+    rows: dict[str, Any] = {}
+    for count in range(len(spreads) + 1):
+        names = list(spreads)[:count]
+        factors = product(*(spreads[name] for name in names))
+        cases = [{name: factor * defaults[name] for name, factor in zip(names, row, strict=True)} for row in factors]
+        for goal in ("mean", "worst"):
+            begun = time.perf_counter()
+            plans = optimise_scenarios(problem, cases, surrogate, worst=goal == "worst")
+            rows[f"{len(cases)}, {goal}"] = {
+                "seconds": round(time.perf_counter() - begun, 1),
+                "iterations": plans[0].record.iterations,
+                "mean": float(np.mean([plan.objective for plan in plans])),
+                "worst": min(plan.objective for plan in plans),
+                "violation in integration": max(plan.integration.worst_violation for plan in plans),
+                "gap": max(plan.integration.gap for plan in plans),
+                "remedies": list(plans[0].record.remedies),
+            }
+            rows[f"{len(cases)}, {goal}"]["ratio to one"] = (
+                rows[f"{len(cases)}, {goal}"]["seconds"] / rows["1, mean"]["seconds"]
+            )
+    return rows
+
+
 PARTS: dict[str, Callable[[], Any]] = {
     "published": published,
     "analytic": analytic,
@@ -285,6 +315,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "lengths": lengths,
     "mesh": mesh,
     "wishes": infeasible_limits,
+    "scenarios": scenarios,
 }
 
 

@@ -5,30 +5,28 @@ or the worst of them; limits hold in every scenario.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, Final
 
 import numpy as np
-import pyomo.environ as pyo
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.plan.plan import Plan
+from mmopt.plan.plan import Plan, SolveRecord
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.search.elastic import least_violation
-from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess
-from mmopt.solvers.ipopt import NonlinearProgram, Solve
+from mmopt.search.options import Deadline
+from mmopt.search.scenario_search import AS_SIMULATED, ScenarioResult, ScenarioSearch
+from mmopt.search.scenario_starts import Scenarios, ScenarioStart
+from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.ipopt_choice import ipopt_options
-from mmopt.transcription.program import CollocationProgram
-from mmopt.transcription.readout import plan_of, record_of
+from mmopt.transcription.scenario_program import Goal
 
-_TOLERANCE = 1.0e-5
-"""Tolerance of a simulation that only gives a guess."""
+_WORSE: Final = 1.0e-4
+"""Fraction of the goal by which plans may be below a start: the error of the integrator."""
 
 
 def optimise_scenarios(
@@ -38,6 +36,7 @@ def optimise_scenarios(
     *,
     worst: bool = False,
     weights: Sequence[float] | None = None,
+    time_limit: float | None = None,
     ipopt: Mapping[str, Any] | None = None,
 ) -> list[Plan]:
     """Compute the controls that are best over several sets of parameters at once.
@@ -54,13 +53,17 @@ def optimise_scenarios(
         Whether the worst scenario is to be as good as possible; else the mean is.
     weights
         Weights of the scenarios in the mean, above zero; by default equal.
+    time_limit
+        Seconds after which no further solve is begun, and the running one is stopped; the best plans by then are returned.
     ipopt
         Options of Ipopt that differ from mmopt's.
 
     Returns
     -------
     list of Plan
-        The plan in each scenario: the same controls, its own states; without active limits.
+        The plan in each scenario: the same controls, its own states, and an integration of the controls. What its active
+        limits are worth is what the goal over all scenarios gains. They are never worse together than the best simulated
+        start that keeps the limits in all scenarios.
 
     Raises
     ------
@@ -80,112 +83,113 @@ def optimise_scenarios(
     2
     """
     shares = _checked_shares(scenarios, weights)
-    problems = [replace(problem, parameters={**problem.parameters, **scenario}) for scenario in scenarios]
-    program = _ScenarioProgram.write(problem, problems, surrogate, shares, worst)
-    solver = NonlinearProgram(program.pyomo, ipopt_options(surrogate, ipopt))
-    program.start(problems)
-    solve = solver.solve()
-    if not solve.status.solved:
-        raise _failure(problems, scenarios, surrogate, solve, ipopt)
-    plans = program.plans(solver, solve)
-    controls = next((controls for plan in plans if (controls := without_feed_gap(plan)) is not None), None)
-    if controls is not None:
-        program.start([plan.fixed_problem for plan in plans], controls)
-        again = solver.solve()
-        if again.status.solved and again.objective < solve.objective:
-            plans = program.plans(solver, again)
-    return [replace(plan, integration=plan.replay(surrogate)) for plan in plans]
+    problems = _checked_problems(problem, scenarios)
+    numbers = _distinct(problems)  # equal scenarios would hold the same limits twice
+    kept = list(dict.fromkeys(numbers))
+    goal = Goal(np.array([shares[[number == k for number in numbers]].sum() for k in kept]), worst)
+    known = Scenarios(tuple(problems[k] for k in kept), surrogate, goal)
+    search = ScenarioSearch(known, dict(ipopt or {}), Deadline.after(time_limit))
+    started = perf_counter()
+    result = search.best()
+    plans = [replace(plan, integration=plan.replay(surrogate)) for plan in result.plans]
+    remedies = result.remedies
+    if result.start is not None and (not plans or _is_worse(plans, result.start, known)):
+        plans, remedies = _as_simulated(search, result.start), (*remedies, AS_SIMULATED)
+    if not plans:
+        raise _failure(problems, scenarios, surrogate, result, ipopt, [kept.index(number) for number in numbers])
+    seconds, late = perf_counter() - started, search.deadline.has_passed()
+    solves = search.program.solves
+    plans = [replace(plan, record=_completed(plan.record, solves, seconds, late, remedies)) for plan in plans]
+    return [replace(plans[kept.index(k)], problem=own) for k, own in zip(numbers, problems, strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
-class _ScenarioProgram:
-    """The programs of all scenarios in one Pyomo problem, with shared decisions."""
+def _completed(
+    record: SolveRecord, solves: Sequence[Solve], seconds: float, late: bool, remedies: tuple[str, ...]
+) -> SolveRecord:
+    """A record with the sums over all solves of all scenarios together."""
+    return replace(
+        record,
+        iterations=sum(solve.iterations for solve in solves),
+        solves=len(solves),
+        solve_seconds=sum(solve.seconds for solve in solves),
+        seconds=seconds,
+        remedies=remedies,
+        out_of_time=late,
+    )
 
-    pyomo: pyo.ConcreteModel
-    programs: tuple[CollocationProgram, ...]
-    surrogate: Surrogate | None
 
-    @classmethod
-    def write(
-        cls,
-        problem: Problem,
-        problems: Sequence[Problem],
-        surrogate: Surrogate | None,
-        shares: np.ndarray,
-        worst: bool,
-    ) -> "_ScenarioProgram":
-        """Write all scenarios, tie their decisions, and combine their objectives."""
-        whole = pyo.ConcreteModel(name="optimisation over scenarios")
-        whole.scenario = pyo.Block(range(len(problems)))
-        programs = tuple(
-            CollocationProgram(known, surrogate, formulation=GREY_BOX, block=block)
-            for known, block in zip(problems, whole.scenario.values(), strict=True)
-        )
-        first = programs[0]
-        whole.shared = pyo.ConstraintList()
-        for program in programs[1:]:
-            for own, common in zip(program.decisions(), first.decisions(), strict=True):
-                whole.shared.add(own == common)
-        blocks = [program.pyomo for program in programs]
-        objective: Any = pyo.quicksum(float(share) * block.aim for share, block in zip(shares, blocks, strict=True))
-        if worst:
-            whole.worst = objective = pyo.Var(initialize=0.0)
-            whole.least = pyo.Constraint(range(len(blocks)), rule=lambda m, k: m.worst <= m.scenario[k].aim)
-        violation = pyo.quicksum(float(share) * block.violation for share, block in zip(shares, blocks, strict=True))
-        whole.cost = pyo.Objective(expr=-objective + first.pyomo.moves + violation)
-        return cls(whole, programs, surrogate)
+def _is_worse(plans: Sequence[Plan], start: ScenarioStart, known: Scenarios) -> bool:
+    """Whether integrated plans are worse than a simulated start that keeps the limits."""
+    replays = [plan.integration.objective for plan in plans if plan.integration is not None]
+    return known.goal.value(replays) < start.objective - _WORSE * abs(start.objective)
 
-    def start(self, problems: Sequence[Problem], wanted: Mapping[str, Profile] | None = None) -> None:
-        """Start every scenario from the least of the controls that keep the limits in one of them."""
-        simulators = [Simulator(problem, self.surrogate) for problem in problems]
-        guesses = [feasible_guess(simulator, wanted).trajectory for simulator in simulators]
-        edges = problems[0].horizon.edges()
-        middles = (edges[:-1] + edges[1:]) / 2.0
-        least = {
-            name: StepFeed(
-                tuple(edges.tolist()), tuple(np.min([guess.at(name, middles) for guess in guesses], axis=0).tolist())
-            )
-            for name in problems[0].controls
-        }
-        for simulator, program in zip(simulators, self.programs, strict=True):
-            program.start_from(simulator.run(least, tolerance=_TOLERANCE))
-        if self.pyomo.component("worst") is not None:
-            self.pyomo.worst.set_value(min(program.pyomo.aim.value for program in self.programs))
 
-    def plans(self, solver: NonlinearProgram, solve: Solve) -> list[Plan]:
-        """The plan in each scenario."""
-        status = solve.status
-        return [
-            plan_of(program, self.surrogate, record_of(program, solver.name, [solve], status, 0.0), status)
-            for program in self.programs
-        ]
+def _as_simulated(search: ScenarioSearch, start: ScenarioStart) -> list[Plan]:
+    """A start as plans: its controls, as they are."""
+    search.program.start(start.trajectories, start.choices)
+    plans = search.program.plans(Status.START)
+    return [replace(plan, integration=plan.replay(search.scenarios.surrogate)) for plan in plans]
 
 
 def _failure(
     problems: Sequence[Problem],
     scenarios: Sequence[Mapping[str, float]],
     surrogate: Surrogate | None,
-    solve: Solve,
+    result: ScenarioResult,
     ipopt: Mapping[str, Any] | None,
+    numbers: Sequence[int],
 ) -> InfeasibleError | SolverError:
     """Why there is no plan: a scenario that has none alone, or all of them together."""
     for number, problem in enumerate(problems):
         simulator = Simulator(problem, surrogate)
         least = least_violation(simulator, feasible_guess(simulator).trajectory, ipopt)
         if least is not None and least.violations:
-            values = ", ".join(f"{name} {value:g}" for name, value in scenarios[number].items()) or "nothing changed"
             return InfeasibleError(
-                f"no controls were found that keep all limits in scenario {number + 1} ({values}): {least}; loosen one of "
+                f"no controls were found that keep all limits in scenario {_named(number, scenarios)}: {least}; loosen one of "
                 "them, or leave the scenario out"
             )
-    if solve.status is Status.INFEASIBLE:
+    together = [
+        f"in scenario {_named(number, scenarios)} {'; '.join(map(str, result.violations[k]))}"
+        for number, k in enumerate(numbers)
+        if result.violations and result.violations[k]
+    ]
+    if together or result.solve.status is Status.INFEASIBLE:
+        because = f": at the least, {', and '.join(together)}" if together else ""
         return InfeasibleError(
-            "each scenario has controls that keep its limits, but none were found that keep them in all; loosen limits, or "
-            "leave a scenario out"
+            f"each scenario has controls that keep its limits, but none were found that keep them in all{because}; loosen "
+            "limits, or leave a scenario out"
         )
+    ended = result.solve
     return SolverError(
-        f"the optimisation over {len(scenarios)} scenarios ended without an optimum: {solve.status.value} ({solve.ending})"
+        f"the optimisation over {len(scenarios)} scenarios ended without an optimum: {ended.status.value} ({ended.ending}); "
+        "try fewer scenarios, more elements, or looser limits"
     )
+
+
+def _named(number: int, scenarios: Sequence[Mapping[str, float]]) -> str:
+    values = ", ".join(f"{name} {value:g}" for name, value in scenarios[number].items()) or "nothing changed"
+    return f"{number + 1} ({values})"
+
+
+def _distinct(problems: Sequence[Problem]) -> list[int]:
+    """Number of the first problem with the same parameters, for every problem."""
+    known: dict[tuple[Any, ...], int] = {}
+    return [
+        known.setdefault(tuple(sorted({**problem.system.defaults, **problem.parameters}.items())), number)
+        for number, problem in enumerate(problems)
+    ]
+
+
+def _checked_problems(problem: Problem, scenarios: Sequence[Mapping[str, float]]) -> list[Problem]:
+    """The problem with the parameters of every scenario."""
+    chosen = {name for name, given in problem.parameters.items() if isinstance(given, tuple)}
+    for number, scenario in enumerate(scenarios):
+        for name, value in scenario.items():
+            if np.ndim(value) or name in chosen:
+                raise StudyError(
+                    f"scenario {number + 1} has {name} = {value}; give a number, of a parameter that is not to be chosen"
+                )
+    return [replace(problem, parameters={**problem.parameters, **scenario}) for scenario in scenarios]
 
 
 def _checked_shares(scenarios: Sequence[Mapping[str, float]], weights: Sequence[float] | None) -> np.ndarray:

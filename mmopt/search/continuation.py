@@ -21,7 +21,7 @@ from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.transcription.compiled import CompiledProblem
 
-_FLOORS: Final = (0.2, 0.05, 0.01, 0.002, 0.0)
+FLOORS_OF_START: Final = (0.2, 0.05, 0.01, 0.002, 0.0)
 """Fractions of the highest value in the start."""
 
 _STEPS_BACK: Final = 3
@@ -53,12 +53,14 @@ def lowered_floors(
     highest = {state.name: float(start[state.name].max()) for state in problem.system.states if state.bends_at}
     if not highest:
         return None
-    floored = options.compile(replace(problem, limits=_with_floors(problem, highest, _FLOORS[0])), compiled.surrogate)
+    floored = options.compile(
+        replace(problem, limits=with_floors(problem, highest, FLOORS_OF_START[0])), compiled.surrogate
+    )
     trajectory = feasible_guess(floored.simulator, None).trajectory
-    solved, wanted = None, list(_FLOORS)
+    solved, wanted = None, list(FLOORS_OF_START)
     steps_back = 0
     while wanted and not deadline.has_passed():
-        floored.change(limits={name: _with_floors(problem, highest, wanted[0])[name] for name in highest})
+        floored.change(limits={name: with_floors(problem, highest, wanted[0])[name] for name in highest})
         outcome = floored.solve_from(trajectory, deadline.left)
         if outcome.plan is not None:
             trajectory, solved = outcome.plan.trajectory, wanted.pop(0)
@@ -71,10 +73,25 @@ def lowered_floors(
     return None if wanted else compiled.solve_from(trajectory, deadline.left).plan
 
 
-def _with_floors(
+def with_floors(
     problem: Problem, highest: dict[str, float], fraction: float
 ) -> dict[str, tuple[float | None, float | None]]:
-    """Limits of a problem with floors under some states; its own floors stay where they are higher."""
+    """Return the limits of a problem with floors under some states; its own floors stay where they are higher.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    highest
+        Highest value of every such state in a start, in its unit.
+    fraction
+        Floor as a fraction of it.
+
+    Returns
+    -------
+    dict
+        Lowest and highest allowed value by quantity.
+    """
     limits = dict(problem.limits)
     for name, value in highest.items():
         low, high = limits.get(name, (None, None))

@@ -25,6 +25,7 @@ from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import END, EVERYWHERE, Relaxation
+from mmopt.transcription.program import CollocationProgram
 
 _AT_END: Final = " at the end"
 
@@ -137,7 +138,9 @@ def least_violation(
     problem = simulator.problem
     surrogate = simulator.metabolism if isinstance(simulator.metabolism, Surrogate) else None
     if not problem.has_choices and all(control.low == control.high for control in problem.controls.values()):
-        violations = _violations_of(problem, guess, problem.final)  # nothing is free: the simulation is all there is
+        violations = _simulated_violations(
+            problem, guess, problem.final
+        )  # nothing is free: the simulation is all there is
         return ElasticResult(guess, violations, ("controls that leave no choice",)) if violations else None
     ends_first = [END] if problem.final and keeps_limits(problem, guess) else []
     for where in (*ends_first, EVERYWHERE):
@@ -148,12 +151,14 @@ def least_violation(
             compiled.start(guess)
             solve = compiled.solve(seconds=deadline.left)
             if solve.status.solved:
-                return ElasticResult(compiled.trajectory(solve.status), _violations(compiled), _against(compiled))
-    violations = _violations_of(problem, guess, {})
+                return ElasticResult(
+                    compiled.trajectory(solve.status), violations_of(compiled.program), _against(compiled)
+                )
+    violations = _simulated_violations(problem, guess, {})
     return ElasticResult(guess, violations, ("the lowest controls that a simulation tried",)) if violations else None
 
 
-def _violations_of(problem: Problem, trajectory: Trajectory, final: Limits) -> tuple[Violation, ...]:
+def _simulated_violations(problem: Problem, trajectory: Trajectory, final: Limits) -> tuple[Violation, ...]:
     """Limits that a simulation violates, the worst for its scale first."""
     weighted: list[tuple[float, Violation]] = []
     limits = [(name, pair, trajectory[name][1:], False) for name, pair in problem.limits.items()]
@@ -172,10 +177,21 @@ def _violations_of(problem: Problem, trajectory: Trajectory, final: Limits) -> t
     return _sorted(weighted)
 
 
-def _violations(compiled: CompiledProblem) -> tuple[Violation, ...]:
-    """Limits that the present answer violates, the worst for its scale first."""
+def violations_of(program: CollocationProgram) -> tuple[Violation, ...]:
+    """Return the limits that the present answer of a program violates.
+
+    Parameters
+    ----------
+    program
+        A program with soft limits.
+
+    Returns
+    -------
+    tuple of Violation
+        The worst for the scale of its quantity first.
+    """
     weighted: list[tuple[float, Violation]] = []
-    for quantity in compiled.program.bounded_quantities():
+    for quantity in program.bounded_quantities():
         if quantity.kind == CONTROL or not quantity.slacks:
             continue
         sides = ((_LOWEST, quantity.lower, -1.0), (_HIGHEST, quantity.upper, 1.0))
@@ -184,7 +200,7 @@ def _violations(compiled: CompiledProblem) -> tuple[Violation, ...]:
             if limit is None or amounts[worst] <= _VIOLATED:
                 continue
             at_end = quantity.kind == FINAL
-            begins = None if at_end else _begins(compiled.problem, quantity.name, limit, sign)
+            begins = None if at_end else _begins(program.problem, quantity.name, limit, sign)
             by, time = float(amounts[worst]) * quantity.scale, float(quantity.edges[worst + 1])
             violation = Violation(quantity.name, side, limit, by, quantity.unit, time, at_end, begins)
             weighted.append((float(amounts[worst]), violation))

@@ -202,17 +202,31 @@ class AtColumns:
         rows = np.arange(points * outputs)
         row = np.concatenate([rows for _ in range(count)])
         column = np.concatenate([np.repeat(inputs[:, k], outputs) for k in range(count)])
-        jacobian = _sparse(points * outputs, size, row, column, casadi.vertcat(*map(casadi.vec, slopes)))
+        jacobian = sparse(points * outputs, size, row, column, casadi.vertcat(*map(casadi.vec, slopes)))
         self.jacobian = casadi.Function("jacobian", [x], [jacobian])
         pushed = casadi.reshape(push, outputs, points)
         bends = [casadi.sum1(pushed * bend).T for bend in curvatures.values()]
         ends = [np.sort(inputs[:, list(pair)], axis=1) for pair in curvatures]
         row, column = (np.concatenate([end[:, side] for end in ends]) for side in (0, 1))
-        hessian = _sparse(size, size, row, column, casadi.vertcat(*bends))
+        hessian = sparse(size, size, row, column, casadi.vertcat(*bends))
         self.hessian = casadi.Function("hessian", [x, push], [hessian])
 
 
-def _sparse(rows: int, columns: int, row: np.ndarray, column: np.ndarray, data: Any) -> Any:
-    """A sparse matrix of entries at different positions."""
+def sparse(rows: int, columns: int, row: np.ndarray, column: np.ndarray, data: Any) -> Any:
+    """Return a sparse matrix of entries at different positions.
+
+    Parameters
+    ----------
+    rows, columns
+        Its shape.
+    row, column
+        Positions of the entries.
+    data
+        The entries, an expression of CasADi.
+
+    Returns
+    -------
+    casadi.MX
+    """
     pattern, mapping = casadi.Sparsity.triplet(rows, columns, row.tolist(), column.tolist(), False)
     return casadi.MX(pattern, data[mapping])

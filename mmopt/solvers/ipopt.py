@@ -8,35 +8,30 @@ between solves are variables with equal bounds, so that a new solve changes boun
 import math
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import casadi
 import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.checking import shown
 from mmopt.errors import SolverError, StudyError
-from mmopt.solvers.clock import Clock
-from mmopt.solvers.interruption import held_interruption
-from mmopt.solvers.ipopt_options import DEFAULTS, WARM, check_options
+from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
+from mmopt.solvers.ipopt_options import DEFAULTS
 from mmopt.solvers.nlp import read_nlp
 from mmopt.status import Status
 
-_STATUS: Final = {
-    "Solve_Succeeded": Status.OPTIMAL,
-    "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
-    "Feasible_Point_Found": Status.ACCEPTABLE,
-    "Infeasible_Problem_Detected": Status.INFEASIBLE,
-    "Maximum_Iterations_Exceeded": Status.ITERATION_LIMIT,
-    "Maximum_CpuTime_Exceeded": Status.TIME_LIMIT,
-    "Maximum_WallTime_Exceeded": Status.TIME_LIMIT,
-    "User_Requested_Stop": Status.TIME_LIMIT,  # only the clock requests it
-    "Diverging_Iterates": Status.UNBOUNDED,
-}
-"""Every other status of Ipopt is numerical trouble."""
+__all__ = [
+    "IpoptExecutable",
+    "NonlinearProgram",
+    "Solve",
+    "bounds_of",
+    "check_problem",
+    "find_executable",
+    "set_values",
+    "values_of",
+]
 
 _EXECUTABLE_STATUS: Final = {
     pyo.TerminationCondition.optimal: Status.OPTIMAL,
@@ -54,34 +49,6 @@ _LEAST_SECONDS: Final = 1.0e-6
 
 _UNKNOWN_COUNT: Final = 0
 """Pyomo does not report the number of iterations of an executable."""
-
-_DERIVATIVES: Final = {"hess_lag": "nlp_hess_l", "jac_g": "nlp_jac_g", "grad_f": "nlp_grad_f"}
-"""CasADi's options for derivative functions, and the names of these functions in an existing solver."""
-
-
-@dataclass(frozen=True)
-class Solve:
-    """Record of one solve.
-
-    Attributes
-    ----------
-    status
-        Status of the solve.
-    iterations
-        Number of iterations.
-    seconds
-        Wall-clock time [s].
-    objective
-        Value of the objective at the end.
-    ending
-        Message of the solver.
-    """
-
-    status: Status
-    iterations: int
-    seconds: float
-    objective: float
-    ending: str
 
 
 class NonlinearProgram:
@@ -122,18 +89,14 @@ class NonlinearProgram:
 
     def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
         check_problem(problem)
-        self._options = {**DEFAULTS, **check_options(options)}
-        self._variables, self._nlp = read_nlp(problem)
-        self._derivatives = dict(self._nlp.derivatives)
-        self._solvers: dict[bool, casadi.Function] = {}
-        self._multipliers: dict[str, np.ndarray] = {}
+        self._variables, nlp = read_nlp(problem)
+        self._compiled = CompiledNlp(nlp, options)
         self._bounds_push: dict[int, float] = {}
-        self._clock = Clock(*self.size)
 
     @property
     def size(self) -> tuple[int, int]:
         """Numbers of variables (data among them) and constraints."""
-        return len(self._variables), len(self._nlp.lower)
+        return self._compiled.size
 
     def options(self, *, warm: bool = False) -> dict[str, Any]:
         """Return the options of Ipopt.
@@ -148,7 +111,7 @@ class NonlinearProgram:
         dict
             Values by name of option.
         """
-        return {**self._options, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
+        return self._compiled.options(warm=warm)
 
     def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the solution into them if there is one.
@@ -170,33 +133,14 @@ class NonlinearProgram:
         KeyboardInterrupt
             After Ctrl-C, at the end of the iteration.
         """
-        warm = warm and bool(self._multipliers)
-        solver = self._solver(warm)
-        lower = np.array([-np.inf if v.lb is None else v.lb for v in self._variables])
-        upper = np.array([np.inf if v.ub is None else v.ub for v in self._variables])
-        start = np.array([0.0 if v.value is None else v.value for v in self._variables])
-        started = time.perf_counter()
-        self._clock.deadline = started + seconds
-        with held_interruption() as self._clock.interruption:
-            solution = solver(
-                x0=np.clip(start, lower, upper),
-                lbx=lower,
-                ubx=upper,
-                lbg=self._nlp.lower,
-                ubg=self._nlp.upper,
-                **(self._multipliers if warm else {}),
-            )
-        seconds = time.perf_counter() - started
-        stats = solver.stats()
-        status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
-        if status.solved:
-            self._multipliers = {"lam_g0": np.array(solution["lam_g"]), "lam_x0": np.array(solution["lam_x"])}
-            self._bounds_push = dict(
-                zip(map(id, self._variables), self._multipliers["lam_x0"].ravel().tolist(), strict=True)
-            )
-            for variable, value in zip(self._variables, np.array(solution["x"]).ravel().tolist(), strict=True):
-                variable.set_value(value, skip_validation=True)
-        return Solve(status, int(stats["iter_count"]), seconds, float(solution["f"]), stats["return_status"])
+        lower, upper = bounds_of(self._variables)
+        start = values_of(self._variables)
+        solve, values = self._compiled.solve(start, lower, upper, warm=warm, seconds=seconds)
+        pushes = self._compiled.bound_multipliers
+        if solve.status.solved and pushes is not None:
+            self._bounds_push = dict(zip(map(id, self._variables), pushes.tolist(), strict=True))
+            set_values(self._variables, values)
+        return solve
 
     def multiplier(self, variable: Any) -> float:
         """Return the multiplier of a variable's bounds at the last accepted solve.
@@ -214,26 +158,6 @@ class NonlinearProgram:
             Above zero at an upper bound, below zero at a lower one; zero for a variable that is in no equation.
         """
         return self._bounds_push.get(id(variable), 0.0)
-
-    def _solver(self, warm: bool) -> casadi.Function:
-        if warm not in self._solvers:
-            # derivatives take most of the build time: the second solver uses those of the first
-            first = next(iter(self._solvers.values()), None)
-            if first is not None:
-                self._derivatives = {ours: first.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
-            nlp = {"x": self._nlp.x, "f": self._nlp.cost, "g": self._nlp.equations}
-            self._solvers[warm] = casadi.nlpsol(
-                "problem",
-                "ipopt",
-                nlp,
-                {
-                    "ipopt": self.options(warm=warm),
-                    "print_time": False,
-                    "iteration_callback": self._clock,
-                    **self._derivatives,
-                },
-            )
-        return self._solvers[warm]
 
 
 class IpoptExecutable:
@@ -312,6 +236,51 @@ class IpoptExecutable:
             self._problem.solutions.load_from(results)
             objective = float(pyo.value(next(self._problem.component_data_objects(pyo.Objective, active=True))))
         return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(results.solver.message))
+
+
+def bounds_of(variables: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of variables.
+
+    Parameters
+    ----------
+    variables
+        Variables of Pyomo.
+
+    Returns
+    -------
+    lower, upper
+        Infinite where there is none.
+    """
+    lower = np.array([-np.inf if variable.lb is None else variable.lb for variable in variables])
+    return lower, np.array([np.inf if variable.ub is None else variable.ub for variable in variables])
+
+
+def values_of(variables: Sequence[Any]) -> np.ndarray:
+    """Return the values of variables.
+
+    Parameters
+    ----------
+    variables
+        Variables of Pyomo.
+
+    Returns
+    -------
+    numpy.ndarray
+        Zero where there is none.
+    """
+    return np.array([0.0 if variable.value is None else variable.value for variable in variables])
+
+
+def set_values(variables: Sequence[Any], values: np.ndarray) -> None:
+    """Set the values of variables.
+
+    Parameters
+    ----------
+    variables, values
+        Variables of Pyomo, and their values.
+    """
+    for variable, value in zip(variables, values.tolist(), strict=True):
+        variable.set_value(value, skip_validation=True)
 
 
 def check_problem(problem: Any) -> None:

@@ -1,7 +1,8 @@
 """A Pyomo problem as an NLP of CasADi: written once as ``.nl``, read as scalar expressions, networks added as functions.
 
 The writer does not support grey boxes, so they are left out of the file. Their equations, outputs = network(inputs), follow
-those of the file, and derivatives of both are combined.
+those of the file, and derivatives of both are combined. A problem that several copies of share variables is written and
+derived once; the copies evaluate the same functions.
 """
 
 import tempfile
@@ -17,7 +18,7 @@ from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxB
 from pyomo.repn.plugins.nl_writer import NLWriter
 
 from mmopt.errors import SolverError
-from mmopt.solvers.dense import AtColumns, NetworkAtPoints
+from mmopt.solvers.dense import AtColumns, NetworkAtPoints, sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,80 @@ def read_nlp(problem: pyo.ConcreteModel) -> tuple[list[Any], Nlp]:
     return variables, _with_networks(read, networks, len(variables))
 
 
+def copies_of(nlp: Nlp, positions: np.ndarray, linear: np.ndarray, less: Sequence[tuple[int, int]]) -> Nlp:
+    """Return an NLP of several copies of another, which share variables.
+
+    Its cost is that of the first copy, which must depend on shared variables alone, and a linear one. Everything is evaluated
+    by the functions of the one NLP, so that building costs the same for any number of copies.
+
+    Parameters
+    ----------
+    nlp
+        The NLP.
+    positions
+        Position of every variable of every copy among all variables, shape (copies, variables); shared ones have one.
+    linear
+        Coefficients of the linear cost, shape (all variables,).
+    less
+        Pairs of positions: the first variable may not be above the second.
+
+    Returns
+    -------
+    Nlp
+        Its equations are those of the copies one after the other, then the inequalities.
+    """
+    copies, width = positions.shape
+    size, rows = len(linear), len(nlp.lower)
+    one = nlp if nlp.derivatives else _with_networks(nlp, [], width)
+    x, none = casadi.MX.sym("x", size), casadi.MX.sym("p", 0)
+    own, nothing = casadi.reshape(x[positions.ravel().tolist()], width, copies), casadi.MX(0, copies)
+    ends, number = np.array(less, dtype=int).reshape(-1, 2), np.arange(len(less))
+    order = _ones(len(less), size, number, ends[:, 0]) - _ones(len(less), size, number, ends[:, 1])
+    value = casadi.Function("value", [one.x], [one.cost, one.equations])
+    costs, residuals = value.map(copies)(own)
+    cost = costs[0] + casadi.dot(linear, x)
+    whole = casadi.vertcat(casadi.vec(residuals), casadi.mtimes(order, x))
+    gradient = one.derivatives["grad_f"](own[:, 0], casadi.MX(0, 1))[1]
+    first = _ones(size, width, positions[0], np.arange(width))
+    gradient = casadi.densify(casadi.mtimes(first, gradient) + linear)
+    jacobian = _jacobian_of_copies(one, own, nothing, positions, size)
+    jacobian = casadi.vertcat(jacobian, order)
+    scale, multipliers = casadi.MX.sym("lam_f"), casadi.MX.sym("lam_g", whole.numel())
+    pushes = casadi.reshape(multipliers[: copies * rows], rows, copies)
+    factors = casadi.horzcat(scale, casadi.MX.zeros(1, copies - 1))
+    hessian = _hessian_of_copies(one, (own, nothing, factors, pushes), positions, size)
+    functions = _derivative_functions(x, none, scale, multipliers, cost, whole, gradient, jacobian, hessian)
+    lower = np.concatenate([np.tile(nlp.lower, copies), np.full(len(less), -np.inf)])
+    upper = np.concatenate([np.tile(nlp.upper, copies), np.zeros(len(less))])
+    return Nlp(x, cost, whole, lower, upper, functions)
+
+
+def _jacobian_of_copies(one: Nlp, own: Any, nothing: Any, positions: np.ndarray, size: int) -> Any:
+    """Jacobian of the equations of all copies."""
+    copies, rows = len(positions), len(one.lower)
+    function = one.derivatives["jac_g"]
+    row, column = (np.array(entries, dtype=int) for entries in function.sparsity_out(1).get_triplet())
+    entries = function.map(copies)(own, nothing)[1].nz[:]
+    at = np.concatenate([row + copy * rows for copy in range(copies)])
+    return sparse(copies * rows, size, at, positions[:, column].ravel(), entries)
+
+
+def _hessian_of_copies(one: Nlp, arguments: Sequence[Any], positions: np.ndarray, size: int) -> Any:
+    """Upper triangle of the Hessian of the Lagrangian; entries of shared variables are summed over the copies."""
+    function = one.derivatives["hess_lag"]
+    row, column = (np.array(entries, dtype=int) for entries in function.sparsity_out(0).get_triplet())
+    entries = function.map(len(positions))(*arguments).nz[:]
+    ends = np.sort(np.stack([positions[:, row].ravel(), positions[:, column].ravel()]), axis=0)
+    keys, index = np.unique(ends[0] * size + ends[1], return_inverse=True)
+    summed = casadi.mtimes(_ones(len(keys), len(index), index, np.arange(len(index))), entries)
+    return sparse(size, size, keys // size, keys % size, summed)
+
+
+def _ones(rows: int, columns: int, row: np.ndarray, column: np.ndarray) -> Any:
+    """A constant sparse matrix of ones."""
+    return casadi.DM(casadi.Sparsity.triplet(rows, columns, row.tolist(), column.tolist()), 1.0)
+
+
 def _read(problem: pyo.ConcreteModel, boxes: Sequence[Any]) -> tuple[list[Any], Nlp]:
     """Variables in the order of the file, and the NLP CasADi reads from it, without grey boxes."""
     for box in boxes:
@@ -144,19 +219,27 @@ def _with_networks(read: Nlp, networks: Sequence[_NetworkEquations], size: int) 
     for network in networks:
         hessian -= network.network.hessian(x, multipliers[at : at + len(network.outputs)])
         at += len(network.outputs)
-    names, lagrangian = ["x", "p"], [x, none, scale, multipliers]
-    derivatives = {
-        "grad_f": ("nlp_grad_f", names, {"f": cost_at, "grad_f_x": gradient}),
-        "jac_g": ("nlp_jac_g", names, {"g": casadi.vertcat(equations_at, *residuals), "jac_g_x": jacobian}),
-        "hess_lag": ("nlp_hess_l", [*names, "lam_f", "lam_g"], {"triu_hess_gamma_x_x": hessian}),
-    }
-    functions = {
-        option: casadi.Function(name, lagrangian[: len(inputs)], list(outputs.values()), inputs, list(outputs))
-        for option, (name, inputs, outputs) in derivatives.items()
-    }
+    residual = casadi.vertcat(equations_at, *residuals)
+    functions = _derivative_functions(x, none, scale, multipliers, cost_at, residual, gradient, jacobian, hessian)
     nothing = np.zeros(at - rows)
     lower, upper = np.concatenate([read.lower, nothing]), np.concatenate([read.upper, nothing])
     return Nlp(x, cost, whole, lower, upper, functions)
+
+
+def _derivative_functions(
+    x: Any, none: Any, scale: Any, multipliers: Any, cost: Any, whole: Any, gradient: Any, jacobian: Any, hessian: Any
+) -> dict[str, Any]:
+    """Functions of derivatives for `casadi.nlpsol`, by its options."""
+    names, lagrangian = ["x", "p"], [x, none, scale, multipliers]
+    derivatives = {
+        "grad_f": ("nlp_grad_f", names, {"f": cost, "grad_f_x": gradient}),
+        "jac_g": ("nlp_jac_g", names, {"g": whole, "jac_g_x": jacobian}),
+        "hess_lag": ("nlp_hess_l", [*names, "lam_f", "lam_g"], {"triu_hess_gamma_x_x": hessian}),
+    }
+    return {
+        option: casadi.Function(name, lagrangian[: len(inputs)], list(outputs.values()), inputs, list(outputs))
+        for option, (name, inputs, outputs) in derivatives.items()
+    }
 
 
 def _derived(read: Nlp) -> tuple[Any, Any, Any]:

@@ -126,25 +126,34 @@ class CollocationProgram:
         """Present length [h]."""
         return float(self.pyomo.length.value)
 
-    def cost(self, objective: bool = True, weight: float = 1.0, penalise_moves: bool = True) -> Any:
+    def cost(self, objective: bool = True) -> Any:
         """Return what is to be minimised, as an expression.
 
         Parameters
         ----------
         objective
-            Whether the objective counts; else violations alone, and a small part of the move penalty.
-        weight
-            Weight of the objective and of violations, for programs of several scenarios.
-        penalise_moves
-            Whether the move penalty is added.
+            Whether the objective counts; else violations alone, and a small fraction of the move penalty.
 
         Returns
         -------
         Pyomo expression
         """
-        block = self.pyomo
-        moves = block.moves * (1.0 if objective else _LITTLE) if penalise_moves else 0.0
-        return (-weight * block.aim if objective else 0.0) + moves + weight * block.violation
+        aim = -self.pyomo.aim if objective else 0.0
+        return aim + self.move_penalty(objective) + self.pyomo.violation
+
+    def move_penalty(self, objective: bool = True) -> Any:
+        """Return the penalty of moves of the controls, as an expression.
+
+        Parameters
+        ----------
+        objective
+            Whether the objective counts, too; else a small fraction of the penalty is returned.
+
+        Returns
+        -------
+        Pyomo expression
+        """
+        return self.pyomo.moves * (1.0 if objective else _LITTLE)
 
     def set_data(
         self,

@@ -1,0 +1,179 @@
+"""An NLP of CasADi, compiled once into Ipopt and solved again for other bounds and starts."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import casadi
+import numpy as np
+
+from mmopt.solvers.clock import Clock
+from mmopt.solvers.interruption import held_interruption
+from mmopt.solvers.ipopt_options import DEFAULTS, WARM, check_options
+from mmopt.solvers.nlp import Nlp
+from mmopt.status import Status
+
+_STATUS: Final = {
+    "Solve_Succeeded": Status.OPTIMAL,
+    "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
+    "Feasible_Point_Found": Status.ACCEPTABLE,
+    "Infeasible_Problem_Detected": Status.INFEASIBLE,
+    "Maximum_Iterations_Exceeded": Status.ITERATION_LIMIT,
+    "Maximum_CpuTime_Exceeded": Status.TIME_LIMIT,
+    "Maximum_WallTime_Exceeded": Status.TIME_LIMIT,
+    "User_Requested_Stop": Status.TIME_LIMIT,  # only the clock requests it
+    "Diverging_Iterates": Status.UNBOUNDED,
+}
+"""Every other status of Ipopt is numerical trouble."""
+
+_DERIVATIVES: Final = {"hess_lag": "nlp_hess_l", "jac_g": "nlp_jac_g", "grad_f": "nlp_grad_f"}
+"""CasADi's options for derivative functions, and the names of these functions in an existing solver."""
+
+
+@dataclass(frozen=True)
+class Solve:
+    """Record of one solve.
+
+    Attributes
+    ----------
+    status
+        Status of the solve.
+    iterations
+        Number of iterations.
+    seconds
+        Wall-clock time [s].
+    objective
+        Value of the objective at the end.
+    ending
+        Message of the solver.
+    """
+
+    status: Status
+    iterations: int
+    seconds: float
+    objective: float
+    ending: str
+
+
+class CompiledNlp:
+    """An NLP in an in-process Ipopt.
+
+    Parameters
+    ----------
+    nlp
+        The NLP.
+    options
+        Options of Ipopt that differ from mmopt's.
+
+    Attributes
+    ----------
+    nlp
+        The NLP.
+    bound_multipliers
+        Multipliers of the bounds of all variables at the last accepted solve, above zero at upper bounds; None before.
+
+    Raises
+    ------
+    StudyError
+        If Ipopt does not accept an option.
+    """
+
+    def __init__(self, nlp: Nlp, options: Mapping[str, Any] | None = None) -> None:
+        self.nlp = nlp
+        self._options = {**DEFAULTS, **check_options(options)}
+        self._derivatives = dict(nlp.derivatives)
+        self._solvers: dict[bool, casadi.Function] = {}
+        self._multipliers: dict[str, np.ndarray] = {}
+        self._clock = Clock(*self.size)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of variables and constraints."""
+        return self.nlp.x.numel(), len(self.nlp.lower)
+
+    @property
+    def bound_multipliers(self) -> np.ndarray | None:
+        """Multipliers of the bounds of all variables at the last accepted solve, above zero at upper bounds."""
+        return self._multipliers["lam_x0"].ravel() if self._multipliers else None
+
+    def options(self, *, warm: bool = False) -> dict[str, Any]:
+        """Return the options of Ipopt.
+
+        Parameters
+        ----------
+        warm
+            Whether the solve is a warm start.
+
+        Returns
+        -------
+        dict
+            Values by name of option.
+        """
+        return {**self._options, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
+
+    def solve(
+        self, start: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, warm: bool = False, seconds: float = math.inf
+    ) -> tuple[Solve, np.ndarray]:
+        """Solve from a start.
+
+        Parameters
+        ----------
+        start, lower, upper
+            Values to start from, and bounds of all variables.
+        warm
+            Whether to start from the multipliers of the last accepted solve as well; without one this is a cold start.
+        seconds
+            Limit of wall-clock time [s], checked between iterations.
+
+        Returns
+        -------
+        solve, values
+            Record of the solve, and the last values of all variables.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C, at the end of the iteration.
+        """
+        warm = warm and bool(self._multipliers)
+        solver = self._solver(warm)
+        started = time.perf_counter()
+        self._clock.deadline = started + seconds
+        with held_interruption() as self._clock.interruption:
+            solution = solver(
+                x0=np.clip(start, lower, upper),
+                lbx=lower,
+                ubx=upper,
+                lbg=self.nlp.lower,
+                ubg=self.nlp.upper,
+                **(self._multipliers if warm else {}),
+            )
+        seconds = time.perf_counter() - started
+        stats = solver.stats()
+        status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
+        if status.solved:
+            self._multipliers = {"lam_g0": np.array(solution["lam_g"]), "lam_x0": np.array(solution["lam_x"])}
+        record = Solve(status, int(stats["iter_count"]), seconds, float(solution["f"]), stats["return_status"])
+        return record, np.array(solution["x"]).ravel()
+
+    def _solver(self, warm: bool) -> casadi.Function:
+        if warm not in self._solvers:
+            # derivatives take most of the build time: the second solver uses those of the first
+            first = next(iter(self._solvers.values()), None)
+            if first is not None:
+                self._derivatives = {ours: first.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
+            nlp = {"x": self.nlp.x, "f": self.nlp.cost, "g": self.nlp.equations}
+            self._solvers[warm] = casadi.nlpsol(
+                "problem",
+                "ipopt",
+                nlp,
+                {
+                    "ipopt": self.options(warm=warm),
+                    "print_time": False,
+                    "iteration_callback": self._clock,
+                    **self._derivatives,
+                },
+            )
+        return self._solvers[warm]
