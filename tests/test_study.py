@@ -292,9 +292,9 @@ BOMB = b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     ],
 )
 def test_hostile_file_is_refused_at_once(tmp_path: Path, content: bytes, message: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert message in refusal(tmp_path, content)
-    assert time.perf_counter() - begun < 2.0
+    assert time.process_time() - begun < 2.0
 
 
 def test_few_aliases_are_read(tmp_path: Path) -> None:
