@@ -28,7 +28,7 @@ from mmopt.transcription.equations import Relaxation
 PRICE: Final = 100.0
 """Price of a violated limit; about ten times the gain from violating the oxygen limit of the E. coli case."""
 
-STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0}
+STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0, "alpha_for_y": "primal"}
 """A step must end before the next sample is due."""
 
 LAST_PLAN, LOWEST = "last plan", "lowest controls"

@@ -110,11 +110,11 @@ class ScenarioSearch:
             plans = plans or self.solved(start.trajectories, start.choices)
             if len(starts) > 1 and (plans or not any(start.keeps for start in starts)):
                 break
-        plans = self.without_gap(plans)
+        plans = _or_from_mean(self, self.without_gap(plans), starts)
         for start in self._simple_starts(starts):
             starts.append(start)
             if not plans or start.objective > self._objective(plans):
-                plans = self._better(plans, self.solved(start.trajectories, start.choices))
+                plans = self.better(plans, self.solved(start.trajectories, start.choices))
         kept = max((start for start in starts if start.keeps), key=lambda start: start.objective, default=None)
         if plans or not starts:
             return ScenarioResult(tuple(plans), kept, self._last)
@@ -144,8 +144,19 @@ class ScenarioSearch:
     def _objective(self, plans: Sequence[Plan]) -> float:
         return self.scenarios.goal.value([plan.objective for plan in plans])
 
-    def _better(self, plans: list[Plan], others: list[Plan]) -> list[Plan]:
-        """The better plans of two."""
+    def better(self, plans: list[Plan], others: list[Plan]) -> list[Plan]:
+        """Return the better plans of two.
+
+        Parameters
+        ----------
+        plans, others
+            Plans of the scenarios, or none.
+
+        Returns
+        -------
+        list of Plan
+            ``plans`` if both are equally good.
+        """
         if not plans or not others:
             return plans or others
         gain = self._objective(others) - self._objective(plans)
@@ -221,7 +232,7 @@ class ScenarioSearch:
         if fed is None:
             return plans
         fed = self.scenarios.lowered(fed)
-        return self._better(plans, self.solved(fed.trajectories, fed.choices))
+        return self.better(plans, self.solved(fed.trajectories, fed.choices))
 
     def _rescued(self, start: ScenarioStart, kept: ScenarioStart | None) -> ScenarioResult:
         """Plans where no start led to them."""
@@ -296,6 +307,23 @@ class ScenarioSearch:
         program = ScenarioProgram(known.problems, known.surrogate, known.goal, relaxation=relaxation, ipopt=self.ipopt)
         program.start(start.trajectories, start.choices)
         return program if program.solve(self.deadline.left).status.solved else None
+
+
+def _or_from_mean(search: ScenarioSearch, plans: list[Plan], starts: Sequence[ScenarioStart]) -> list[Plan]:
+    """Where the worst scenario counts: the better of plans and those that start from the best mean, which has fewer optima."""
+    goal = search.scenarios.goal
+    if not goal.worst or len(search.scenarios.problems) == 1 or search.deadline.has_passed():
+        return plans
+    mean = replace(search, scenarios=replace(search.scenarios, goal=replace(goal, worst=False)))
+    of_mean: list[Plan] = []
+    for start in starts:
+        of_mean = of_mean or mean.solved(start.trajectories, start.choices)
+    of_mean = mean.without_gap(of_mean)
+    search.program.solves.extend(mean.program.solves)
+    if not of_mean:
+        return plans
+    again = search.solved([plan.trajectory for plan in of_mean], of_mean[0].choices)
+    return search.better(search.better(plans, of_mean), again)
 
 
 def _middle_choices(scenarios: Scenarios) -> Choices:

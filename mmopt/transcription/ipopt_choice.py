@@ -16,9 +16,12 @@ _WITH_CELL: Final = {
     "bound_push": 1.0e-4,
     "bound_frac": 1.0e-4,
     "nlp_scaling_max_gradient": 1000.0,
+    "alpha_for_y": "min-dual-infeas",
+    "max_iter": 300,
 }
 """With a surrogate, the objective of the initial guess is near the optimum, and the barrier need not begin far from limits;
-`docs/design.md` has the measurements. Other systems start from far, and end in worse optima with these."""
+`docs/design.md` has the measurements. Other systems start from far, and end in worse optima with these. A solve that needs
+more iterations seldom ends with an optimum, and another start does."""
 
 
 def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
