@@ -120,6 +120,8 @@ class OutputLayer:
         Mode weights at the points, shape (points, modes); empty if the basis is conic and a fit continues.
     fixed
         Ids of reactions with alternate optima whose flux is fixed in proportion to growth.
+    dropped
+        Flux vectors that could not be balanced to rounding and are no generators.
     start
         Layers of the surrogate from which the fit continues, in scaled inputs.
     """
@@ -131,6 +133,7 @@ class OutputLayer:
     softness: np.ndarray
     weights: np.ndarray
     fixed: tuple[str, ...] = ()
+    dropped: int = 0
     start: Layers | None = None
 
     @property
@@ -185,11 +188,12 @@ def conic(training_set: TrainingSet) -> OutputLayer:
     counts = counted_directions(fluxes, weights, readings)
     if training_set.start is None:
         network, inputs = training_set.network, training_set.domain.inputs
-        modes = conic_generators(network, inputs, fluxes, counts, training_set.seed)
+        modes, dropped = conic_generators(network, inputs, fluxes, counts, training_set.seed)
         mode_weights = non_negative_weights(fluxes, counts, modes)
         softness, start = _SOFTNESS * mode_weights.max(axis=0), None
     else:
         modes, softness, start = _continued(training_set, training_set.start)
+        dropped = int(training_set.start.card.get("unbalanced_candidates", 0))
         mode_weights = np.empty((0, len(modes)))
     return OutputLayer(
         modes=modes,
@@ -199,6 +203,7 @@ def conic(training_set: TrainingSet) -> OutputLayer:
         softness=softness,
         weights=mode_weights,
         fixed=fixed,
+        dropped=dropped,
         start=start,
     )
 

@@ -206,6 +206,7 @@ def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrog
         "balanced": basis != "rates",
         "modes": len(output.modes),
         "alternate_optima": list(output.fixed),
+        "unbalanced_candidates": output.dropped,
         "trainer": trainer,
         "training_seed": training_set.seed,
         "starts": training_set.starts if training_set.start is None else 0,
