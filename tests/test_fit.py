@@ -8,13 +8,13 @@ import pytest
 from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
+from mmopt.fitting.variable_projection import _State, variable_projection
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate, chained
 from mmopt.training.joint_fit import FitTarget, joint_fit
 from mmopt.training.joint_fit import _State as _JointState
 from mmopt.training.modes import REPRESENTED, conic_generators, counted_directions, error_weights, non_negative_weights
 from mmopt.training.train import train
-from mmopt.training.variable_projection import _State, variable_projection
 
 
 def random_layers(widths: tuple[int, ...], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -24,7 +24,7 @@ _MODE_FLOOR: Final = 1.0e-7
 _GROWTH, _EXCHANGE, _INSIDE = 5.0, 1.0, 0.3
 """Weights of errors, relative to the range of the quantity; all fluxes inside the cell together have one weight."""
 
-_TRACE: Final = 0.1
+_TRACE: Final = 0.03
 """The same of an exchange that is small over the whole domain."""
 
 _MINOR_EXCHANGE: Final = 0.5
@@ -271,7 +271,8 @@ def error_weights(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple
     """
     ranges = np.ptp(fluxes, axis=0)
     inputs = [network.column(name) for name in domain.inputs]
-    ranges[inputs] = np.minimum(ranges[inputs], domain.upper - domain.lower)  # small beside the limit
+    within = np.minimum(ranges[inputs], domain.upper - domain.lower)
+    ranges[inputs] = np.sqrt(ranges[inputs] * within)  # small beside the limit as well
     moving = ranges > _CONSTANT
     growth, main = network.column(network.biomass), list(inputs)
     if network.maintenance is not None:

@@ -17,9 +17,11 @@ from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL, rate_rows
-from mmopt.surrogate.error_report import ErrorReport
+from mmopt.sensitivity.cliffs import growth_cliffs
+from mmopt.sensitivity.pieces import Pieces, borders_of, regions_of
+from mmopt.sensitivity.worst_case import Reader, Score, WorstPoints, find_worst_points
+from mmopt.surrogate.error_report import OFF_CLIFFS, ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.worst_case import Pieces, Reader, WorstPoints, borders_of, find_worst_points, regions_of
 from mmopt.units import GROWTH_UNIT, RATE
 
 STARTS: Final = 24
@@ -100,14 +102,15 @@ def worst_case_errors(
     _check(law, atlas, starts, seed)
     names = _names(atlas)
     zones = _zones(atlas, names)
-    reader, steps = law.reader(names), len(zones) + 2
-    worst: dict[str, WorstPoints] = {}
+    reader, steps, worst = law.reader(names), len(zones) + 2, dict[str, WorstPoints]()
     for done, (zone, pieces) in enumerate(zones.items(), start=1):
         if len(pieces):
             worst[zone] = find_worst_points(reader, pieces, starts, seed)
         if progress is not None:
             progress(done, steps)
-    regions = zones["whole domain"]
+    regions, off = zones["whole domain"], _off_cliffs(atlas)
+    if off is not None:
+        worst[OFF_CLIFFS] = find_worst_points(reader, regions, starts, seed, off)
     means, ranges = _means(law, atlas, names, seed), _ranges(regions)
     readings = {name: _reading(name, k, atlas, worst, ranges, means) for k, name in enumerate(names)}
     consumption = _consumption(law, atlas, regions, starts, seed)
@@ -177,13 +180,27 @@ def _zones(atlas: Atlas, names: Sequence[str]) -> dict[str, Pieces]:
     """Pieces of every zone of the report."""
     rows = rate_rows(atlas.network, names)
     regions = regions_of(atlas, rows)
-    shortfalls = regions.corner_values()[..., list(names).index(SHORTFALL)].max(axis=1)
+    shortfalls = regions.extremes()[1][:, list(names).index(SHORTFALL)]
     return {
         "whole domain": regions,
         "starvation": regions.subset(np.flatnonzero(shortfalls > _STARVED)),
         "borders": borders_of(atlas, rows),
         "inside": regions.shrunk(_INSIDE),
     }
+
+
+def _off_cliffs(atlas: Atlas) -> Score | None:
+    """Absolute errors off the cliffs of growth, zero on them; None if there are no cliffs."""
+    cliffs = growth_cliffs(atlas, why=False)
+    if not cliffs:
+        return None
+
+    def error(points: np.ndarray, readings: np.ndarray, exact: np.ndarray) -> np.ndarray:
+        on = np.any([cliff.holds(points[:, atlas.inputs.index(cliff.name)]) for cliff in cliffs], axis=0)
+        errors: np.ndarray = np.where(on[:, None], 0.0, np.abs(readings - exact))
+        return errors
+
+    return error
 
 
 def _reading(
@@ -236,8 +253,8 @@ def _names(atlas: Atlas) -> list[str]:
 
 def _ranges(pieces: Pieces) -> list[float]:
     """Exact range of every reading over the domain: an affine law has its extremes at corners."""
-    values = pieces.corner_values()
-    spans: list[float] = np.ptp(values.reshape(-1, values.shape[-1]), axis=0).tolist()
+    least, most = pieces.extremes()
+    spans: list[float] = (most.max(axis=0) - least.min(axis=0)).tolist()
     return spans
 
 
