@@ -127,7 +127,7 @@ def growth_cliffs(atlas: Atlas, *, why: bool = True) -> tuple[Cliff, ...]:
     """
     row = atlas.network.column(atlas.network.biomass)
     corners = [region.shape.corners for region in atlas.regions]
-    planes = [(region.constant[row], region.slope[row]) for region in atlas.regions]
+    planes = [(float(constant[0]), slope[0]) for constant, slope in (r.law(np.array([row])) for r in atlas.regions)]
     if not corners:
         return ()
     growth = [constant + points @ slope for points, (constant, slope) in zip(corners, planes, strict=True)]

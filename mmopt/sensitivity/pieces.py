@@ -151,10 +151,10 @@ def _stacked(corners: Sequence[np.ndarray], owners: Sequence[Region], rows: np.n
     sizes = np.array([len(polytope) for polytope in corners], dtype=int)
     most = int(sizes.max(initial=1))
     filled = [np.vstack([polytope, np.repeat(polytope[-1:], most - len(polytope), axis=0)]) for polytope in corners]
-    inputs = corners[0].shape[1] if corners else 0
+    inputs, planes = corners[0].shape[1] if corners else 0, [region.law(rows) for region in owners]
     return Pieces(
         np.array(filled).reshape(len(sizes), most, inputs),
         sizes,
-        np.array([region.constant[rows] for region in owners]).reshape(len(sizes), len(rows)),
-        np.array([region.slope[rows] for region in owners]).reshape(len(sizes), len(rows), inputs),
+        np.array([constant for constant, _ in planes]).reshape(len(sizes), len(rows)),
+        np.array([slope for _, slope in planes]).reshape(len(sizes), len(rows), inputs),
     )

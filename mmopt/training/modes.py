@@ -271,8 +271,7 @@ def error_weights(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple
     """
     ranges = np.ptp(fluxes, axis=0)
     inputs = [network.column(name) for name in domain.inputs]
-    within = np.minimum(ranges[inputs], domain.upper - domain.lower)
-    ranges[inputs] = np.sqrt(ranges[inputs] * within)  # small beside the limit as well
+    ranges[inputs] = np.minimum(ranges[inputs], domain.upper - domain.lower)  # small beside the limit
     moving = ranges > _CONSTANT
     growth, main = network.column(network.biomass), list(inputs)
     if network.maintenance is not None:

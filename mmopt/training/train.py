@@ -172,11 +172,7 @@ def train(
         callbacks=callbacks,
     )
     surrogate, record = _fitted(training_set, basis, trainer)
-    record |= {"cliffs": [cliff.as_dict() for cliff in cliffs], "cliff_notes": [str(cliff) for cliff in cliffs]}
-    record |= {
-        "homogeneous": homogeneous(table.network, table.domain, table.fluxes),
-        "seconds": round(time.perf_counter() - begin, 1),
-    }
+    record["seconds"] = round(time.perf_counter() - begin, 1)
     return replace(surrogate, card=_card(table, surrogate, held_out, record))
 
 
@@ -219,7 +215,10 @@ def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrog
         maintenance_demand=network.maintenance_demand,
         card={},
     )
+    cliffs = training_set.cliffs
     record = {
+        "cliffs": [cliff.as_dict() for cliff in cliffs],
+        "cliff_notes": [str(cliff) for cliff in cliffs],
         "hidden": list(training_set.widths),
         "activation": training_set.activation,
         "basis": basis,
@@ -243,6 +242,7 @@ def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, record: 
     return {
         **origin,
         "points": len(table),
+        "homogeneous": homogeneous(table.network, table.domain, table.fluxes),
         **record,
         "held_out": compare(surrogate, table.network, table.inputs[held_out], table.fluxes[held_out]),
         "balance": balance_error(surrogate, table.network, table.inputs),
