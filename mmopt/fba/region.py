@@ -49,6 +49,14 @@ class Region:
         slope[self._rows] = self._values[:, 1:]
         return slope
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        shape, values = self.shape, self._values.nbytes + self._rows.nbytes
+        return (
+            values + shape.left.nbytes + shape.right.nbytes + shape.corners.nbytes + sum(b.nbytes for b in shape.beyond)
+        )
+
     def law(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return constants and slopes of some rates.
 

@@ -93,7 +93,7 @@ class ErrorReport:
         return float(zones[zone]["worst"])
 
     def relative(self, name: str, zone: str = _WHOLE) -> float:
-        """Return the largest error of a reading as a fraction of its range over the domain.
+        """Return the largest error of a reading as a fraction of its range over the domain; 0 for one that is constant.
 
         Parameters
         ----------
@@ -109,7 +109,8 @@ class ErrorReport:
         SurrogateError
             As for `worst`.
         """
-        return self.worst(name, zone) / float(self.readings[name]["range"])
+        error, span = self.worst(name, zone), float(self.readings[name]["range"])
+        return error / span if span else 0.0
 
     def counted(self, name: str) -> float:
         """Return the error that is compared with the wanted one: off cliffs where there are some, else everywhere.

@@ -12,6 +12,7 @@ from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.sensitivity.cliffs import growth_cliffs
+from mmopt.sensitivity.coverage import covered_points
 from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
 
@@ -152,7 +153,7 @@ def worst_of_many(
     domain, names = atlas.domain, list(bounds)
     random = np.random.default_rng(seed)
     spread = domain.lower + random.random((_MANY, len(domain.inputs))) * (domain.upper - domain.lower)
-    points = np.vstack([spread, near_faces(domain, _MANY // 2, seed)])
+    points = covered_points(atlas, np.vstack([spread, near_faces(domain, _MANY // 2, seed)]))
     allowed = np.array([bounds[name] * report.readings[name]["range"] for name in names])
     errors = np.abs(surrogate.reader(names)(points) - atlas.rates(points, names)) / allowed
     excess = errors.max(axis=1)

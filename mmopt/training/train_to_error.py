@@ -18,11 +18,12 @@ from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.sensitivity.cliffs import Cliff, growth_cliffs
+from mmopt.sensitivity.coverage import check_explored, domain_note
 from mmopt.surrogate.error_report import OFF_CLIFFS, ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.added_points import joined, points_around, points_in, training_table, worst_of_many
 from mmopt.training.train import STARTS, TRAINER, TRAINERS, train
-from mmopt.training.worst_case_errors import check_explored, worst_case_errors
+from mmopt.training.worst_case_errors import worst_case_errors
 
 WANTED: Final = 0.01
 """Wanted worst-case error of every larger exchange, as a fraction of its range."""
@@ -56,6 +57,7 @@ def train_to_error(
     along: np.ndarray | None = None,
     table: FluxTable | None = None,
     seed: int = 0,
+    partial: bool = False,
     progress: Progress | None = None,
     **training: Any,
 ) -> Surrogate:
@@ -78,6 +80,8 @@ def train_to_error(
         Fluxes of the first fit; by default those that `train` takes from the atlas.
     seed
         As for `train`.
+    partial
+        Accept an atlas that covers only some of the domain: errors are searched on what is covered, and the card says so.
     progress
         Called with (done, total), in thousandths of all rounds.
     **training
@@ -106,14 +110,14 @@ def train_to_error(
     (True, True)
     """
     begin = time.perf_counter()
-    _check(atlas, wanted, rounds, seed, training)
+    _check(atlas, wanted, rounds, seed, partial, training)
     table = training_table(atlas, seed=seed) if table is None else table
     among = len(table)
     if along is not None:
         table = joined(table, atlas, points_in(along, atlas.domain))
     fits = _Fits(atlas, seed, among, rounds + 1, progress, training)
     surrogate = fits.first(table)
-    report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed, partial=True)
     bounds = _bounds(wanted, report)
     report = _full_if_passed(surrogate, atlas, bounds, seed, report)
     best, history = (surrogate, report), [_excess(report, bounds)]
@@ -189,20 +193,20 @@ def _rounds_record(
     surrogate, report = best
     kept = int(np.argmin(history))
     if history[kept] > 1.0:
-        report = worst_case_errors(surrogate, atlas, seed=seed)
+        report = worst_case_errors(surrogate, atlas, seed=seed, partial=True)
         history = [*history[:kept], _excess(report, bounds), *history[kept + 1 :]]
     record: dict[str, Any] = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
     if not record["reached"]:
         record["ended"] = _why_ended(report, atlas, bounds, history)
-    return {"error_report": report.as_dict(), "training_rounds": record}
+    return {"error_report": report.as_dict(), "training_rounds": record, "domain_note": domain_note(atlas)}
 
 
 def _full_if_passed(
     surrogate: Surrogate, atlas: Atlas, bounds: Mapping[str, float], seed: int, quick: ErrorReport | None = None
 ) -> ErrorReport:
     """A report from few starts, which shows where fluxes are missing; from all starts once that one is passed."""
-    report = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
-    return worst_case_errors(surrogate, atlas, seed=seed) if _excess(report, bounds) <= 1.0 else report
+    report = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed, partial=True)
+    return worst_case_errors(surrogate, atlas, seed=seed, partial=True) if _excess(report, bounds) <= 1.0 else report
 
 
 def _stagnates(history: Sequence[float]) -> bool:
@@ -224,12 +228,17 @@ def _why_ended(report: ErrorReport, atlas: Atlas, bounds: Mapping[str, float], h
 
 
 def _check(
-    atlas: Atlas, wanted: float | Mapping[str, float], rounds: int, seed: int, training: Mapping[str, Any]
+    atlas: Atlas,
+    wanted: float | Mapping[str, float],
+    rounds: int,
+    seed: int,
+    partial: bool,
+    training: Mapping[str, Any],
 ) -> None:
     """Refuse arguments before the first fit, which takes long."""
     if not isinstance(atlas, Atlas):
         raise SurrogateError(f"atlas is {shown(atlas)}; give an explored Atlas")
-    check_explored(atlas)
+    check_explored(atlas, partial=partial)
     whole("rounds", rounds, error=SurrogateError)
     whole("seed", seed, error=SurrogateError)
     known = ("hidden", "activation", "basis", "trainer", "iterations", "starts", "callbacks")
