@@ -189,8 +189,8 @@ def conic_generators(
 def _one_way(network: Network, inputs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Reactions that run forward only, and those that run backward only."""
     forward, backward = network.lower >= 0.0, network.upper <= 0.0
-    for exchange in inputs:
-        forward[network.column(exchange)] = backward[network.column(exchange)] = False  # for the limits to decide
+    limited = [network.column(name) for name in inputs if name in network.exchanges]
+    forward[limited] = backward[limited] = False  # for the limits to decide
     return forward, backward
 
 
@@ -270,8 +270,11 @@ def error_weights(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple
         Shapes (reactions,); ``readings`` is zero inside the cell.
     """
     ranges = np.ptp(fluxes, axis=0)
-    inputs = [network.column(name) for name in domain.inputs]
-    ranges[inputs] = np.minimum(ranges[inputs], domain.upper - domain.lower)  # small beside the limit
+    taken = [
+        number for number, name in enumerate(domain.inputs) if name in network.exchanges
+    ]  # others are linear limits
+    inputs = [network.column(domain.inputs[number]) for number in taken]
+    ranges[inputs] = np.minimum(ranges[inputs], (domain.upper - domain.lower)[taken])  # small beside the limit
     moving = ranges > _CONSTANT
     growth, main = network.column(network.biomass), list(inputs)
     if network.maintenance is not None:
