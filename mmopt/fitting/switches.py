@@ -57,8 +57,8 @@ class Switches:
     --------
     >>> from mmopt.fitting.switches import Switches
     >>> switches = Switches(np.array([0]), np.array([0.01]), np.array([[True, False]]), 1, "tanh")
-    >>> switches.lowering(np.array([[0.0], [0.1]])).round(3).tolist()
-    [[-40.0, 0.0], [0.0, 0.0]]
+    >>> switches.lowering(np.array([[0.0], [0.1]])).round(3).astype(int).tolist()
+    [[-40, 0], [0, 0]]
     """
 
     columns: np.ndarray

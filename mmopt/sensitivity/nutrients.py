@@ -42,7 +42,7 @@ def missing_nutrients(network: Network, domain: Domain, name: str) -> tuple[tupl
     --------
     >>> core, box = read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0), "EX_nh4_e": (0.0, 8.0)})
     >>> missing_nutrients(core, box, "EX_nh4_e")[0]
-    ('glu__L_c',)
+    ('accoa_c', 'atp_c', 'gln__L_c', 'glu__L_c', 'nad_c', 'nadph_c')
     """
     if name not in network.exchanges:
         return (), ()

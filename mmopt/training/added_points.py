@@ -87,7 +87,7 @@ def near_faces(domain: Domain, n: int, seed: int) -> np.ndarray:
     Examples
     --------
     >>> from mmopt.training.added_points import near_faces
-    >>> near_faces(Domain({"EX_glc__D_e": (0.0, 10.0)}), 50, 0).max() < 0.5
+    >>> bool(near_faces(Domain({"EX_glc__D_e": (0.0, 10.0)}), 50, 0).max() < 0.5)
     True
     """
     random, inputs = np.random.default_rng(seed), len(domain.inputs)
