@@ -7,6 +7,7 @@ is looked up.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -118,7 +119,7 @@ def _starts(
     most, shared = pieces.corners.shape[1], _shared_points(pieces)
     points_of = _RANDOM_POINTS + shared + most + 1 + len(_BETWEEN) * min(_MOST_PAIRS, most * (most - 1) // 2)
     batch = np.cumsum(points_of * most) // _AT_ONCE
-    kept: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    batches: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     evaluations = 0
     for number in np.unique(batch):
         own = np.flatnonzero(batch == number)
@@ -127,14 +128,14 @@ def _starts(
         errors = score(points, reader(points), pieces.exact(own[which], points))
         evaluations += len(points)
         chosen = [_worst_of_pieces(column, which, starts) for column in errors.T]
-        worst = (
-            np.array([weights[rows] for rows in chosen]),
-            np.array([own[which[rows]] for rows in chosen]),
-            np.array([column[rows] for rows, column in zip(chosen, errors.T, strict=True)]),
+        batches.append(
+            (
+                np.array([weights[rows] for rows in chosen]),
+                np.array([own[which[rows]] for rows in chosen]),
+                np.array([column[rows] for rows, column in zip(chosen, errors.T, strict=True)]),
+            )
         )
-        kept = worst if kept is None else _better(kept, worst, starts)
-    assert kept is not None
-    return (*kept, evaluations)
+    return (*reduce(lambda one, other: _better(one, other, starts), batches), evaluations)
 
 
 def _better(
