@@ -12,7 +12,9 @@ import mmopt
 FOLDERS = (
     "network",
     "fba",
+    "sensitivity",
     "dataset",
+    "fitting",
     "training",
     "surrogate",
     "exchange",

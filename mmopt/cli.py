@@ -121,6 +121,7 @@ def train(
     """Train a surrogate on tabulated fluxes; they are tabulated first if there are none."""
     from mmopt.study.surrogates import train_surrogate
     from mmopt.study.tables import table_of
+    from mmopt.surrogate.error_report import training_notes
 
     with _opened(file, folder) as (study, current):
         network = study.read_network()
@@ -128,6 +129,8 @@ def train(
         growth, report, atlas = surrogate.card["held_out"]["growth"], surrogate.error_report, current.summary.atlas
         errors = f"growth within {growth['worst']:.4f} 1/h, R2 {growth['r2']:.5f}"
         say(f"surrogate in {current.folder / 'surrogate'}: {errors}")
+        for note in training_notes(surrogate.card):
+            warn(note)
         if report is not None:
             say(str(report))
         elif atlas is not None:

@@ -172,6 +172,11 @@ def show_results(summary: "RunSummary", folder: Path) -> None:
     >>> show_results(RunSummary(title="A first run"), Path("runs/first"))
     report: runs/first/report.html
     """
+    if summary.surrogate is not None:
+        from mmopt.surrogate.error_report import training_notes
+
+        for note in training_notes(summary.surrogate.card):
+            say(note)
     if summary.results:
         _show_feeds(summary)
     if summary.gaps is not None:

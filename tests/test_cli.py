@@ -23,7 +23,7 @@ from mmopt.ctrl_c import Watch
 from mmopt.dataset import load_table, tabulate_fluxes
 from mmopt.problem import Control, Horizon
 from mmopt.report import RunSummary, read_summary
-from mmopt.report.records import FeedRecord, ViolationRow
+from mmopt.report.records import FeedRecord, SurrogateRecord, ViolationRow
 from mmopt.study import open_run
 from mmopt.study.description import describe_study
 from mmopt.study.run import begin_run
@@ -481,3 +481,10 @@ def test_results_of_another_study_are_moved_and_never_mixed(tmp_path: Path) -> N
     assert other.summary == RunSummary(title="Another")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"previous", "mine.txt"}
     assert (tmp_path / "run" / "previous" / "closed_loop.nc").read_text() == "closed_loop.nc"
+
+
+def test_run_states_wanted_errors_that_a_surrogate_does_not_reach(capsys: pytest.CaptureFixture[str]) -> None:
+    missed = {"training_rounds": {"reached": False, "excess": [1.4], "ended": "all rounds were done"}}
+    for card, stated in ((missed, True), ({"training_rounds": {"reached": True}}, False)):
+        show_results(RunSummary(title="A run", surrogate=SurrogateRecord(name="cell", card=card)), Path("run"))
+        assert ("The wanted errors are not reached" in capsys.readouterr().out) is stated

@@ -8,13 +8,13 @@ import pytest
 from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
+from mmopt.fitting.variable_projection import _State, variable_projection
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate, chained
 from mmopt.training.joint_fit import FitTarget, joint_fit
 from mmopt.training.joint_fit import _State as _JointState
 from mmopt.training.modes import REPRESENTED, conic_generators, counted_directions, error_weights, non_negative_weights
 from mmopt.training.train import train
-from mmopt.training.variable_projection import _State, variable_projection
 
 
 def random_layers(widths: tuple[int, ...], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -147,7 +147,7 @@ def test_conic_generators_span_the_fluxes(textbook_atlas: Atlas) -> None:
     table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 300, source=textbook_atlas)
     share, readings = error_weights(table.network, table.domain, table.fluxes)
     counts = counted_directions(table.fluxes, share, readings)
-    modes = conic_generators(table.network, table.domain.inputs, table.fluxes, counts)
+    modes, _ = conic_generators(table.network, table.domain.inputs, table.fluxes, counts)
     weights = non_negative_weights(table.fluxes, counts, modes)
     assert weights.min() >= 0.0
     assert np.linalg.norm((weights @ modes - table.fluxes) @ counts, axis=1).max() < 2.0 * REPRESENTED
@@ -157,10 +157,36 @@ def test_conic_generators_balance_and_run_nothing_backwards(textbook_atlas: Atla
     table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 300, source=textbook_atlas)
     network = table.network
     share, readings = error_weights(network, table.domain, table.fluxes)
-    modes = conic_generators(
+    modes, _ = conic_generators(
         network, table.domain.inputs, table.fluxes, counted_directions(table.fluxes, share, readings)
     )
     irreversible = network.lower >= 0.0
     irreversible[[network.column(name) for name in table.domain.inputs]] = False
     assert modes[:, irreversible].min() >= 0.0
     assert np.abs(network.stoichiometry @ modes.T).max() < 1.0e-10
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_flux_vectors_that_cannot_be_balanced_are_counted_and_not_used(textbook_atlas: Atlas, count: int) -> None:
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 300, source=textbook_atlas)
+    share, readings = error_weights(table.network, table.domain, table.fluxes)
+    counts = counted_directions(table.fluxes, share, readings)
+    fluxes = table.fluxes.copy()
+    spoilt = np.argsort(-np.linalg.norm(fluxes @ counts, axis=1))[:count]  # the longest, so that all are candidates
+    only = table.network.column(table.network.biomass)
+    fluxes[spoilt] = np.where(np.arange(fluxes.shape[1]) == only, 1.0 + np.arange(count)[:, None], 0.0)
+    modes, dropped = conic_generators(table.network, table.domain.inputs, fluxes, counts)
+    assert 1 <= dropped <= count
+    assert np.abs(table.network.stoichiometry @ modes.T).max() < 1.0e-10
+    rest = np.delete(table.fluxes, spoilt, axis=0)
+    weights = non_negative_weights(rest, counts, modes)
+    assert np.linalg.norm((weights @ modes - rest) @ counts, axis=1).max() < 3.0 * REPRESENTED
+
+
+def test_fluxes_of_which_none_can_be_balanced_are_refused(textbook_atlas: Atlas) -> None:
+    table = tabulate_fluxes(textbook_atlas.network, textbook_atlas.domain, 60, source=textbook_atlas)
+    share, readings = error_weights(table.network, table.domain, table.fluxes)
+    fluxes = np.zeros_like(table.fluxes)
+    fluxes[:, table.network.column(table.network.biomass)] = np.linspace(0.1, 1.0, len(fluxes))
+    with pytest.raises(SurrogateError, match=r"none of \d+ flux vectors could be balanced"):
+        conic_generators(table.network, table.domain.inputs, fluxes, counted_directions(table.fluxes, share, readings))

@@ -196,3 +196,22 @@ def test_step_beyond_a_facet_breaks_one_condition(seed: int, dimensions: int) ->
 def test_middle_of_a_facet_lies_in_the_box(seed: int, dimensions: int) -> None:
     middle = random_body(seed, dimensions)[2].beyond[0]
     assert np.all((middle > 0.0) & (middle < 1.0))
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 1000.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_corners_lie_in_the_box_to_the_last_bit(scale: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    upper = scale * np.array([1.0, 0.7, 3.0])
+    left = random.normal(size=(12, 3)) * [1.0, 1.0e-3, 1.0]
+    region = polytope(left, np.abs(left @ (0.3 * upper)) + 0.01 * scale, np.zeros(3), upper)
+    assert region is not None
+    assert region.corners.min() >= 0.0
+    assert np.all(region.corners <= upper)
+
+
+def test_corner_that_arithmetic_puts_outside_is_moved_onto_the_box() -> None:
+    slanted = [[1.0, 1.0 + 1.0e-9], [-1.0, 1.0e-7]]
+    region = polytope(np.array(slanted), np.array([1.0, 3.0e-10]), np.zeros(2), np.array([20.0, 20.0]))
+    assert region is not None
+    assert region.corners.min() >= 0.0

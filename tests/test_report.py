@@ -447,3 +447,26 @@ def test_page_begins_with_the_limits_that_a_plan_does_not_keep(tmp_path: Path) -
     assert sentence in text
     assert text.index(sentence) < text.index("allowed reached unit violation")
     assert sentence not in Page(write_report(save_summary(tmp_path, violations=[row], limits_kept=True))).text
+
+
+MISSED: dict[str, Any] = {"training_rounds": {"reached": False, "excess": [1.4], "ended": "all rounds were done"}}
+
+
+@pytest.mark.parametrize(
+    ("card", "sentence"),
+    [
+        (MISSED, "The wanted errors are not reached: all rounds were done."),
+        ({"cliff_notes": ["growth climbs"]}, "No error is wanted on a cliff: growth climbs."),
+        ({"domain_note": "12.0% of the domain has no solution."}, "12.0% of the domain has no solution."),
+    ],
+    ids=["errors", "cliff", "domain"],
+)
+def test_page_states_what_a_training_did_not_reach(tmp_path: Path, card: dict[str, Any], sentence: str) -> None:
+    page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": card})))
+    assert sentence in page.text
+
+
+@pytest.mark.parametrize("card", [{}, {"training_rounds": {"reached": True}}, {"training_rounds": 3}], ids=str)
+def test_page_of_a_training_that_reached_its_errors_says_nothing(tmp_path: Path, card: dict[str, Any]) -> None:
+    page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": card})))
+    assert "not reached" not in page.text

@@ -1,5 +1,6 @@
 """Training continues until the error report keeps the wanted errors, and the card says where it does not."""
 
+import cobra
 import numpy as np
 import pytest
 
@@ -7,9 +8,11 @@ from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
+from mmopt.network import Network, read_network
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import _held_out, train, training_table
-from mmopt.training.train_to_error import train_to_error
+from mmopt.training.added_points import training_table
+from mmopt.training.train import _held_out, train
+from mmopt.training.train_to_error import _stagnates, train_to_error
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 QUICK = {"hidden": (8, 8), "iterations": 40, "starts": 2}
@@ -78,8 +81,8 @@ def test_points_joined_later_leave_what_is_held_out_as_it_is() -> None:
 def test_table_of_an_atlas_hold_its_corners(atlas: Atlas) -> None:
     corners, _ = atlas.corners()
     inputs = training_table(atlas, n=64).inputs
-    assert len(inputs) == 64 + len(corners)
-    assert np.array_equal(inputs[64:], corners)
+    assert len(inputs) == 64 + 8 + len(corners)
+    assert np.array_equal(inputs[72:], corners)
 
 
 def test_training_continues_from_a_surrogate(atlas: Atlas) -> None:
@@ -157,3 +160,54 @@ def test_arguments_of_train_are_checked(atlas: Atlas, wrong: dict, message: str)
 def test_table_of_another_kind_is_refused() -> None:
     with pytest.raises(SurrogateError, match="table is 'fluxes'; give a FluxTable or an Atlas"):
         train("fluxes")  # type: ignore[arg-type]
+
+
+def test_missed_error_is_in_the_text_and_in_the_representation(trained: Surrogate) -> None:
+    assert "wanted errors not reached" in repr(trained)
+    assert "The wanted errors are not reached: " in str(trained)
+    assert "of its range where 0.01% are wanted" in str(trained)
+
+
+def test_text_of_a_surrogate_that_reached_its_errors_says_nothing(atlas: Atlas) -> None:
+    easy = train_to_error(atlas, wanted=0.9, **QUICK)
+    assert "not reached" not in repr(easy)
+    assert "not reached" not in str(easy)
+
+
+def renamed(style: str) -> Network:
+    """The textbook network, its exchanges under other ids."""
+    other = cobra.io.load_model("textbook")
+    for number, reaction in enumerate(other.exchanges):
+        reaction.id = style.format(number + 1634)
+    other.repair()
+    return read_network(other)
+
+
+@pytest.mark.parametrize("style", ["r_{}", "uptake{}", "R{}_rxn"])
+def test_exchanges_count_under_any_id(atlas: Atlas, style: str) -> None:
+    network = renamed(style)
+    ids = dict(zip(atlas.network.exchanges, network.exchanges, strict=True))
+    other = Atlas(network, Domain({ids[name]: limits for name, limits in BOX.limits.items()}))
+    other.explore()
+    settings = {"wanted": 0.05, "rounds": 0, "hidden": (6,), "iterations": 5, "starts": 1}
+    one, two = (train_to_error(own, **settings) for own in (atlas, other))
+    wanted = one.card["training_rounds"]["wanted"]
+    assert len(wanted) > 8
+    assert two.card["training_rounds"]["wanted"] == {ids.get(name, name): bound for name, bound in wanted.items()}
+    for name in wanted:
+        ranges = [
+            report.readings[ids.get(name, name) if report is two.error_report else name]["range"]
+            for report in (one.error_report, two.error_report)
+        ]
+        assert ranges[0] == pytest.approx(ranges[1], rel=1.0e-9)
+
+
+def test_shortfall_has_a_wanted_error_of_its_own(atlas: Atlas) -> None:
+    rounds = train_to_error(atlas, wanted=0.9, **QUICK).card["training_rounds"]
+    assert rounds["wanted"]["shortfall"] == pytest.approx(3.0 * 0.9)
+
+
+def test_three_rounds_that_bring_nothing_end_a_training() -> None:
+    assert _stagnates([2.0, 1.99, 1.98, 1.97])
+    assert not _stagnates([2.0, 1.99, 1.98, 1.5])
+    assert not _stagnates([2.0, 1.99, 1.98])

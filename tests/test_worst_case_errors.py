@@ -13,11 +13,11 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import rate_rows
 from mmopt.network.network import Network
+from mmopt.sensitivity.pieces import borders_of, regions_of
 from mmopt.surrogate.error_report import ZONES, ErrorReport
 from mmopt.surrogate.soft_law import SoftLaw, soft_law
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.train import train
-from mmopt.training.worst_case import borders_of, regions_of
 from mmopt.training.worst_case_errors import with_error_report, worst_case_errors
 
 GLUCOSE, OXYGEN = "EX_glc__D_e", "EX_o2_e"

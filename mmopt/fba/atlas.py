@@ -113,7 +113,7 @@ class Atlas(RegionMap):
         numbers = self.extend(points)
         values = np.full((len(points), len(rows), len(self.inputs)), np.nan)
         for number in np.unique(numbers[numbers >= 0]):
-            values[numbers == number] = self.regions[number].slope[rows]
+            values[numbers == number] = self.regions[number].law(rows)[1]
         return values
 
     def fluxes(self, point: Sequence[float] | np.ndarray) -> Fluxes:

@@ -130,9 +130,10 @@ def _facets_and_corners(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     if normals.shape[1] == 1:
         ends = np.array([np.argmin(np.where(normals[:, 0] * way > 0.0, offsets, np.inf)) for way in (-1.0, 1.0)])
-        corners = (offsets[ends] * normals[ends, 0])[:, None]
+        corners = np.clip(offsets[ends] * normals[ends, 0], 0.0, 1.0)[:, None]
         return ends, corners, float(np.ptp(corners))
     met = HalfspaceIntersection(np.column_stack([normals, -offsets]), centre)
-    corners = np.unique(np.round(met.intersections, _ALIKE) + 0.0, axis=0)
+    inside = np.clip(met.intersections, 0.0, 1.0)  # Qhull's rounding leads out of a wide box by more than a tolerance
+    corners = np.unique(np.round(inside, _ALIKE) + 0.0, axis=0)
     facets = np.unique(np.concatenate([np.asarray(facets) for facets in met.dual_facets]))
     return facets, corners, float(ConvexHull(corners).volume)

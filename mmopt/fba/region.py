@@ -4,7 +4,6 @@ Regions have no inner point in common (one optimum, one affine law), so their vo
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,11 +16,10 @@ INSIDE: Final = 1.0e-9
 """Distance beyond a facet up to which a point counts as inside [mmol/gDW/h]; the tolerance of the program."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Region:
-    """A critical region.
+    """A critical region. Only the rates that are not zero in it are stored: one in six of a genome-scale network.
 
-    Attributes
+    Parameters
     ----------
     constant, slope
         Net fluxes, then the shortfall, are ``constant + slope @ inputs``; shapes (reactions + 1,), (reactions + 1, inputs).
@@ -29,9 +27,55 @@ class Region:
         Facets, corners, and the fraction of the domain that the region fills.
     """
 
-    constant: np.ndarray
-    slope: np.ndarray
-    shape: Polytope
+    __slots__ = ("_rows", "_size", "_values", "shape")
+
+    def __init__(self, constant: np.ndarray, slope: np.ndarray, shape: Polytope) -> None:
+        rows = np.flatnonzero((constant != 0.0) | (slope != 0.0).any(axis=1))
+        self._size, self._rows = len(constant), rows.astype(np.int32)
+        self._values = np.column_stack([constant[rows], slope[rows]])
+        self.shape = shape
+
+    @property
+    def constant(self) -> np.ndarray:
+        """Constants of all rates, shape (reactions + 1,)."""
+        constant = np.zeros(self._size)
+        constant[self._rows] = self._values[:, 0]
+        return constant
+
+    @property
+    def slope(self) -> np.ndarray:
+        """Slopes of all rates, shape (reactions + 1, inputs)."""
+        slope = np.zeros((self._size, self._values.shape[1] - 1))
+        slope[self._rows] = self._values[:, 1:]
+        return slope
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        shape, values = self.shape, self._values.nbytes + self._rows.nbytes
+        return (
+            values + shape.left.nbytes + shape.right.nbytes + shape.corners.nbytes + sum(b.nbytes for b in shape.beyond)
+        )
+
+    def law(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return constants and slopes of some rates.
+
+        Parameters
+        ----------
+        rows
+            Row numbers in the net fluxes followed by the shortfall.
+
+        Returns
+        -------
+        constant, slope
+            Shapes (rows,) and (rows, inputs).
+        """
+        values = np.zeros((len(rows), self._values.shape[1]))
+        if self._rows.size:
+            at = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
+            stored = self._rows[at] == rows
+            values[stored] = self._values[at[stored]]
+        return values[:, 0], values[:, 1:]
 
     def holds(self, point: np.ndarray) -> bool:
         """Return whether the affine law holds at a point.
@@ -82,8 +126,11 @@ class Regions:
     """
 
     def __init__(self, known: "list[Region] | None" = None) -> None:
-        self._known = list(known or [])
-        self._stack()
+        self._known: list[Region] = []
+        self._facets = 0
+        self._left, self._right, self._starts = np.empty((0, 0)), np.empty(0), np.empty(0, dtype=int)
+        for own in known or []:
+            self.add(own)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -111,7 +158,14 @@ class Regions:
             Its number.
         """
         self._known.append(new)
-        self._stack()
+        begin, end = self._facets, self._facets + len(new.shape.right)
+        if end > len(self._right) or len(self._known) > len(
+            self._starts
+        ):  # room for twice as many, so that adding is cheap
+            self._left = _longer(self._left.reshape(-1, new.shape.left.shape[1]), end)
+            self._right, self._starts = _longer(self._right, end), _longer(self._starts, len(self._known))
+        self._left[begin:end], self._right[begin:end] = new.shape.left, new.shape.right + INSIDE
+        self._starts[len(self._known) - 1], self._facets = begin, end
         return len(self._known) - 1
 
     @property
@@ -134,7 +188,8 @@ class Regions:
         """
         numbers = np.full(len(points), -1)
         left_over, rest = np.arange(len(points)), np.ascontiguousarray(points.T)
-        for number in self._by_volume:
+        by_volume = np.argsort([-known.shape.volume for known in self._known], kind="stable").astype(int)
+        for number in by_volume:
             if not left_over.size:
                 break
             shape = self._known[number].shape
@@ -170,7 +225,7 @@ class Regions:
             if number < 0:
                 continue
             known = self._known[number]
-            constant, slope = known.constant[rows], known.slope[rows]
+            constant, slope = known.law(rows)
             moving = np.flatnonzero((constant != 0.0) | (slope != 0.0).any(axis=1))  # most rates of a network are zero
             block = np.repeat(constant[None, moving], len(here), axis=0)
             for column, of_input in zip(points[here].T, slope[moving].T, strict=True):
@@ -194,17 +249,17 @@ class Regions:
         if not self._known:
             return -1
         with np.errstate(invalid="ignore"):
-            holds = np.logical_and.reduceat(self._left @ point <= self._right, self._starts)
+            inside = self._left[: self._facets] @ point <= self._right[: self._facets]
+            holds = np.logical_and.reduceat(inside, self._starts[: len(self._known)])
         first = int(holds.argmax())
         return first if holds[first] else -1
 
-    def _stack(self) -> None:
-        shapes = [known.shape for known in self._known]
-        self._by_volume = np.argsort([-shape.volume for shape in shapes], kind="stable")
-        if shapes:
-            self._left = np.vstack([shape.left for shape in shapes])
-            self._right = np.concatenate([shape.right for shape in shapes]) + INSIDE
-            self._starts = np.cumsum([0, *(len(shape.right) for shape in shapes[:-1])])
+
+def _longer(array: np.ndarray, least: int) -> np.ndarray:
+    """The array with room for twice as many rows, or more."""
+    longer = np.zeros((2 * max(least, len(array)), *array.shape[1:]), dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 class RegionRates:
@@ -243,7 +298,7 @@ class RegionRates:
                 return solved
             self._last = self._regions[number]
             if number not in self._read:
-                self._read[number] = (self._last.constant[self._rows], self._last.slope[self._rows])
+                self._read[number] = self._last.law(self._rows)
             self._law = self._read[number]
         constant, slope = self._law
         value: np.ndarray = constant + slope @ point

@@ -12,7 +12,8 @@ from mmopt.fba.domain import Domain
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import train, training_table
+from mmopt.training.added_points import training_table
+from mmopt.training.train import train
 from mmopt.training.worst_case_errors import with_error_report
 
 _ITERATIONS: Final = 40

@@ -9,6 +9,7 @@ from mmopt.report.records import NumberOrRange
 from mmopt.report.run_folder import PARITY_FILE, TRAJECTORIES, RunFolder
 from mmopt.report.sections import limit_rows, picture
 from mmopt.report.summary import RunSummary
+from mmopt.surrogate.error_report import training_notes
 from mmopt.units import GROWTH_UNIT, RATE, TIME
 
 _HASH_DIGITS = 12
@@ -96,6 +97,7 @@ def surrogate(run: RunFolder) -> str:
         body += picture(run, "parity", plot_parity(known, predicted, units, run.titles), caption, {})
     if summary.surrogate is not None:
         card = summary.surrogate.card
+        body += "".join(f'<p class="alarm">{page.text(note)}</p>' for note in training_notes(card))
         body += _error_report(card.get("error_report"), summary.names)
         body += _held_out(card.get("held_out"), summary.names)
     return body

@@ -6,8 +6,9 @@ from typing import Literal
 from mmopt.checking import Count, Finite, LimitPair, NotNegative, Positive, Seed, checked
 from mmopt.errors import StudyError
 from mmopt.surrogate.surrogate import ACTIVATIONS
+from mmopt.training.added_points import POINTS
 from mmopt.training.output_layers import Basis
-from mmopt.training.train import HIDDEN, POINTS, STARTS, TRAINER, TRAINERS
+from mmopt.training.train import HIDDEN, STARTS, TRAINER, TRAINERS
 from mmopt.training.train_to_error import WANTED
 
 

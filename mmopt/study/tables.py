@@ -6,9 +6,9 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.report.records import AtlasRecord
+from mmopt.sensitivity.coverage import is_explored
 from mmopt.study.run import Run
 from mmopt.study.schema import Study
-from mmopt.training.worst_case_errors import EXPLORED
 
 _POINTS_PER_REGION = 6
 """Points that the flux program solves in the time in which the atlas finds one more critical region."""
@@ -106,15 +106,15 @@ def explored_atlas(run: Run, table: FluxTable) -> Atlas | None:
     Returns
     -------
     Atlas or None
-        An atlas that covers the domain; None where that takes too many critical regions.
+        An atlas that covers what has a solution; None where that takes too many critical regions.
     """
     atlas = run.atlas
     if atlas is None or atlas.domain != table.domain or atlas.network.hash != table.network.hash:
         atlas = Atlas(table.network, table.domain)
-    if atlas.coverage < EXPLORED:
+    if not is_explored(atlas):
         _explore(run, atlas, _EXPLORABLE)
     _record(run, atlas)
-    return atlas if atlas.coverage >= EXPLORED else None
+    return atlas if is_explored(atlas) else None
 
 
 def _source(study: Study, run: Run, network: Network) -> Atlas | FluxProgram:

@@ -16,6 +16,9 @@ ZONES: Final = {
 }
 """Where the worst errors are searched."""
 
+OFF_CLIFFS: Final = "off cliffs"
+"""Zone of a domain with cliffs, where growth climbs steeply with one input: everywhere but on them and close beside."""
+
 _WHOLE: Final = "whole domain"
 
 _SECTIONS: Final = ("readings", "checks", "consumption", "zero", "outside", "search")
@@ -90,7 +93,7 @@ class ErrorReport:
         return float(zones[zone]["worst"])
 
     def relative(self, name: str, zone: str = _WHOLE) -> float:
-        """Return the largest error of a reading as a fraction of its range over the domain.
+        """Return the largest error of a reading as a fraction of its range over the domain; 0 for one that is constant.
 
         Parameters
         ----------
@@ -106,7 +109,29 @@ class ErrorReport:
         SurrogateError
             As for `worst`.
         """
-        return self.worst(name, zone) / float(self.readings[name]["range"])
+        error, span = self.worst(name, zone), float(self.readings[name]["range"])
+        return error / span if span else 0.0
+
+    def counted(self, name: str) -> float:
+        """Return the error that is compared with the wanted one: off cliffs where there are some, else everywhere.
+
+        Parameters
+        ----------
+        name
+            The reading.
+
+        Returns
+        -------
+        float
+            Fraction of the range.
+
+        Raises
+        ------
+        SurrogateError
+            As for `worst`.
+        """
+        zones = self.readings.get(name, {}).get("zones", {})
+        return self.relative(name, OFF_CLIFFS if OFF_CLIFFS in zones else _WHOLE)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all sections, as a card contains them."""
@@ -159,11 +184,13 @@ class ErrorReport:
 
     def __str__(self) -> str:
         """A table: the worst errors by zone, as fractions of the range."""
-        head = f"{'reading':14}{'worst':>10}  {'unit':10}" + "".join(f"{zone:>14}" for zone in ZONES)
+        more_zones = [OFF_CLIFFS] if any(OFF_CLIFFS in entry["zones"] for entry in self.readings.values()) else []
+        shown = [*ZONES, *more_zones]
+        head = f"{'reading':14}{'worst':>10}  {'unit':10}" + "".join(f"{zone:>14}" for zone in shown)
         rows = [
             f"{name:14}{self.worst(name):10.4f}  {entry['unit']:10}"
             + "".join(
-                f"{self.relative(name, zone):14.2%}" if zone in entry["zones"] else f"{'none':>14}" for zone in ZONES
+                f"{self.relative(name, zone):14.2%}" if zone in entry["zones"] else f"{'none':>14}" for zone in shown
             )
             for name, entry in self.readings.items()
         ]
@@ -178,6 +205,36 @@ class ErrorReport:
         worst = max(self.readings, key=self.relative, default="")
         most = f", at most {self.relative(worst):.1%} of the range ({worst})" if worst else ""
         return f"ErrorReport of {len(self.readings)} readings{most}"
+
+
+def training_notes(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the card of a surrogate has to say before it is used: errors not reached, cliffs, missing regions.
+
+    Parameters
+    ----------
+    card
+        The card.
+
+    Returns
+    -------
+    tuple of str
+        Sentences; empty if there is nothing to say.
+
+    Examples
+    --------
+    >>> from mmopt.surrogate.error_report import training_notes
+    >>> training_notes({"training_rounds": {"reached": False, "ended": "all rounds were done"}})
+    ('The wanted errors are not reached: all rounds were done.',)
+    """
+    rounds, notes = card.get("training_rounds"), []
+    if isinstance(rounds, Mapping) and rounds.get("reached") is False:
+        excess = min(rounds.get("excess") or [0.0])
+        why = rounds.get("ended") or f"the largest error is {excess:.2f} times what is wanted"
+        notes.append(f"The wanted errors are not reached: {why}.")
+    notes += [f"No error is wanted on a cliff: {text}." for text in card.get("cliff_notes") or ()]
+    if isinstance(missing := card.get("domain_note"), str):
+        notes.append(missing)
+    return tuple(notes)
 
 
 def plain(value: Any) -> Any:

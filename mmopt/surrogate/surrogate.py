@@ -19,7 +19,7 @@ from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.io.facts import facts_table
 from mmopt.solvers.activations import ACTIVATIONS as ACTIVATIONS
-from mmopt.surrogate.error_report import ErrorReport
+from mmopt.surrogate.error_report import ErrorReport, training_notes
 from mmopt.surrogate.layer import Layer as Layer
 from mmopt.surrogate.layer import chained as chained
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
@@ -263,14 +263,20 @@ class Surrogate:
         sections = self.card.get("error_report")
         return None if sections is None else ErrorReport.of(sections)
 
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        return training_notes(self.card)
+
     def __repr__(self) -> str:
-        return f"Surrogate({self.card.get('network', 'unnamed network')}: {self._shape()})"
+        missed = ", wanted errors not reached" if self._notes and "not reached" in self._notes[0] else ""
+        return f"Surrogate({self.card.get('network', 'unnamed network')}: {self._shape()}{missed})"
 
     def __str__(self) -> str:
-        """Return network, inputs, layers and the error report."""
+        """Return network, inputs, layers, the error report, and what the training did not reach."""
         report = self.error_report
         errors = "no error report; add one with with_error_report" if report is None else str(report)
-        return f"Surrogate of {self.card.get('network', 'an unnamed network')}: {self._shape()}\n{errors}"
+        head = f"Surrogate of {self.card.get('network', 'an unnamed network')}: {self._shape()}"
+        return "\n".join([head, errors, *self._notes])
 
     def _repr_html_(self) -> str:
         """Table for a notebook."""

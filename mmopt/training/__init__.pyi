@@ -1,9 +1,9 @@
+from .added_points import training_table as training_table
 from .architecture_search import search_architectures as search_architectures
 from .architecture_trials import ArchitectureSearch as ArchitectureSearch
 from .architecture_trials import Trial as Trial
 from .train import TRAINERS as TRAINERS
 from .train import train as train
-from .train import training_table as training_table
 from .train_to_error import train_to_error as train_to_error
 from .worst_case_errors import with_error_report as with_error_report
 from .worst_case_errors import worst_case_errors as worst_case_errors

@@ -18,12 +18,13 @@ from mmopt.dataset.tabulate import Progress
 from mmopt.errors import InfeasibleError, SolverError, SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.sensitivity.coverage import check_explored
 from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.error_report import ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.architecture_trials import ArchitectureSearch, Trial
 from mmopt.training.train import train
-from mmopt.training.worst_case_errors import check_explored, worst_case_errors
+from mmopt.training.worst_case_errors import worst_case_errors
 
 TRIALS: Final = 20
 ITERATIONS: Final = 60

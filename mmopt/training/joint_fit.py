@@ -14,20 +14,19 @@ import numpy as np
 from scipy.special import expit
 
 from mmopt.dataset.tabulate import Progress
-from mmopt.solvers.activations import ACTIVATIONS
-from mmopt.solvers.levenberg_marquardt import descend
-from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
-from mmopt.training.variable_projection import (
+from mmopt.fitting.products import products_of_one, products_of_two
+from mmopt.fitting.variable_projection import (
     Fit,
     Layers,
     backward_through,
     changed,
     forward,
     gradient_of,
-    products_of_one,
-    products_of_two,
     variable_projection,
 )
+from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.solvers.levenberg_marquardt import descend
+from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
 
 _START_POINTS, _START_STEPS = 1024, 40
 """Points and steps with which the starts are compared."""
@@ -62,12 +61,33 @@ class FitTarget:
         Effect of the softplus of every mode weight on the targets, shape (modes, targets).
     activation
         Activation of the hidden layers.
+    beside
+        Values of the switches beside the first layer, shape (points, switches); none by default.
+    lowering
+        What the switches add before the softplus of every mode, shape (points, modes); none by default.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     gains: np.ndarray
     activation: str
+    beside: np.ndarray | None = None
+    lowering: np.ndarray | None = None
+
+    def some(self, rows: np.ndarray) -> "FitTarget":
+        """Return the target at some of the points.
+
+        Parameters
+        ----------
+        rows
+            Positions of the points.
+
+        Returns
+        -------
+        FitTarget
+        """
+        names = [name for name in ("inputs", "targets", "beside", "lowering") if getattr(self, name) is not None]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 def train_layers(training_set: TrainingSet, output: OutputLayer) -> Fit:
@@ -88,9 +108,32 @@ def train_layers(training_set: TrainingSet, output: OutputLayer) -> Fit:
     return _train_conic(training_set, output) if output.conic else _train_linear(training_set, output)
 
 
+def fit_target(training_set: TrainingSet, output: OutputLayer) -> FitTarget:
+    """Return what a network with non-negative mode weights is fitted to.
+
+    Parameters
+    ----------
+    training_set, output
+        Points and output layer.
+
+    Returns
+    -------
+    FitTarget
+    """
+    switches, depth = output.switches, len(training_set.widths)
+    return FitTarget(
+        training_set.unit,
+        output.targets,
+        output.gains,
+        training_set.activation,
+        switches.units(training_set.inputs),
+        switches.lowering(training_set.inputs, depth),
+    )
+
+
 def _train_conic(training_set: TrainingSet, output: OutputLayer) -> Fit:
     """Non-negative mode weights: starts near by variable projection, then all layers jointly."""
-    target = FitTarget(training_set.unit, output.targets, output.gains, training_set.activation)
+    target = fit_target(training_set, output)
     progress, start = training_set.progress, output.start
     if start is None:
         start = _best_conic_start(training_set, target, output.pre_activations)
@@ -103,12 +146,15 @@ def _best_conic_start(training_set: TrainingSet, target: FitTarget, pre_activati
     """The best of some starts on some of the points."""
     random = np.random.default_rng(training_set.seed)
     some = random.permutation(len(target.inputs))[:_START_POINTS]
-    few = replace(target, inputs=target.inputs[some], targets=target.targets[some])
-    starts = [initial_layers(training_set, random) for _ in range(training_set.starts)]
+    few = target.some(some)
+    beside = 0 if target.beside is None else target.beside.shape[1]
+    starts = [initial_layers(training_set, random, beside) for _ in range(training_set.starts)]
 
     def fitted(start: Layers) -> Fit:
         steps = min(_NEAR_STEPS, training_set.iterations)
-        near = variable_projection(few.inputs, pre_activations[some], start, training_set.activation, steps=steps)
+        near = variable_projection(
+            few.inputs, pre_activations[some], start, training_set.activation, steps=steps, beside=few.beside
+        )
         return joint_fit(few, near.layers, min(_START_STEPS, training_set.iterations))
 
     fits = []
@@ -198,8 +244,8 @@ class _State:
     @classmethod
     def of(cls, target: FitTarget, layers: Layers) -> "_State":
         """The state with these layers."""
-        values = forward(target.inputs, layers[:-1], target.activation)
-        last = values[-1] @ np.vstack(layers[-1])
+        values = forward(target.inputs, layers[:-1], target.activation, target.beside)
+        last = values[-1] @ np.vstack(layers[-1]) + (0.0 if target.lowering is None else target.lowering)
         residual = np.logaddexp(0.0, last) @ target.gains - target.targets
         ridge = float(_penalties(layers) @ _flat(layers) ** 2)
         return cls(target, layers, values, last, residual, float(np.sum(residual * residual) / len(residual)) + ridge)

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import SurrogateError
-from mmopt.training.joint_fit import RIDGE, RIDGE_LAST, FitTarget, joint_fit
+from mmopt.fitting.variable_projection import Fit, Layers, variable_projection
+from mmopt.training.joint_fit import RIDGE, RIDGE_LAST, fit_target, joint_fit
 from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
-from mmopt.training.variable_projection import Fit, Layers, variable_projection
 
 EPOCHS: Final = 300
 """Epochs of a training by default."""
@@ -59,7 +59,7 @@ def train_layers(training_set: TrainingSet, output: OutputLayer) -> Fit:
     with _reproducible(keras, training_set.seed):
         start = _start(training_set, output)
         network = _network(keras, training_set, output, start)
-        history = _descend(keras, network, training_set, output.targets)
+        history = _descend(keras, network, training_set, output)
         layers = [tuple(layer.get_weights()) for layer in network.layers if layer.trainable and layer.weights]
     return _fit(training_set, output, layers, history)
 
@@ -115,36 +115,50 @@ def _start(training_set: TrainingSet, output: OutputLayer) -> Layers:
     some = generator.permutation(len(inputs))[:_START_POINTS]
     targets = output.pre_activations if output.conic else output.targets
     starts = [output.start] if output.start is not None else []
-    starts = starts or [initial_layers(training_set, generator) for _ in range(training_set.starts)]
+    beside = output.switches.units(training_set.inputs)[some]
+    starts = starts or [initial_layers(training_set, generator, beside.shape[1]) for _ in range(training_set.starts)]
     fits = [
-        variable_projection(inputs[some], targets[some], start, training_set.activation, steps=0) for start in starts
+        variable_projection(inputs[some], targets[some], start, training_set.activation, steps=0, beside=beside)
+        for start in starts
     ]
     return min(fits, key=lambda fit: fit.loss).layers
 
 
 def _network(keras: Any, training_set: TrainingSet, output: OutputLayer, start: Layers) -> Any:
-    """The layers as Keras has them; after a softplus, a fixed layer of gains gives the targets."""
+    """The layers as Keras has them, with the switches as further inputs; fixed gains after a softplus give the targets."""
     activations = [training_set.activation] * (len(start) - 1) + ["softplus" if output.conic else "linear"]
     ridges = [RIDGE] * (len(start) - 1) + [RIDGE_LAST]
     count = output.targets.shape[1]  # the loss is the mean over targets, where the ridge belongs to their sum
-    dense = [
-        keras.layers.Dense(bias.size, activation, kernel_regularizer=keras.regularizers.L2(ridge / count))
-        for (_, bias), activation, ridge in zip(start, activations, ridges, strict=True)
-    ]
-    gains = [keras.layers.Dense(count, use_bias=False, trainable=False)] if output.conic else []
-    network = keras.Sequential([keras.Input((len(training_set.domain.inputs),)), *dense, *gains])
-    for layer, arrays in zip(dense, start, strict=True):
-        layer.set_weights(list(arrays))
-    for layer in gains:
-        layer.set_weights([output.gains])
-    return network
+    limits = keras.Input((len(training_set.domain.inputs),))
+    beside = keras.Input((output.switches.count,))
+    lowering = keras.Input((start[-1][1].size,))
+    values = limits
+    for number, ((weights, bias), activation, ridge) in enumerate(zip(start, activations, ridges, strict=True)):
+        last = number == len(start) - 1
+        if number == 1:
+            values = keras.layers.Concatenate()([values, beside])
+        regularizer = keras.regularizers.L2(ridge / count)
+        dense = keras.layers.Dense(bias.size, None if last else activation, kernel_regularizer=regularizer)
+        values = dense(values)
+        dense.set_weights([weights, bias])
+        if last:
+            values = keras.layers.Activation(activation)(keras.layers.Add()([values, lowering]))
+    if output.conic:
+        gains = keras.layers.Dense(count, use_bias=False, trainable=False)
+        values = gains(values)
+        gains.set_weights([output.gains])
+    return keras.Model([limits, beside, lowering], values)
 
 
-def _descend(keras: Any, network: Any, training_set: TrainingSet, targets: np.ndarray) -> list[float]:
+def _descend(keras: Any, network: Any, training_set: TrainingSet, output: OutputLayer) -> list[float]:
     """Minimise the mean squared error, and leave the weights of the best epoch in the network."""
-    epochs = training_set.iterations
-    inputs, outputs = (np.tile(array, (_PASSES, 1)) for array in (training_set.unit, targets))
-    batches = -(-len(inputs) // _BATCH)
+    epochs, targets, switches = training_set.iterations, output.targets, output.switches
+    lowering = np.zeros((len(targets), len(output.modes) if output.conic else targets.shape[1]))
+    if output.conic:
+        lowering = switches.lowering(training_set.inputs, len(training_set.widths))
+    arrays = (training_set.unit, switches.units(training_set.inputs), lowering, targets)
+    *inputs, outputs = (np.tile(array, (_PASSES, 1)) for array in arrays)
+    batches = -(-len(outputs) // _BATCH)
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * batches)
     network.compile(
         keras.optimizers.Adam(rate), keras.losses.MeanSquaredError(), steps_per_execution=batches, jit_compile=False
@@ -175,7 +189,7 @@ def _fit(
     arrays = [(np.asarray(weights, float), np.asarray(bias, float)) for weights, bias in layers]
     inputs, activation = training_set.unit, training_set.activation
     if output.conic:
-        loss = joint_fit(FitTarget(inputs, output.targets, output.gains, activation), arrays, 0).loss
+        loss = joint_fit(fit_target(training_set, output), arrays, 0).loss
     else:
         loss = variable_projection(inputs, output.targets, arrays[:-1], activation, steps=0).loss
     return Fit(tuple(w for w, _ in arrays), tuple(b for _, b in arrays), loss, tuple(history))

@@ -24,7 +24,7 @@ _MODE_FLOOR: Final = 1.0e-7
 _GROWTH, _EXCHANGE, _INSIDE = 5.0, 1.0, 0.3
 """Weights of errors, relative to the range of the quantity; all fluxes inside the cell together have one weight."""
 
-_TRACE: Final = 0.1
+_TRACE: Final = 0.03
 """The same of an exchange that is small over the whole domain."""
 
 _MINOR_EXCHANGE: Final = 0.5
@@ -123,8 +123,10 @@ def _balance_projection(stoichiometry: sp.csc_array) -> np.ndarray:
 
 def conic_generators(
     network: Network, inputs: Sequence[str], fluxes: np.ndarray, counts: np.ndarray, seed: int = 0
-) -> np.ndarray:
+) -> tuple[np.ndarray, int]:
     """Choose fluxes that span the others by non-negative combinations, the one farthest from their cone next.
+
+    A flux vector that cannot be balanced to rounding is no generator: the next farthest takes over.
 
     Parameters
     ----------
@@ -141,13 +143,13 @@ def conic_generators(
 
     Returns
     -------
-    ndarray
-        Shape (modes, reactions), of length 1 in weighted errors.
+    generators, dropped
+        Shape (modes, reactions), of length 1 in weighted errors; and how many candidates could not be balanced.
 
     Raises
     ------
     SurrogateError
-        If fluxes cannot be balanced to rounding.
+        If no flux vector can be balanced to rounding.
     """
     weighted = fluxes @ counts
     length = np.linalg.norm(weighted, axis=1)
@@ -156,33 +158,51 @@ def conic_generators(
     some = np.random.default_rng(seed).permutation(len(able))[:_CANDIDATES]
     indices = np.unique(np.concatenate([some, unit.argmax(axis=0), unit.argmin(axis=0), [length[able].argmax()]]))
     candidates = able[indices]
-    chosen = [int(candidates[length[candidates].argmax()])]
-    distance = np.full(len(candidates), np.inf)
+    one_way = _one_way(network, inputs)
+    distance = np.where(np.isfinite(length[candidates]), np.inf, -np.inf)
+    chosen: list[int] = []
+    generators: list[np.ndarray] = []
+    dropped, farthest = 0, int(length[candidates].argmax())
     while len(chosen) < _MOST_GENERATORS:
-        span = (weighted[chosen] / length[chosen, None]).T
-        for index in np.flatnonzero(distance > REPRESENTED):  # the distance only shrinks
-            distance[index] = nnls(span, weighted[candidates[index]])[1]
-        farthest = int(distance.argmax())
         if distance[farthest] <= REPRESENTED or int(candidates[farthest]) in chosen:
             break
-        chosen.append(int(candidates[farthest]))
+        point = int(candidates[farthest])
+        generator = _cleaned(network, fluxes[point] / length[point], one_way)
+        if generator is None:
+            dropped, distance[farthest] = dropped + 1, -np.inf
+        else:
+            chosen.append(point)
+            generators.append(generator)
+            span = (weighted[chosen] / length[chosen, None]).T
+            for index in np.flatnonzero(distance > REPRESENTED):  # the distance only shrinks
+                distance[index] = nnls(span, weighted[candidates[index]])[1]
+        first = not chosen  # nothing has a distance yet: the longest that is left
+        farthest = int(np.where(distance > 0.0, length[candidates], -1.0).argmax() if first else distance.argmax())
+    if not generators:
+        raise SurrogateError(
+            f"none of {dropped} flux vectors could be balanced to rounding; tabulate the fluxes again, or train with "
+            "basis='linear'"
+        )
+    return np.array(generators), dropped
+
+
+def _one_way(network: Network, inputs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Reactions that run forward only, and those that run backward only."""
     forward, backward = network.lower >= 0.0, network.upper <= 0.0
-    for exchange in inputs:
-        forward[network.column(exchange)] = backward[network.column(exchange)] = False  # for the limits to decide
-    return np.array([_cleaned(network, fluxes[point] / length[point], (forward, backward)) for point in chosen])
+    limited = [network.column(name) for name in inputs if name in network.exchanges]
+    forward[limited] = backward[limited] = False  # for the limits to decide
+    return forward, backward
 
 
-def _cleaned(network: Network, mode: np.ndarray, one_way: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Balance a mode to rounding, and remove what the solver's tolerance let run backwards."""
+def _cleaned(network: Network, mode: np.ndarray, one_way: tuple[np.ndarray, np.ndarray]) -> np.ndarray | None:
+    """Balance a mode to rounding, and remove what the solver's tolerance let run backwards; None where that fails."""
     stoichiometry, held = sp.csc_array(network.stoichiometry), int(np.abs(mode).argmax())
     mode = np.where(one_way[0], np.maximum(mode, 0.0), np.where(one_way[1], np.minimum(mode, 0.0), mode))
     for floor in _FLOORS:
         cleaned = rebalanced(stoichiometry, mode, held, floor)
         if cleaned is not None:
             return cleaned
-    raise SurrogateError(
-        "fluxes could not be balanced to rounding; tabulate the fluxes again, or train with basis='linear'"
-    )
+    return None
 
 
 def non_negative_weights(fluxes: np.ndarray, counts: np.ndarray, modes: np.ndarray) -> np.ndarray:
@@ -250,8 +270,11 @@ def error_weights(network: Network, domain: Domain, fluxes: np.ndarray) -> tuple
         Shapes (reactions,); ``readings`` is zero inside the cell.
     """
     ranges = np.ptp(fluxes, axis=0)
-    inputs = [network.column(name) for name in domain.inputs]
-    ranges[inputs] = np.minimum(ranges[inputs], domain.upper - domain.lower)  # small beside the limit
+    taken = [
+        number for number, name in enumerate(domain.inputs) if name in network.exchanges
+    ]  # others are linear limits
+    inputs = [network.column(domain.inputs[number]) for number in taken]
+    ranges[inputs] = np.minimum(ranges[inputs], (domain.upper - domain.lower)[taken])  # small beside the limit
     moving = ranges > _CONSTANT
     growth, main = network.column(network.biomass), list(inputs)
     if network.maintenance is not None:

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
-from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
-from mmopt.fba.domain import Domain
-from mmopt.network.network import Network
+from mmopt.fitting.switches import Switches, no_switches, switches_of
+from mmopt.fitting.variable_projection import Fit, Layers, least_squares
 from mmopt.surrogate.surrogate import Layer, Surrogate, chained
 from mmopt.training.alternate_optima import fix_alternate_optima
 from mmopt.training.modes import (
@@ -28,7 +27,7 @@ from mmopt.training.modes import (
     non_negative_weights,
     rate_modes,
 )
-from mmopt.training.variable_projection import Fit, Layers, least_squares
+from mmopt.training.training_set import TrainingSet as TrainingSet
 
 Basis = Literal["conic", "linear", "rates"]
 
@@ -45,60 +44,6 @@ _BELOW: Final = 0.15
 
 _NEGLIGIBLE: Final = 1.0e-6
 """A weight below this fraction of its largest value counts as zero."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """Fluxes at points, and the settings of a training.
-
-    Attributes
-    ----------
-    network, domain
-        The network, and the box of the inputs.
-    inputs, fluxes
-        Shapes (points, inputs) and (points, reactions) [mmol/gDW/h].
-    widths, activation
-        Widths and activation of the hidden layers.
-    iterations, starts, seed
-        Most steps or epochs of the fit, number of starts, and the seed of both.
-    start
-        A surrogate from which the fit continues.
-    progress
-        Called with (done, total) after every step.
-    callbacks
-        Callbacks for Keras.
-    """
-
-    network: Network
-    domain: Domain
-    inputs: np.ndarray
-    fluxes: np.ndarray
-    widths: tuple[int, ...]
-    activation: str
-    iterations: int
-    starts: int
-    seed: int
-    start: Surrogate | None = None
-    progress: Progress | None = None
-    callbacks: Sequence[Any] = ()
-
-    @property
-    def unit(self) -> np.ndarray:
-        """Inputs scaled to [-1, 1]."""
-        unit: np.ndarray = (self.inputs - self.middle) / self.half
-        return unit
-
-    @property
-    def middle(self) -> np.ndarray:
-        """Middle of the domain."""
-        middle: np.ndarray = (self.domain.lower + self.domain.upper) / 2.0
-        return middle
-
-    @property
-    def half(self) -> np.ndarray:
-        """Half of the domain's width."""
-        half: np.ndarray = (self.domain.upper - self.domain.lower) / 2.0
-        return half
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +65,10 @@ class OutputLayer:
         Mode weights at the points, shape (points, modes); empty if the basis is conic and a fit continues.
     fixed
         Ids of reactions with alternate optima whose flux is fixed in proportion to growth.
+    dropped
+        Flux vectors that could not be balanced to rounding and are no generators.
+    switches
+        Units that turn modes off where a limit is zero; none if the basis is not conic.
     start
         Layers of the surrogate from which the fit continues, in scaled inputs.
     """
@@ -130,7 +79,9 @@ class OutputLayer:
     gains: np.ndarray
     softness: np.ndarray
     weights: np.ndarray
+    switches: Switches
     fixed: tuple[str, ...] = ()
+    dropped: int = 0
     start: Layers | None = None
 
     @property
@@ -185,12 +136,15 @@ def conic(training_set: TrainingSet) -> OutputLayer:
     counts = counted_directions(fluxes, weights, readings)
     if training_set.start is None:
         network, inputs = training_set.network, training_set.domain.inputs
-        modes = conic_generators(network, inputs, fluxes, counts, training_set.seed)
+        modes, dropped = conic_generators(network, inputs, fluxes, counts, training_set.seed)
         mode_weights = non_negative_weights(fluxes, counts, modes)
-        softness, start = _SOFTNESS * mode_weights.max(axis=0), None
+        softness = _SOFTNESS * mode_weights.max(axis=0)
     else:
-        modes, softness, start = _continued(training_set, training_set.start)
+        modes, softness = _same_modes(training_set.start)
+        dropped = int(training_set.start.card.get("unbalanced_candidates", 0))
         mode_weights = np.empty((0, len(modes)))
+    switches = _switches(training_set, modes)
+    start = None if training_set.start is None else _continued(training_set, training_set.start, switches)
     return OutputLayer(
         modes=modes,
         offset=np.zeros(len(training_set.network.reactions)),
@@ -198,7 +152,9 @@ def conic(training_set: TrainingSet) -> OutputLayer:
         gains=softness[:, None] * (modes @ counts),
         softness=softness,
         weights=mode_weights,
+        switches=switches,
         fixed=fixed,
+        dropped=dropped,
         start=start,
     )
 
@@ -249,7 +205,22 @@ def _unconstrained(training_set: TrainingSet, modes: np.ndarray, offset: np.ndar
     errors = counted_errors(modes, mode_weights, share)
     start = None if training_set.start is None else _scaled(training_set, training_set.start.hidden)
     gains = np.eye(errors.shape[1])
-    return OutputLayer(modes, offset, mode_weights @ errors, gains, np.empty(0), mode_weights, start=start)
+    nothing = no_switches(len(training_set.domain.inputs), len(modes), training_set.activation)
+    return OutputLayer(modes, offset, mode_weights @ errors, gains, np.empty(0), mode_weights, nothing, start=start)
+
+
+def _switches(training_set: TrainingSet, modes: np.ndarray) -> Switches:
+    """Switches that turn off the modes that take up what is not there."""
+    network, domain = training_set.network, training_set.domain
+    consumes = np.array(
+        [
+            modes[:, network.column(name)] < 0.0 if name in network.exchanges else np.zeros(len(modes), dtype=bool)
+            for name in domain.inputs
+        ]
+    )
+    thin = {cliff.name: cliff.end for cliff in training_set.cliffs if cliff.start == 0.0}
+    thickness = np.array([thin.get(name, np.inf) for name in domain.inputs])
+    return switches_of(domain, consumes, training_set.activation, thickness)
 
 
 def trained_layers(training_set: TrainingSet, output: OutputLayer, fit: Fit) -> TrainedLayers:
@@ -270,16 +241,14 @@ def trained_layers(training_set: TrainingSet, output: OutputLayer, fit: Fit) -> 
     """
     *hidden, last = _unscaled(training_set, fit)
     if output.conic:
-        softplus = Layer(last.weights, last.bias, "softplus")
-        return TrainedLayers(
-            (*hidden, softplus), Layer(np.diag(output.softness), np.zeros(len(output.modes)), "linear")
-        )
+        layers = output.switches.joined(hidden, Layer(last.weights, last.bias, "softplus"))
+        return TrainedLayers(layers, Layer(np.diag(output.softness), np.zeros(len(output.modes)), "linear"))
     values = chained(hidden, training_set.inputs)
     _, weights = least_squares(np.column_stack([values, np.ones(len(values))]), output.weights)
     return TrainedLayers(tuple(hidden), Layer(weights[:-1], weights[-1], "linear"))
 
 
-def initial_layers(training_set: TrainingSet, random: np.random.Generator) -> Layers:
+def initial_layers(training_set: TrainingSet, random: np.random.Generator, beside: int = 0) -> Layers:
     """Draw hidden layers: bends of the first through random points in random directions, then random sums of them.
 
     Parameters
@@ -288,6 +257,8 @@ def initial_layers(training_set: TrainingSet, random: np.random.Generator) -> La
         Gives the number of inputs, widths and activation.
     random
         Source of the random numbers.
+    beside
+        Number of fixed units beside the first layer.
 
     Returns
     -------
@@ -302,6 +273,8 @@ def initial_layers(training_set: TrainingSet, random: np.random.Generator) -> La
     layers = [(normals, -np.sum(normals * through, axis=0))]
     for before, width in pairwise(widths):
         weights = random.normal(size=(before, width)) * later / np.sqrt(before)
+        if len(layers) == 1:
+            weights = np.vstack([weights, np.zeros((beside, width))])
         layers.append((weights, random.uniform(-1.0, 1.0, width)))
     return layers
 
@@ -329,8 +302,21 @@ def _scaled(training_set: TrainingSet, layers: Sequence[Layer]) -> Layers:
     return [scaled, *((layer.weights, layer.bias) for layer in later)]
 
 
-def _continued(training_set: TrainingSet, start: Surrogate) -> tuple[np.ndarray, np.ndarray, Layers]:
-    """Modes, softness and layers of a surrogate with non-negative weights."""
+def _same_modes(start: Surrogate) -> tuple[np.ndarray, np.ndarray]:
+    """Modes and softness of a surrogate with non-negative weights."""
     if not start.conic:
         raise SurrogateError("the surrogate to start from was not trained with basis='conic'; give the basis it has")
-    return start.modes, np.diag(start.weights.weights).copy(), _scaled(training_set, start.hidden)
+    return start.modes, np.diag(start.weights.weights).copy()
+
+
+def _continued(training_set: TrainingSet, start: Surrogate, switches: Switches) -> Layers:
+    """Trained layers of a surrogate with or without switches, as the start of a fit with them."""
+    widths, count = training_set.widths, switches.count
+    *hidden, last = start.hidden
+    if hidden and count and hidden[0].weights.shape[1] == widths[0] + count:
+        parted, last = switches.parted(hidden, last)
+        return _scaled(training_set, [*parted, last])
+    layers = _scaled(training_set, start.hidden)
+    weights, bias = layers[1]  # it was trained without switches: they count for nothing yet
+    layers[1] = (np.vstack([weights, np.zeros((count, weights.shape[1]))]), bias)
+    return layers

@@ -15,21 +15,22 @@ from threadpoolctl import threadpool_limits
 
 from mmopt.checking import shown, whole
 from mmopt.dataset.flux_table import FluxTable
-from mmopt.dataset.tabulate import Progress, tabulate_fluxes
+from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH
+from mmopt.fitting.variable_projection import Fit
+from mmopt.sensitivity.cliffs import Cliff, growth_cliffs
 from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training import joint_fit, keras_trainer
+from mmopt.training.added_points import training_table
 from mmopt.training.comparison import balance_error, compare
 from mmopt.training.modes import homogeneous
 from mmopt.training.output_layers import BASES, OutputLayer, TrainingSet, trained_layers
 from mmopt.training.output_layers import Basis as Basis
-from mmopt.training.variable_projection import Fit
 
 HIDDEN: Final = (24, 24)
-POINTS: Final = 4096
 STARTS: Final = 4
 
 
@@ -66,6 +67,7 @@ One thread also rounds the same way on any machine of a kind."""
 _HELD_OUT: Final = 0.1
 """Fraction of the table that the fit does not use; the card's errors are measured on it."""
 
+
 _LEAST_POINTS: Final = 50
 _HISTORY: Final = 50
 """Most losses on the card."""
@@ -83,6 +85,7 @@ def train(
     seed: int = 0,
     start: Surrogate | None = None,
     held_among: int | None = None,
+    cliffs: Sequence[Cliff] = (),
     progress: Progress | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Surrogate:
@@ -117,6 +120,9 @@ def train(
     held_among
         Number of points at the start of the table among which the tenth is held out, so that points joined later change
         nothing about it and are all used; by default all.
+    cliffs
+        Cliffs of growth, as `growth_cliffs` returns them: the fit leaves their points out, and modes are switched on within
+        their thickness; those of an atlas are known.
     progress
         Called with (done, total) after every step or epoch.
     callbacks
@@ -146,15 +152,15 @@ def train(
     True
     """
     steps = _check_settings(hidden, activation, basis, trainer, iterations, starts, seed, callbacks)
+    cliffs = growth_cliffs(table) if isinstance(table, Atlas) and not cliffs else tuple(cliffs)
     table = _solved_table(table, seed)
     _check_table(table, start)
-    begin = time.perf_counter()
-    held_out = _held_out(len(table), seed, held_among)
+    begin, (used, held_out) = time.perf_counter(), _rows(table, seed, held_among, cliffs)
     training_set = TrainingSet(
         network=table.network,
         domain=table.domain,
-        inputs=table.inputs[~held_out],
-        fluxes=table.fluxes[~held_out],
+        inputs=table.inputs[used],
+        fluxes=table.fluxes[used],
         widths=tuple(int(width) for width in hidden),
         activation=activation,
         iterations=steps,
@@ -162,12 +168,22 @@ def train(
         seed=seed,
         start=start,
         progress=progress,
+        cliffs=cliffs,
         callbacks=callbacks,
     )
     surrogate, record = _fitted(training_set, basis, trainer)
-    record["homogeneous"] = homogeneous(table.network, table.domain, table.fluxes)
     record["seconds"] = round(time.perf_counter() - begin, 1)
     return replace(surrogate, card=_card(table, surrogate, held_out, record))
+
+
+def _rows(table: FluxTable, seed: int, among: int | None, cliffs: Sequence[Cliff]) -> tuple[np.ndarray, np.ndarray]:
+    """Which points are fitted, and which are held out; none on cliffs but where the input is zero, and a switch is off."""
+    off, inputs = np.ones(len(table), dtype=bool), table.domain.inputs
+    for cliff in cliffs:
+        values = table.inputs[:, inputs.index(cliff.name)]
+        off &= ~cliff.holds(values) | (values == 0.0)
+    held_out = _held_out(len(table), seed, among)
+    return ~held_out & off, held_out & off
 
 
 def _solved_table(table: Any, seed: int) -> FluxTable:
@@ -199,13 +215,17 @@ def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrog
         maintenance_demand=network.maintenance_demand,
         card={},
     )
+    cliffs = training_set.cliffs
     record = {
+        "cliffs": [cliff.as_dict() for cliff in cliffs],
+        "cliff_notes": [str(cliff) for cliff in cliffs],
         "hidden": list(training_set.widths),
         "activation": training_set.activation,
         "basis": basis,
         "balanced": basis != "rates",
         "modes": len(output.modes),
         "alternate_optima": list(output.fixed),
+        "unbalanced_candidates": output.dropped,
         "trainer": trainer,
         "training_seed": training_set.seed,
         "starts": training_set.starts if training_set.start is None else 0,
@@ -216,40 +236,13 @@ def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrog
     return surrogate, record
 
 
-def training_table(atlas: Atlas, n: int = POINTS, seed: int = 0) -> FluxTable:
-    """Tabulate the fluxes of an atlas for a training.
-
-    Parameters
-    ----------
-    atlas
-        Source of the fluxes.
-    n
-        Number of points, spread over the domain.
-    seed
-        Seed of the points.
-
-    Returns
-    -------
-    FluxTable
-        Fluxes at ``n`` points, and at the corners of the critical regions known so far.
-
-    Examples
-    --------
-    >>> atlas = Atlas(read_network("textbook"), Domain({"EX_glc__D_e": (0.0, 12.0)}))
-    >>> len(training_table(atlas, n=64)) >= 64
-    True
-    """
-    table = tabulate_fluxes(atlas.network, atlas.domain, n, seed, source=atlas)
-    points, source = atlas.corners()
-    return table.extended(points, source) if len(points) else table
-
-
 def _card(table: FluxTable, surrogate: Surrogate, held_out: np.ndarray, record: dict[str, Any]) -> dict[str, Any]:
     """Origin of a surrogate, its training, and its errors on the points held out."""
     origin = {name: _plain(value) for name, value in table.data.attrs.items() if name not in ("lower", "upper")}
     return {
         **origin,
         "points": len(table),
+        "homogeneous": homogeneous(table.network, table.domain, table.fluxes),
         **record,
         "held_out": compare(surrogate, table.network, table.inputs[held_out], table.fluxes[held_out]),
         "balance": balance_error(surrogate, table.network, table.inputs),

@@ -4,7 +4,6 @@ Round by round: compute the error report, add fluxes around its worst points, an
 stagnates. The report covers the whole domain, so that every error in it gets fluxes nearby.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,40 +16,36 @@ from mmopt.dataset.flux_table import FluxTable
 from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.domain import Domain
-from mmopt.fba.rates import GROWTH
-from mmopt.surrogate.error_report import ErrorReport
+from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.sensitivity.cliffs import Cliff, growth_cliffs
+from mmopt.sensitivity.coverage import check_explored, domain_note
+from mmopt.surrogate.error_report import OFF_CLIFFS, ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.train import STARTS, TRAINER, TRAINERS, train, training_table
-from mmopt.training.worst_case_errors import check_explored, worst_case_errors
+from mmopt.training.added_points import joined, points_around, points_in, training_table, worst_of_many
+from mmopt.training.train import STARTS, TRAINER, TRAINERS, train
+from mmopt.training.worst_case_errors import worst_case_errors
 
-WANTED: Final = 0.03
-"""Wanted worst-case error of growth and of every larger exchange, as a fraction of its range."""
+WANTED: Final = 0.01
+"""Wanted worst-case error of every larger exchange, as a fraction of its range."""
 
 ROUNDS: Final = 10
 
-_GROWTH: Final = 0.325
-"""Factor of the wanted error of growth, if one number is given for all."""
+_GROWTH, _GROWTH_ENOUGH = 0.325, 0.00975
+"""Factor of the wanted error of growth, if one number is given for all, and what it need not be below."""
+
+_SHORTFALL: Final = 3.0
+"""The same of the shortfall, whose range is a thin layer of the domain."""
 
 _LARGE: Final = 0.5
 """Exchanges with a larger range than this keep a wanted error that is given for all [mmol/gDW/h]."""
 
-_AROUND: Final = 24
-"""Points around every worst point, many of which coincide."""
-
-_CLOSE: Final = 0.7
-"""Fraction of its wanted error from which on the worst points of a reading get fluxes."""
-
-_SPREAD: Final = 0.03
-"""Standard deviation of those points, as a fraction of the width of the domain."""
-
 _QUICK: Final = 6
 """Starts of a report that only has to show where fluxes are missing; it takes a third of the time."""
 
-_PATIENCE, _LITTLE = 4, 0.95
-"""Rounds after which a fit restarts from another seed, if its errors have not fallen below this fraction."""
+_PATIENCE, _LITTLE = 3, 0.97
+"""Rounds in a row after which a training ends, if errors have not fallen below this fraction of the smallest before."""
 
-_CONTINUED: Final = 0.12
+_CONTINUED: Final = 0.25
 """Fraction of the steps of the first fit that a round continues for."""
 
 
@@ -62,6 +57,7 @@ def train_to_error(
     along: np.ndarray | None = None,
     table: FluxTable | None = None,
     seed: int = 0,
+    partial: bool = False,
     progress: Progress | None = None,
     **training: Any,
 ) -> Surrogate:
@@ -72,8 +68,9 @@ def train_to_error(
     atlas
         The exact fluxes over the domain, explored.
     wanted
-        Wanted worst-case errors as fractions of the range of the reading, by name; or one number for all exchanges with a
-        range above 0.5 mmol/gDW/h, and 0.325 of it for growth.
+        Wanted worst-case errors as fractions of the range of the reading, by name; or one number for all exchanges of the
+        network with a range above 0.5 mmol/gDW/h. The wanted error of the shortfall is then three times as large, and that
+        of growth 0.325 of it, but no less than 0.975 % unless the number itself is.
     rounds
         Most rounds after the first fit.
     along
@@ -83,6 +80,8 @@ def train_to_error(
         Fluxes of the first fit; by default those that `train` takes from the atlas.
     seed
         As for `train`.
+    partial
+        Accept an atlas that covers only some of the domain: errors are searched on what is covered, and the card says so.
     progress
         Called with (done, total), in thousandths of all rounds.
     **training
@@ -111,22 +110,23 @@ def train_to_error(
     (True, True)
     """
     begin = time.perf_counter()
-    _check(atlas, wanted, rounds, seed, training)
+    _check(atlas, wanted, rounds, seed, partial, training)
     table = training_table(atlas, seed=seed) if table is None else table
     among = len(table)
     if along is not None:
-        table = _joined(table, atlas, _checked_points(along, atlas.domain))
+        table = joined(table, atlas, points_in(along, atlas.domain))
     fits = _Fits(atlas, seed, among, rounds + 1, progress, training)
     surrogate = fits.first(table)
-    report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
+    report = worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed, partial=True)
     bounds = _bounds(wanted, report)
     report = _full_if_passed(surrogate, atlas, bounds, seed, report)
     best, history = (surrogate, report), [_excess(report, bounds)]
     for number in range(1, rounds + 1):
-        if min(history) <= 1.0:
+        if min(history) <= 1.0 or _stagnates(history):
             break
-        table = _joined(table, atlas, _around(report, atlas.domain, bounds, seed + number))
-        surrogate = fits.next(table, number, None if _stagnates(history) else surrogate)
+        worst = points_around(report, atlas.domain, bounds, seed + number)
+        table = joined(table, atlas, np.vstack([worst, worst_of_many(surrogate, atlas, report, bounds, seed + number)]))
+        surrogate = fits.next(table, number, surrogate)
         report = _full_if_passed(surrogate, atlas, bounds, seed)
         if (excess := _excess(report, bounds)) < min(history):
             best = (surrogate, report)
@@ -152,6 +152,7 @@ class _Fits:
         training: Mapping[str, Any],
     ) -> None:
         self._atlas, self._seed, self._among, self._rounds, self._progress = atlas, seed, among, rounds, progress
+        self._cliffs: tuple[Cliff, ...] = growth_cliffs(atlas)
         self._training = {name: value for name, value in training.items() if name != "iterations"}
         iterations = training.get("iterations")
         default = TRAINERS[training.get("trainer", TRAINER)].iterations
@@ -161,10 +162,8 @@ class _Fits:
         """The first fit."""
         return self._fit(table, 0, self.iterations, self._seed, None)
 
-    def next(self, table: FluxTable, number: int, start: Surrogate | None) -> Surrogate:
-        """The fit of a round: continued from a surrogate, or restarted from another seed."""
-        if start is None:
-            return self._fit(table, number, self.iterations, self._seed + number, None)
+    def next(self, table: FluxTable, number: int, start: Surrogate) -> Surrogate:
+        """The fit of a round, continued from a surrogate."""
         return self._fit(table, number, max(1, round(_CONTINUED * self.iterations)), self._seed, start)
 
     def _fit(self, table: FluxTable, number: int, iterations: int, seed: int, start: Surrogate | None) -> Surrogate:
@@ -174,6 +173,7 @@ class _Fits:
             seed=seed,
             start=start,
             held_among=self._among,
+            cliffs=self._cliffs,
             progress=self._progress_of(number),
             **self._training,
         )
@@ -193,33 +193,52 @@ def _rounds_record(
     surrogate, report = best
     kept = int(np.argmin(history))
     if history[kept] > 1.0:
-        report = worst_case_errors(surrogate, atlas, seed=seed)
+        report = worst_case_errors(surrogate, atlas, seed=seed, partial=True)
         history = [*history[:kept], _excess(report, bounds), *history[kept + 1 :]]
-    record = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
-    return {"error_report": report.as_dict(), "training_rounds": record}
+    record: dict[str, Any] = {"wanted": dict(bounds), "excess": history, "round": kept, "reached": history[kept] <= 1.0}
+    if not record["reached"]:
+        record["ended"] = _why_ended(report, atlas, bounds, history)
+    return {"error_report": report.as_dict(), "training_rounds": record, "domain_note": domain_note(atlas)}
 
 
 def _full_if_passed(
     surrogate: Surrogate, atlas: Atlas, bounds: Mapping[str, float], seed: int, quick: ErrorReport | None = None
 ) -> ErrorReport:
     """A report from few starts, which shows where fluxes are missing; from all starts once that one is passed."""
-    report = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed)
-    return worst_case_errors(surrogate, atlas, seed=seed) if _excess(report, bounds) <= 1.0 else report
+    report = quick or worst_case_errors(surrogate, atlas, starts=_QUICK, seed=seed, partial=True)
+    return worst_case_errors(surrogate, atlas, seed=seed, partial=True) if _excess(report, bounds) <= 1.0 else report
 
 
 def _stagnates(history: Sequence[float]) -> bool:
-    """Whether the last rounds have hardly reduced the error: the fit then restarts from another seed."""
-    count = len(history) - 1
-    return count > 0 and count % _PATIENCE == 0 and min(history[-_PATIENCE:]) > _LITTLE * min(history[:-_PATIENCE])
+    """Whether the last rounds brought nothing."""
+    return len(history) > _PATIENCE and min(history[-_PATIENCE:]) > _LITTLE * min(history[:-_PATIENCE])
+
+
+def _why_ended(report: ErrorReport, atlas: Atlas, bounds: Mapping[str, float], history: Sequence[float]) -> str:
+    """Why a training ended without the wanted errors, and what to do."""
+    name = max(bounds, key=lambda reading: report.counted(reading) / bounds[reading])
+    zone = OFF_CLIFFS if OFF_CLIFFS in report.readings[name]["zones"] else "whole domain"
+    at = report.readings[name]["zones"][zone]["at"]
+    where = ", ".join(f"{key} {value:.3g}" for key, value in at.items())
+    ended = f"{_PATIENCE} rounds in a row brought nothing" if _stagnates(history) else "all rounds were done"
+    return (
+        f"{ended}; {name} errs by {report.counted(name):.2%} of its range where {bounds[name]:.2%} are wanted, at {where} "
+        f"mmol/gDW/h; give wider hidden layers (hidden=), a smaller domain, or a larger wanted error"
+    )
 
 
 def _check(
-    atlas: Atlas, wanted: float | Mapping[str, float], rounds: int, seed: int, training: Mapping[str, Any]
+    atlas: Atlas,
+    wanted: float | Mapping[str, float],
+    rounds: int,
+    seed: int,
+    partial: bool,
+    training: Mapping[str, Any],
 ) -> None:
     """Refuse arguments before the first fit, which takes long."""
     if not isinstance(atlas, Atlas):
         raise SurrogateError(f"atlas is {shown(atlas)}; give an explored Atlas")
-    check_explored(atlas)
+    check_explored(atlas, partial=partial)
     whole("rounds", rounds, error=SurrogateError)
     whole("seed", seed, error=SurrogateError)
     known = ("hidden", "activation", "basis", "trainer", "iterations", "starts", "callbacks")
@@ -249,45 +268,15 @@ def _bounds(wanted: float | Mapping[str, float], report: ErrorReport) -> dict[st
                 f"{', '.join(report.readings)}"
             )
         return {name: float(bound) for name, bound in wanted.items()}
-    large = [name for name, entry in report.readings.items() if name[:3] == "EX_" and entry["range"] > _LARGE]
-    return {GROWTH: _GROWTH * float(wanted), **dict.fromkeys(large, float(wanted))}
+    error, (growth, missed) = float(wanted), (GROWTH, SHORTFALL)
+    bounds = {growth: max(_GROWTH * error, min(error, _GROWTH_ENOUGH))}
+    if report.readings[missed]["range"] > _LARGE:
+        bounds[missed] = _SHORTFALL * error
+    exchanges = [name for name in report.readings if name not in (growth, missed)]
+    large = [name for name in exchanges if report.readings[name]["range"] > _LARGE]
+    return {**bounds, **dict.fromkeys(large, error)}
 
 
 def _excess(report: ErrorReport, bounds: Mapping[str, float]) -> float:
     """The largest error relative to the wanted one."""
-    return max(report.relative(name) / bound for name, bound in bounds.items())
-
-
-def _around(report: ErrorReport, domain: Domain, bounds: Mapping[str, float], seed: int) -> np.ndarray:
-    """Points around the worst ones of every reading close to its wanted error, in every zone."""
-    worst = [
-        [zone["at"][name] for name in domain.inputs]
-        for name, bound in bounds.items()
-        if report.relative(name) > _CLOSE * bound
-        for zone in report.readings[name]["zones"].values()
-    ]
-    centres = np.unique(np.round(worst, 6), axis=0)
-    width, random = domain.upper - domain.lower, np.random.default_rng(seed)
-    cloud = centres[:, None] + _SPREAD * width * random.normal(size=(len(centres), _AROUND, len(width)))
-    cloud[:, 0] = centres
-    points: np.ndarray = np.clip(cloud.reshape(-1, len(width)), domain.lower, domain.upper)
-    return points
-
-
-def _joined(table: FluxTable, atlas: Atlas, points: np.ndarray) -> FluxTable:
-    """The table with exact fluxes at further points."""
-    atlas.extend(points)
-    return table.extended(points, atlas.batch(points))
-
-
-def _checked_points(points: np.ndarray | Sequence[Sequence[float]], domain: Domain) -> np.ndarray:
-    try:
-        array = np.asarray(points, dtype=float)
-    except (TypeError, ValueError):
-        array = np.array(math.nan)
-    if array.ndim != 2 or array.shape[1] != len(domain.inputs) or not np.all(np.isfinite(array)):
-        raise SurrogateError(
-            f"along has the shape {array.shape}; give finite inputs of shape (points, {len(domain.inputs)})"
-        )
-    clipped: np.ndarray = np.clip(array, domain.lower, domain.upper)
-    return clipped
+    return max(report.counted(name) / bound for name, bound in bounds.items())

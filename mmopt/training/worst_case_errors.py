@@ -17,9 +17,12 @@ from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL, rate_rows
-from mmopt.surrogate.error_report import ErrorReport
+from mmopt.sensitivity.cliffs import growth_cliffs
+from mmopt.sensitivity.coverage import check_explored, covered_points
+from mmopt.sensitivity.pieces import Pieces, borders_of, regions_of
+from mmopt.sensitivity.worst_case import Reader, Score, WorstPoints, find_worst_points
+from mmopt.surrogate.error_report import OFF_CLIFFS, ErrorReport
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.training.worst_case import Pieces, Reader, WorstPoints, borders_of, find_worst_points, regions_of
 from mmopt.units import GROWTH_UNIT, RATE
 
 STARTS: Final = 24
@@ -34,8 +37,6 @@ _MEAN_POINTS: Final = 16_384
 _FLUX_POINTS: Final = 2_000
 _ABOVE, _ABOVE_POINTS = 0.05, 200
 _BELOW, _BELOW_POINTS = 0.02, 1_000
-EXPLORED: Final = 1.0 - 1.0e-4
-"""Fraction of the domain that the regions of an atlas must fill: what is missing is thinner than arithmetic."""
 
 _STARVED: Final = 1.0e-9
 
@@ -60,6 +61,7 @@ def worst_case_errors(
     *,
     starts: int = STARTS,
     seed: int = 0,
+    partial: bool = False,
     progress: Progress | None = None,
 ) -> ErrorReport:
     """Search the domain of a surrogate for its largest errors.
@@ -74,6 +76,8 @@ def worst_case_errors(
         Points from which the largest error of a reading is searched in a zone.
     seed
         Seed of the random points.
+    partial
+        Accept an atlas that covers only some of the domain: errors are searched where it does.
     progress
         Called with (done, total) after every zone.
 
@@ -97,22 +101,21 @@ def worst_case_errors(
     >>> report.relative("growth") < 0.02
     True
     """
-    _check(law, atlas, starts, seed)
+    _check(law, atlas, starts, seed, partial)
     names = _names(atlas)
-    zones = _zones(atlas, names)
-    reader, steps = law.reader(names), len(zones) + 2
-    worst: dict[str, WorstPoints] = {}
+    zones, reader, worst = _zones(atlas, names), law.reader(names), dict[str, WorstPoints]()
+    steps = len(zones) + 1
     for done, (zone, pieces) in enumerate(zones.items(), start=1):
         if len(pieces):
             worst[zone] = find_worst_points(reader, pieces, starts, seed)
         if progress is not None:
             progress(done, steps)
-    regions = zones["whole domain"]
+    regions, off = zones["whole domain"], _off_cliffs(atlas)
+    if off is not None:
+        worst[OFF_CLIFFS] = find_worst_points(reader, regions, starts, seed, off)
     means, ranges = _means(law, atlas, names, seed), _ranges(regions)
     readings = {name: _reading(name, k, atlas, worst, ranges, means) for k, name in enumerate(names)}
     consumption = _consumption(law, atlas, regions, starts, seed)
-    if progress is not None:
-        progress(steps - 1, steps)
     record = {
         "regions": len(atlas.regions),
         "borders": len(zones["borders"]),
@@ -154,36 +157,31 @@ def with_error_report(surrogate: Surrogate, atlas: Atlas) -> Surrogate:
     return replace(surrogate, card={**surrogate.card, "error_report": worst_case_errors(surrogate, atlas).as_dict()})
 
 
-def check_explored(atlas: Atlas) -> None:
-    """Refuse an atlas whose regions do not fill its domain.
-
-    Parameters
-    ----------
-    atlas
-        The atlas.
-
-    Raises
-    ------
-    SurrogateError
-        If it is not explored.
-    """
-    if atlas.coverage < EXPLORED:
-        raise SurrogateError(
-            f"the {len(atlas.regions)} regions known fill {atlas.coverage:.3%} of the domain; call atlas.explore() first"
-        )
-
-
 def _zones(atlas: Atlas, names: Sequence[str]) -> dict[str, Pieces]:
     """Pieces of every zone of the report."""
     rows = rate_rows(atlas.network, names)
     regions = regions_of(atlas, rows)
-    shortfalls = regions.corner_values()[..., list(names).index(SHORTFALL)].max(axis=1)
+    shortfalls = regions.extremes()[1][:, list(names).index(SHORTFALL)]
     return {
         "whole domain": regions,
         "starvation": regions.subset(np.flatnonzero(shortfalls > _STARVED)),
         "borders": borders_of(atlas, rows),
         "inside": regions.shrunk(_INSIDE),
     }
+
+
+def _off_cliffs(atlas: Atlas) -> Score | None:
+    """Absolute errors off the cliffs of growth, zero on them; None if there are no cliffs."""
+    cliffs = growth_cliffs(atlas, why=False)
+    if not cliffs:
+        return None
+
+    def error(points: np.ndarray, readings: np.ndarray, exact: np.ndarray) -> np.ndarray:
+        on = np.any([cliff.holds(points[:, atlas.inputs.index(cliff.name)]) for cliff in cliffs], axis=0)
+        errors: np.ndarray = np.where(on[:, None], 0.0, np.abs(readings - exact))
+        return errors
+
+    return error
 
 
 def _reading(
@@ -214,14 +212,14 @@ def _entry(inputs: Sequence[str], worst: float, point: np.ndarray) -> dict[str, 
     return {"worst": worst, "at": dict(zip(inputs, point.tolist(), strict=True))}
 
 
-def _check(law: Law, atlas: Atlas, starts: int, seed: int) -> None:
+def _check(law: Law, atlas: Atlas, starts: int, seed: int, partial: bool) -> None:
     if not isinstance(atlas, Atlas):
         raise SurrogateError(f"atlas is {shown(atlas)}; give an Atlas of the surrogate's domain")
     if law.domain != atlas.domain:
         raise SurrogateError(
             "the atlas has another domain than the surrogate; build it with Atlas(network, surrogate.domain)"
         )
-    check_explored(atlas)
+    check_explored(atlas, partial=partial)
     whole("starts", starts, least=1, error=SurrogateError)
     whole("seed", seed, error=SurrogateError)
 
@@ -236,8 +234,8 @@ def _names(atlas: Atlas) -> list[str]:
 
 def _ranges(pieces: Pieces) -> list[float]:
     """Exact range of every reading over the domain: an affine law has its extremes at corners."""
-    values = pieces.corner_values()
-    spans: list[float] = np.ptp(values.reshape(-1, values.shape[-1]), axis=0).tolist()
+    least, most = pieces.extremes()
+    spans: list[float] = (most.max(axis=0) - least.min(axis=0)).tolist()
     return spans
 
 
@@ -245,7 +243,7 @@ def _means(law: Law, atlas: Atlas, names: Sequence[str], seed: int) -> list[floa
     from scipy.stats import qmc  # half a second
 
     unit = qmc.Sobol(len(atlas.inputs), rng=seed).random(_MEAN_POINTS)
-    points = atlas.domain.lower + unit * (atlas.domain.upper - atlas.domain.lower)
+    points = covered_points(atlas, atlas.domain.lower + unit * (atlas.domain.upper - atlas.domain.lower))
     errors: list[float] = np.abs(law.reader(names)(points) - atlas.rates(points, names)).mean(axis=0).tolist()
     return errors
 
@@ -280,6 +278,8 @@ def _zero(law: Law, atlas: Atlas, names: Sequence[str]) -> dict[str, float]:
             for name, low, high in zip(atlas.inputs, atlas.domain.lower, atlas.domain.upper, strict=True)
         ]
     )[None]
+    if not len(covered_points(atlas, point)):
+        return {}
     left = law.reader(names)(point)[0] - atlas.rates(point, names)[0]
     return dict(zip(names, left.tolist(), strict=True))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
+from mmopt.fitting.products import products_of_columns, products_of_one, products_of_two
 from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.solvers.levenberg_marquardt import descend
 
@@ -55,6 +56,7 @@ def variable_projection(
     activation: str,
     *,
     steps: int = 200,
+    beside: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Fit:
     """Fit hidden layers, and the linear layer after them, to targets.
@@ -71,6 +73,8 @@ def variable_projection(
         Activation of every hidden layer.
     steps
         Most steps; 0 computes the best output layer for the hidden layers of the start.
+    beside
+        Values of fixed units beside the first layer, shape (points, units); none by default.
     progress
         Called with (done, most) after every step.
 
@@ -90,13 +94,13 @@ def variable_projection(
 
     Examples
     --------
-    >>> from mmopt.training.variable_projection import variable_projection
+    >>> from mmopt.fitting.variable_projection import variable_projection
     >>> x = np.linspace(-1.0, 1.0, 50)[:, None]
     >>> start = [(np.array([[2.0, -2.0]]), np.array([0.5, 0.5]))]
     >>> variable_projection(x, np.abs(x), start, "tanh", steps=50).loss < 1.0e-3
     True
     """
-    state = _State.of(inputs, targets, list(start), activation)
+    state = _State.of(inputs, targets, list(start), activation, beside)
     if not np.isfinite(state.loss):
         raise SurrogateError(
             f"the fit starts at a loss of {state.loss}; scale the inputs and outputs, or try another seed"
@@ -114,6 +118,7 @@ class _State:
     targets: np.ndarray
     layers: Layers
     activation: str
+    beside: np.ndarray | None
     values: list[np.ndarray]
     """Scaled inputs and the values of every hidden layer, with a column of ones for the bias."""
     basis: np.ndarray
@@ -129,17 +134,24 @@ class _State:
         return len(self.inputs)
 
     @classmethod
-    def of(cls, inputs: np.ndarray, targets: np.ndarray, layers: Layers, activation: str) -> "_State":
-        values = forward(inputs, layers, activation)
+    def of(
+        cls,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        layers: Layers,
+        activation: str,
+        beside: np.ndarray | None = None,
+    ) -> "_State":
+        values = forward(inputs, layers, activation, beside)
         with np.errstate(all="ignore"):
             basis, last = least_squares(values[-1], targets)
             residual = values[-1] @ last - targets
             loss = float(np.sum(residual * residual) / len(residual) + _RIDGE * np.sum(last * last))
-        return cls(inputs, targets, layers, activation, values, basis, last, residual, loss)
+        return cls(inputs, targets, layers, activation, beside, values, basis, last, residual, loss)
 
     def moved(self, change: np.ndarray) -> "_State":
         """The state after a change of all hidden weights and biases."""
-        return _State.of(self.inputs, self.targets, changed(self.layers, change), self.activation)
+        return _State.of(self.inputs, self.targets, changed(self.layers, change), self.activation, self.beside)
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrix and gradient of the projected residual by the hidden weights (Kaufman's approximation)."""
@@ -158,10 +170,9 @@ class _State:
 
     def _backward(self) -> list[np.ndarray]:
         """Derivatives of the outputs by the pre-activation of every hidden unit, shapes (points, units, outputs)."""
-        slope = ACTIVATIONS[self.activation].slope_of_value
-        return backward_through(
-            self.layers, self.values, slope(self.values[-1][:, :-1])[:, :, None] * self.last[:-1], slope
-        )
+        slope, units = ACTIVATIONS[self.activation].slope_of_value, self.layers[-1][1].size
+        back = slope(self.values[-1][:, :units])[:, :, None] * self.last[:units]
+        return backward_through(self.layers, self.values, back, slope)
 
 
 def backward_through(
@@ -186,8 +197,9 @@ def backward_through(
         Derivatives by the pre-activation of every layer, first layer first.
     """
     derivatives = [back]
-    for (weights, _), entering in zip(layers[:0:-1], values[len(layers) - 1 : 0 : -1], strict=True):
-        back = slope(entering[:, :-1])[:, :, None] * np.matmul(weights, back)
+    trained = [bias.size for _, bias in layers[-2::-1]]  # units beside a layer are fixed
+    for (weights, _), entering, units in zip(layers[:0:-1], values[len(layers) - 1 : 0 : -1], trained, strict=True):
+        back = slope(entering[:, :units])[:, :, None] * np.matmul(weights[:units], back)
         derivatives.append(back)
     return derivatives[::-1]
 
@@ -216,7 +228,7 @@ def changed(layers: Layers, change: np.ndarray) -> Layers:
     return result
 
 
-def forward(inputs: np.ndarray, layers: Layers, activation: str) -> list[np.ndarray]:
+def forward(inputs: np.ndarray, layers: Layers, activation: str, beside: np.ndarray | None = None) -> list[np.ndarray]:
     """Evaluate hidden layers.
 
     Parameters
@@ -225,6 +237,8 @@ def forward(inputs: np.ndarray, layers: Layers, activation: str) -> list[np.ndar
         Scaled inputs, shape (points, inputs).
     layers, activation
         Hidden layers.
+    beside
+        Values of fixed units beside the first layer, shape (points, units); none by default.
 
     Returns
     -------
@@ -233,7 +247,10 @@ def forward(inputs: np.ndarray, layers: Layers, activation: str) -> list[np.ndar
     """
     values = [_with_ones(inputs)]
     for weights, bias in layers:
-        values.append(_with_ones(ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)))
+        units = ACTIVATIONS[activation](values[-1][:, :-1] @ weights + bias)
+        if beside is not None and len(values) == 1:
+            units = np.hstack([units, beside])
+        values.append(_with_ones(units))
     return values
 
 
@@ -287,64 +304,9 @@ def least_squares(values: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, 
     return left * (strength / np.sqrt(damped)), last
 
 
-def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """All products of a column of one with a column of the other, shape (points, columns of a times those of b)."""
-    product: np.ndarray = (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
-    return product
-
-
 def _projection(entering: np.ndarray, basis: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Component of a layer's derivatives that the output layer compensates, one row for a weight."""
-    both = _products(entering, basis).T @ back.reshape(len(back), -1)
+    both = products_of_columns(entering, basis).T @ back.reshape(len(back), -1)
     ordered = both.reshape(entering.shape[1], basis.shape[1], *back.shape[1:]).transpose(0, 2, 1, 3)
     rows: np.ndarray = ordered.reshape(entering.shape[1] * back.shape[1], -1)
     return rows
-
-
-def products_of_two(a: np.ndarray, back_a: np.ndarray, b: np.ndarray, back_b: np.ndarray) -> np.ndarray:
-    """Compute inner products of the derivatives by all weights of two layers.
-
-    Parameters
-    ----------
-    a, b
-        Inputs of the two layers, shapes (points, units + 1).
-    back_a, back_b
-        Derivatives by their pre-activations, shapes (points, units, outputs).
-
-    Returns
-    -------
-    ndarray
-        Shape (weights of the first layer, weights of the second).
-    """
-    between = np.matmul(back_a, back_b.transpose(0, 2, 1))
-    units_a, units_b = between.shape[1:]
-    block = _products(a, b).T @ between.reshape(len(a), -1)
-    ordered = block.reshape(a.shape[1], b.shape[1], units_a, units_b).transpose(0, 2, 1, 3)
-    whole: np.ndarray = ordered.reshape(a.shape[1] * units_a, b.shape[1] * units_b)
-    return whole
-
-
-def products_of_one(a: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Compute `products_of_two` of a layer with itself: half of them follow from the other half.
-
-    Parameters
-    ----------
-    a
-        Inputs of the layer, shape (points, units + 1).
-    back
-        Derivatives by its pre-activations, shape (points, units, outputs).
-
-    Returns
-    -------
-    ndarray
-        Shape (weights, weights).
-    """
-    columns, units = a.shape[1], back.shape[1]
-    (i, j), (k, m) = np.triu_indices(columns), np.triu_indices(units)
-    between = np.matmul(back, back.transpose(0, 2, 1))[:, k, m]
-    block = (a[:, i] * a[:, j]).T @ between
-    whole = np.empty((columns, columns, units, units))
-    for first, second in ((i, j), (j, i)):
-        for this, other in ((k, m), (m, k)):
-            whole[first[:, None], second[:, None], this, other] = block
-    return np.ascontiguousarray(whole.transpose(0, 2, 1, 3)).reshape(columns * units, columns * units)
