@@ -40,7 +40,7 @@ def layers(own: Switches, depth: int, seed: int) -> tuple[list[Layer], Layer]:
 @pytest.fixture(scope="module", params=[(8, 8), (6,)], ids=str)
 def trained(request: Any, core_atlas: Atlas) -> Surrogate:
     table = tabulate_fluxes(core_atlas.network, core_atlas.domain, 200, source=core_atlas)
-    return train(table, hidden=request.param, iterations=5, starts=1)
+    return train(table, hidden=request.param, iterations=5, starts=1, switches=True)
 
 
 def on_a_face(surrogate: Surrogate, column: int, value: float = 0.0) -> np.ndarray:
@@ -136,12 +136,12 @@ def test_embedded_and_exported_surrogates_eat_nothing_either(
     assert eaten.max() < NOTHING_LEFT
 
 
-def test_surrogate_without_switches_is_continued_with_them(core_atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_surrogate_without_switches_is_continued_with_them(core_atlas: Atlas) -> None:
     table = tabulate_fluxes(core_atlas.network, core_atlas.domain, 200, source=core_atlas)
-    with monkeypatch.context() as patched:
-        none = lambda domain, consumes, activation, *_: no_switches(2, consumes.shape[1], activation)  # noqa: E731
-        patched.setattr("mmopt.training.output_layers.switches_of", none)
-        before = train(table, hidden=(6, 6), iterations=5, starts=1)
-    after = train(table, hidden=(6, 6), iterations=5, start=before)
+    before = train(table, hidden=(6, 6), iterations=5, starts=1)
+    after = train(table, hidden=(6, 6), iterations=5, start=before, switches=True)
     assert before.hidden[0].weights.shape[1] == 6
+    assert (
+        train(table, hidden=(6, 6), iterations=5, start=after).hidden[0].weights.shape == after.hidden[0].weights.shape
+    )
     assert -after.reader([GLUCOSE])(on_a_face(after, 0)).min() < NOTHING_LEFT

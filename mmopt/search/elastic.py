@@ -31,7 +31,14 @@ _AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
-_FAR: Final = {"mu_init": 0.1, "bound_push": 1.0e-2, "bound_frac": 1.0e-2, "nlp_scaling_max_gradient": 100.0}
+_FAR: Final = {
+    "mu_init": 0.1,
+    "bound_push": 1.0e-2,
+    "bound_frac": 1.0e-2,
+    "nlp_scaling_max_gradient": 100.0,
+    "alpha_for_y": "primal",
+    "max_iter": 1000,
+}
 """Ipopt's own defaults: the guess may be far from the least violation. In a case where the options for optima take 286
 iterations and end without an answer, these take 55."""
 

@@ -64,6 +64,8 @@ class TrainingOptions:
         Largest error that is accepted anywhere, as a fraction of a range, as of `train_to_error`; None trains once.
     trainer
         ``levenberg_marquardt`` or ``keras``.
+    switches
+        Turn off the uptake of what is not there by fixed units, as of `train`.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class TrainingOptions:
     seed: Seed = 0
     wanted: Positive | None = WANTED
     trainer: str = TRAINER
+    switches: bool = False
 
     def __post_init__(self) -> None:
         if not self.hidden:

@@ -58,6 +58,7 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
         "activation": settings.activation,
         "basis": settings.basis,
         "trainer": settings.trainer,
+        "switches": settings.switches,
         "starts": settings.starts,
         "iterations": most,
         "seed": settings.seed,

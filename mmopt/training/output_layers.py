@@ -210,8 +210,10 @@ def _unconstrained(training_set: TrainingSet, modes: np.ndarray, offset: np.ndar
 
 
 def _switches(training_set: TrainingSet, modes: np.ndarray) -> Switches:
-    """Switches that turn off the modes that take up what is not there."""
+    """Switches that turn off the modes that take up what is not there, if they are wanted or stand for a cliff."""
     network, domain = training_set.network, training_set.domain
+    if not training_set.switches and not training_set.cliffs:
+        return no_switches(len(domain.inputs), len(modes), training_set.activation)
     consumes = np.array(
         [
             modes[:, network.column(name)] < 0.0 if name in network.exchanges else np.zeros(len(modes), dtype=bool)

@@ -86,6 +86,7 @@ def train(
     start: Surrogate | None = None,
     held_among: int | None = None,
     cliffs: Sequence[Cliff] = (),
+    switches: bool = False,
     progress: Progress | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Surrogate:
@@ -123,6 +124,10 @@ def train(
     cliffs
         Cliffs of growth, as `growth_cliffs` returns them: the fit leaves their points out, and modes are switched on within
         their thickness; those of an atlas are known.
+    switches
+        Add fixed units that turn off the uptake of what is not there (basis ``conic``), so that no species falls below zero
+        in a simulation. An optimisation with such a surrogate took 4 to 16 times the iterations; without them a spent
+        species falls by the error of its uptake, acetate of the case study to -0.01 g/L. Cliffs always have them.
     progress
         Called with (done, total) after every step or epoch.
     callbacks
@@ -153,8 +158,7 @@ def train(
     """
     steps = _check_settings(hidden, activation, basis, trainer, iterations, starts, seed, callbacks)
     cliffs = growth_cliffs(table) if isinstance(table, Atlas) and not cliffs else tuple(cliffs)
-    table = _solved_table(table, seed)
-    _check_table(table, start)
+    table = _checked_table(table, seed, start)
     begin, (used, held_out) = time.perf_counter(), _rows(table, seed, held_among, cliffs)
     training_set = TrainingSet(
         network=table.network,
@@ -169,6 +173,7 @@ def train(
         start=start,
         progress=progress,
         cliffs=cliffs,
+        switches=switches or _has_switches(start, hidden),
         callbacks=callbacks,
     )
     surrogate, record = _fitted(training_set, basis, trainer)
@@ -186,12 +191,14 @@ def _rows(table: FluxTable, seed: int, among: int | None, cliffs: Sequence[Cliff
     return ~held_out & off, held_out & off
 
 
-def _solved_table(table: Any, seed: int) -> FluxTable:
+def _checked_table(table: Any, seed: int, start: Surrogate | None) -> FluxTable:
     """The points of a table, or of the training table of an atlas, that have a solution."""
     table = training_table(table, seed=seed) if isinstance(table, Atlas) else table
     if not isinstance(table, FluxTable):
         raise SurrogateError(f"table is {shown(table)}; give a FluxTable or an Atlas")
-    return table.only_solved()  # a point without a solution trains nothing
+    solved: FluxTable = table.only_solved()  # a point without a solution trains nothing
+    _check_table(solved, start)
+    return solved
 
 
 def _fitted(training_set: TrainingSet, basis: str, trainer: str) -> tuple[Surrogate, dict[str, Any]]:
@@ -265,6 +272,13 @@ def _thinned(history: Sequence[float]) -> list[list[float]]:
 def _plain(value: Any) -> Any:
     """A value that JSON can hold: netCDF returns NumPy scalars."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _has_switches(start: Surrogate | None, hidden: Sequence[int]) -> bool:
+    """Whether a surrogate to continue from has more units than the hidden layers that are wanted."""
+    return (
+        start is not None and start.conic and bool(start.hidden) and start.hidden[0].weights.shape[1] > int(hidden[0])
+    )
 
 
 def _check_settings(

@@ -33,6 +33,8 @@ class TrainingSet:
         Called with (done, total) after every step.
     cliffs
         Cliffs of growth, of which the points are left out.
+    switches
+        Whether fixed units turn off the uptake of what is not there.
     callbacks
         Callbacks for Keras.
     """
@@ -49,6 +51,7 @@ class TrainingSet:
     start: Surrogate | None = None
     progress: Progress | None = None
     cliffs: Sequence[Cliff] = ()
+    switches: bool = False
     callbacks: Sequence[Any] = ()
 
     @property
