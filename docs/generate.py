@@ -214,7 +214,54 @@ def _layers() -> str:
     return table(headings, rows)
 
 
+def _feed_problems() -> str:
+    rows = [
+        (
+            name,
+            one["feasible"],
+            f"{one['solved']} of {one['problems']}",
+            one["lost"],
+            "" if one["least_gain"] is None else f"{100 * one['least_gain']:.1f} %",
+            one["as_simulated"],
+            f"{one['iterations'] or 0:.0f}",
+            f"{one['seconds_p95']:.1f}",
+            one["violated_over_5_percent"],
+        )
+        for name, one in _read("feed_problems").items()
+    ]
+    headings = (
+        "problems",
+        "a simple feed is feasible",
+        "plans",
+        "lost",
+        "least gain over the best simple feed",
+        "plans that are a simulated start",
+        "iterations, median",
+        "seconds, 95 %",
+        "limits violated by more than 5 % between points",
+    )
+    return table(headings, rows)
+
+
+def _scenarios() -> str:
+    rows = [
+        (
+            name,
+            f"{one['seconds']:.1f}",
+            one["iterations"],
+            f"{one['mean']:.3f}",
+            f"{one['worst']:.3f}",
+            f"{100 * one['violation in integration']:.0f} %",
+        )
+        for name, one in _read("optimisation")["scenarios"].items()
+    ]
+    headings = ("scenarios", "seconds", "iterations", "mean [g]", "worst [g]", "worst violation between points")
+    return table(headings, rows)
+
+
 TABLES = {
+    "feed_problems": _feed_problems,
+    "scenarios": _scenarios,
     "fluxes": _flux_speed,
     "published": _published,
     "peers": _peers,

@@ -49,7 +49,7 @@ def atlas() -> Atlas:
 
 @pytest.fixture(scope="module")
 def surrogate(atlas: Atlas) -> Surrogate:
-    return train_to_error(atlas, wanted=0.05, hidden=(16, 16))
+    return train_to_error(atlas, wanted=0.1, hidden=(12, 12))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def atlas(request: pytest.FixtureRequest, textbook: Network) -> Atlas:
 
 @pytest.fixture(scope="module")
 def trained(atlas: Atlas) -> Surrogate:
-    return train_to_error(atlas, wanted=0.05, rounds=2, hidden=(10, 10), iterations=60, starts=2)
+    return train_to_error(atlas, wanted=0.05, rounds=2, hidden=(10, 10), iterations=60, starts=2, switches=True)
 
 
 def test_capacity_of_zero_is_the_knock_out(atlas: Atlas) -> None:

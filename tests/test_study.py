@@ -111,6 +111,7 @@ def test_reactor_of_a_file_is_that_of_a_script(tmp_path: Path) -> None:
     [
         ("biomass", "biomass", 3.0),
         ("{productivity: biomass, unit: g/L/h}", "biomass per hour", 0.5),
+        ("{yield: {of: biomass, on: {volume: 500.0}}}", "biomass yield", 0.5),
         ("{worth: {biomass: 2.0, time: -1.0}, unit: EUR, scale: 5.0}", "worth", 2.0),
         ("{least_time: 10.0}", "time saved", -4.0),
     ],
@@ -118,7 +119,24 @@ def test_reactor_of_a_file_is_that_of_a_script(tmp_path: Path) -> None:
 def test_objective_of_a_file_is_that_of_a_script(tmp_path: Path, maximise: str, name: str, value: float) -> None:
     problem = read_study(written(tmp_path, changed("  limits:", f"  maximise: {maximise}\n  limits:"))).problem
     assert problem.objective.name == name
-    assert problem.objective.value({"biomass": 3.0, "time": 4.0}, {"biomass": 1.0, "time": 0.0}) == value
+    end, start = {"biomass": 3.0, "volume": 1.008, "time": 4.0}, {"biomass": 1.0, "volume": 1.0, "time": 0.0}
+    assert problem.objective.value(end, start) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "used", ["biomass", "{of: biomass}", "{of: biomass, on: {}}", "{of: biomass, on: {volume: fast}}"]
+)
+def test_yield_without_what_it_is_relative_to_is_refused(tmp_path: Path, used: str) -> None:
+    path = written(tmp_path, changed("  limits:", f"  maximise: {{yield: {used}}}\n  limits:"))
+    with pytest.raises(StudyError, match=r"problem\.maximise"):
+        read_study(path)
+
+
+def test_wanted_errors_of_a_file_may_go_by_name(tmp_path: Path) -> None:
+    study = read_study(written(tmp_path, changed("wanted: null", "wanted: {growth: 0.01, EX_ac_e: 0.02}")))
+    assert study.training.wanted == {"growth": 0.01, "EX_ac_e": 0.02}
+    with pytest.raises(StudyError, match="wanted"):
+        read_study(written(tmp_path, changed("wanted: null", "wanted: {growth: -0.01}")))
 
 
 def test_ranges_of_a_file_are_choices(tmp_path: Path) -> None:

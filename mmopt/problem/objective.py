@@ -18,7 +18,7 @@ Value = Callable[[Values, Values], Any]
 DURATION: Final = "time"
 """Name under which an objective reads the hours since the start."""
 
-KINDS: Final = ("worth", "productivity", "least_time")
+KINDS: Final = ("worth", "productivity", "yield", "least_time")
 """Kinds of objective that a study file can name."""
 
 
@@ -99,7 +99,7 @@ def productivity(name: Name, unit: str = "", scale: Positive = 1.0) -> Objective
 
 
 @checked_arguments
-def yield_on(name: Name, used: Value, unit: str = "", scale: Positive = 1.0) -> Objective:
+def yield_on(name: Name, used: Value | Mapping[str, Number], unit: str = "", scale: Positive = 1.0) -> Objective:
     """Maximise the gain of a quantity relative to the use of another.
 
     Parameters
@@ -107,7 +107,8 @@ def yield_on(name: Name, used: Value, unit: str = "", scale: Positive = 1.0) -> 
     name
         The quantity that is gained.
     used
-        What was used, from the quantities at the end and at the start; above zero for every batch.
+        What was used, above zero for every batch: a function of the quantities at the end and at the start, or factors of
+        the gains of quantities, such as the concentration of the feed for the volume.
     unit, scale
         As for `final`.
 
@@ -120,7 +121,14 @@ def yield_on(name: Name, used: Value, unit: str = "", scale: Positive = 1.0) -> 
     >>> fed = yield_on("product", lambda end, start: 500.0 * (end["volume"] - start["volume"]))
     >>> fed.value({"product": 6.0, "volume": 2.5, "time": 3.0}, {"product": 0.0, "volume": 2.0, "time": 0.0})
     0.024
+    >>> fed = yield_on("product", {"volume": 500.0})
+    >>> fed.value({"product": 6.0, "volume": 2.5, "time": 3.0}, {"product": 0.0, "volume": 2.0, "time": 0.0})
+    0.024
     """
+    if isinstance(used, Mapping):
+        if not used:
+            raise StudyError("used is empty; give the factor of one quantity at least")
+        used = partial(_gains, dict(used))
     return Objective(f"{name} yield", unit, partial(_yield, name, used), scale)
 
 
@@ -205,6 +213,12 @@ def as_objective(value: Any) -> Any:
         if not isinstance(argument, Mapping):
             raise StudyError(f"worth is {shown(argument)}; give the price of each quantity by name")
         return worth(argument, **options)
+    if kinds[0] == "yield":
+        if not isinstance(argument, Mapping) or set(argument) != {"of", "on"}:
+            raise StudyError(
+                f"yield is {shown(argument)}; give 'of', a quantity, and 'on', the factor of each quantity used"
+            )
+        return yield_on(argument["of"], argument["on"], **options)
     return productivity(argument, **options) if kinds[0] == "productivity" else least_time(argument)
 
 
@@ -214,6 +228,10 @@ def _final(name: str, end: Values, start: Values) -> Any:
 
 def _productivity(name: str, end: Values, start: Values) -> Any:
     return (end[name] - start[name]) / end[DURATION]
+
+
+def _gains(factors: Mapping[str, float], end: Values, start: Values) -> Any:
+    return sum(factor * (end[name] - start[name]) for name, factor in factors.items())
 
 
 def _yield(name: str, used: Value, end: Values, start: Values) -> Any:

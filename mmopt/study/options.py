@@ -61,7 +61,8 @@ class TrainingOptions:
     seed
         Seed of the initial guesses.
     wanted
-        Largest error that is accepted anywhere, as a fraction of a range, as of `train_to_error`; None trains once.
+        Largest error that is accepted anywhere, as a fraction of a range, or one for every reading by name, as of
+        `train_to_error`; None trains once.
     trainer
         ``levenberg_marquardt`` or ``keras``.
     switches
@@ -85,7 +86,7 @@ class TrainingOptions:
     iterations: Count | None = None
     starts: Count = STARTS
     seed: Seed = 0
-    wanted: Positive | None = WANTED
+    wanted: Positive | dict[str, Positive] | None = WANTED
     trainer: str = TRAINER
     switches: bool = False
 
