@@ -33,6 +33,9 @@ _SPREADS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 _STEPS_BACK: Final = 3
 
+_BOTH: Final = 2
+"""The plan of the strictest scenarios as it is, and lowered: both are solved from."""
+
 _BETTER: Final = 1.0e-6
 
 SPREAD: Final = "differences between scenarios, widened step by step"
@@ -107,7 +110,8 @@ class ScenarioSearch:
         plans: list[Plan] = []
         for start in self._starts():
             starts.append(start)
-            plans = plans or self.solved(start.trajectories, start.choices)
+            if not plans or len(starts) == _BOTH:  # one of the two often ends in a worse optimum
+                plans = self.better(plans, self.solved(start.trajectories, start.choices))
             if len(starts) > 1 and (plans or not any(start.keeps for start in starts)):
                 break
         plans = _or_from_mean(self, self.without_gap(plans), starts)
