@@ -14,19 +14,17 @@ from mmopt.solvers.interruption import held_interruption
 from mmopt.solvers.ipopt import NonlinearProgram
 
 DEAF = """
-import sys, time
+import signal, sys, time
 from mmopt import ctrl_c
 
 ctrl_c.PATIENCE = float(sys.argv[1])
 watch = ctrl_c.Watch()
 watch.start()
 watch.message = "interrupted; results are in run"
+signal.signal(signal.SIGINT, lambda *_: print("lost", flush=True))
 print("ready", flush=True)
 while True:
-    try:
-        time.sleep(60.0)
-    except KeyboardInterrupt:
-        print("lost", flush=True)
+    time.sleep(60.0)
 """
 
 

@@ -33,8 +33,12 @@ _BEGINNINGS: Final = (0.0, 0.1, 0.2, 0.35)
 _GROWTHS: Final = (0.5, 1.0, 2.0, 4.0)
 """Growth of an exponential feed over the whole horizon, as exponents."""
 
-_LEFT: Final = (1.0, 1.0, 0.4, 0.2, 0.2)
-"""Fractions of the shapes that are left at every halving of their sizes."""
+_FACTOR: Final = 1.5
+_SMALLEST: Final = 1.0 / 64.0
+"""Factor between two sizes of a shape that are tried, and the smallest of them, as a fraction of the range of the control."""
+
+_REFINED, _REFINEMENTS = 3, 4
+"""Best shapes whose size is refined, and how often the logarithm of its bracket is halved."""
 
 _TOLERANCE: Final = 1.0e-4
 _POINTS: Final = 60
@@ -218,35 +222,46 @@ def _tried(simulator: Simulator, size: float, shape: tuple[float, float]) -> _Si
 
 
 class _Bracket:
-    """The sizes of a shape between which the largest lies that keeps the limits."""
+    """The sizes of a shape between which the largest lies that keeps the limits, from a size that is near it."""
 
-    def __init__(self, simulator: Simulator, shape: tuple[float, float], no_feed: _Sized | None) -> None:
+    def __init__(self, simulator: Simulator, shape: tuple[float, float], near: float) -> None:
         self._simulator, self._shape = simulator, shape
-        self._low, self._high = 0.0, 1.0
-        self.tried = [no_feed, _tried(simulator, 1.0, shape)]
-        whole = self.tried[1]
-        if whole is not None and whole.keeps:
-            self.tried.append(_tried(simulator, 0.5, shape))  # more is not always better
-            self._low = 1.0
+        self._low, self._high = 0.0, np.inf
+        self.best: _Sized | None = None
+        size = near
+        while size >= _SMALLEST and self._low < 1.0 and (self._low == 0.0 or self._high == np.inf):
+            size = min(1.0, size * _FACTOR) if self._try(size) else size / _FACTOR
 
     @property
-    def best(self) -> _Sized | None:
-        """The best size that keeps all limits."""
-        return max((one for one in self.tried if one is not None and one.counts), key=_objective, default=None)
+    def keeps(self) -> bool:
+        """Whether any size keeps the limits."""
+        return self._low > 0.0
+
+    @property
+    def near(self) -> float:
+        """A size from which the search of another shape may begin."""
+        return max(self._low, _SMALLEST)
 
     @property
     def rank(self) -> float:
         """The better the higher."""
         return -np.inf if self.best is None else self.best.objective
 
-    def halve(self) -> None:
-        """Halve the bracket."""
-        if self._low < self._high:
-            middle = (self._low + self._high) / 2.0
-            sized = _tried(self._simulator, middle, self._shape)
-            self.tried.append(sized)
-            keeps = sized is not None and sized.keeps
-            self._low, self._high = (middle, self._high) if keeps else (self._low, middle)
+    def refine(self) -> None:
+        """Halve the bracket, in the logarithm of the size."""
+        if 0.0 < self._low < self._high < np.inf:
+            self._try(float(np.sqrt(self._low * self._high)))
+        elif self._low == 1.0:  # more is not always better
+            self._try(1.0 / _FACTOR)
+
+    def _try(self, size: float) -> bool:
+        """Simulate a size, and return whether it keeps the limits."""
+        sized = _tried(self._simulator, size, self._shape)
+        keeps = sized is not None and sized.keeps
+        if sized is not None and sized.counts and sized.objective > self.rank:
+            self.best = sized
+        self._low, self._high = (max(self._low, size), self._high) if keeps else (self._low, min(self._high, size))
+        return keeps
 
 
 def _objective(sized: _Sized) -> float:
@@ -254,16 +269,18 @@ def _objective(sized: _Sized) -> float:
 
 
 def _best_of(simulator: Simulator, family: Sequence[tuple[float, float]], no_feed: _Sized | None) -> _Sized | None:
-    """The best size of the best shape; the later a halving, the fewer of the best shapes are left."""
-    brackets = [_Bracket(simulator, shape, no_feed) for shape in family]
-    if no_feed is not None and not no_feed.keeps and not any(bracket.best for bracket in brackets):
-        return None  # neither no feed nor the largest keeps the limits: there is nothing to halve
-    for fraction in _LEFT:
-        brackets = sorted(brackets, key=lambda bracket: bracket.rank, reverse=True)
-        brackets = brackets[: max(1, round(fraction * len(family)))]
-        for bracket in brackets:
-            bracket.halve()
-    return max((best for bracket in brackets if (best := bracket.best) is not None), key=_objective, default=None)
+    """The best size of the best shape; every shape begins near the size of the one before."""
+    brackets = [_Bracket(simulator, family[0], 1.0)]
+    if not brackets[0].keeps and (no_feed is None or not no_feed.keeps):
+        return None  # neither no feed nor any size of the first shape keeps the limits
+    for shape in family[1:]:
+        brackets.append(_Bracket(simulator, shape, brackets[-1].near))
+    brackets.sort(key=lambda bracket: bracket.rank, reverse=True)
+    for bracket in brackets[:_REFINED]:
+        for _ in range(_REFINEMENTS):
+            bracket.refine()
+    candidates = [no_feed, *(bracket.best for bracket in brackets)]
+    return max((one for one in candidates if one is not None and one.counts), key=_objective, default=None)
 
 
 def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, growth: float) -> Start | None:

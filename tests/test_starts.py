@@ -1,0 +1,59 @@
+"""The best simple feeds of a search: they keep the limits, and are nearly those of all shapes searched to the end."""
+
+from dataclasses import replace
+
+import pytest
+
+from mmopt import Control, Horizon, Problem, Surrogate, ecoli_fed_batch, optimise
+from mmopt.problem.simulator import Simulator
+from mmopt.search import starts
+from mmopt.status import Status
+
+START = {"volume": 2.0, "biomass": 0.6, "glucose": 3.0, "acetate": 0.0, "oxygen": 0.2}
+PROBLEM = Problem(
+    ecoli_fed_batch(),
+    START,
+    Horizon(7.0, 10),
+    {"feed": (0.0, 0.08)},
+    {"volume": (None, 2.6), "oxygen_saturation": (15.0, None)},
+)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        PROBLEM.limits,
+        {"volume": (None, 2.4), "acetate": (None, 1.2)},
+        {"volume": (None, 2.5), "oxygen_uptake": (None, 60.0)},
+    ],
+    ids=["oxygen", "acetate", "oxygen uptake"],
+)
+def test_best_simple_feeds_are_nearly_those_of_a_whole_search(
+    surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch, limits: dict[str, tuple[float | None, float | None]]
+) -> None:
+    simulator = Simulator(replace(PROBLEM, limits=limits), surrogate)
+    soon = {start.name: start for start in starts.simple_starts(simulator)}
+    monkeypatch.setattr(starts, "_REFINED", 100)
+    monkeypatch.setattr(starts, "_REFINEMENTS", 8)
+    monkeypatch.setattr(starts, "_FACTOR", 1.2)
+    for whole in starts.simple_starts(simulator):
+        assert soon[whole.name].keeps
+        assert soon[whole.name].objective > 0.95 * whole.objective
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"limits": {}, "final": {"volume": (None, 2.0)}},
+        {"limits": {"volume": (None, 2.5)}, "controls": {"feed": Control(0.0, 0.08, windows=((6.5, 6.6),))}},
+    ],
+    ids=["a full vessel", "no element in the window"],
+)
+def test_no_feed_is_the_plan_where_nothing_else_keeps_the_limits(
+    surrogate: Surrogate, changes: dict[str, object]
+) -> None:
+    problem = replace(PROBLEM, **changes)
+    plan = optimise(problem, surrogate)
+    assert plan.status in (Status.START, Status.OPTIMAL)
+    assert plan.keeps_limits
+    assert max(plan.controls["feed"].rates) == pytest.approx(0.0, abs=1.0e-6)
