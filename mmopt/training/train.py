@@ -127,7 +127,7 @@ def train(
     switches
         Add fixed units that turn off the uptake of what is not there (basis ``conic``), so that no species falls below zero
         in a simulation. An optimisation with such a surrogate took 4 to 16 times the iterations; without them a spent
-        species falls by the error of its uptake, acetate of the case study to -0.01 g/L. Cliffs always have them.
+        species falls by the error of its uptake, acetate of the case study to -0.05 g/L. Cliffs always have them.
     progress
         Called with (done, total) after every step or epoch.
     callbacks
