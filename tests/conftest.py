@@ -21,16 +21,21 @@ SLOW_FILES = {
     "test_architecture_search",  # trains many surrogates
     "test_cli",  # starts a process for every command
     "test_control",  # optimises the case study of iJO1366
+    "test_core_network",  # optimises from four starts
     "test_embed",  # writes full-space formulations of iJO1366
     "test_exchange",  # TensorFlow, ONNX
     "test_keras_trainer",  # TensorFlow
+    "test_infeasible_part",  # trains on boxes in part without a solution
     "test_kinds",  # optimises every kind of problem
+    "test_limit_inputs",  # trains on linear limits and products
     "test_nmpc",  # closed loops
     "test_parallel",  # starts and kills processes
     "test_readme",  # runs every page
     "test_report",  # draws every figure
     "test_guard",  # starts processes with limits of memory
+    "test_scenarios",  # one feed for many scenarios
     "test_soft_law",  # explores iJO1366
+    "test_starts",  # searches simple feeds, and optimises
     "test_surrogate",  # embeds and simulates genome-scale surrogates
     "test_train_to_error",  # trains in rounds
     "test_workers",  # starts and kills processes
@@ -44,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         used = set(getattr(item, "fixturenames", ())) | {
             *map(str, getattr(getattr(item, "callspec", None), "params", {}).values())
         }
-        if item.path.stem in SLOW_FILES or GENOME_SCALE & used:
+        if item.path.stem in SLOW_FILES or GENOME_SCALE & used or item.get_closest_marker("genome"):
             item.add_marker(pytest.mark.slow)
 
 

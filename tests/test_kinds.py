@@ -264,7 +264,7 @@ def test_state_that_falls_below_its_lowest_value_by_itself_is_allowed_to(hours: 
 
 
 def test_best_of_several_starts_is_kept() -> None:
-    plan = optimise(secreting(40), options=OptimiseOptions(guesses=3))
+    plan = optimise(ethanol(20), options=OptimiseOptions(guesses=3))
     reached = [guess.objective for guess in plan.record.guesses]
     assert [guess.name for guess in plan.record.guesses] == ["guess"] * 3 + ["plan on a coarse mesh"]
     assert plan.objective == max(reached)

@@ -117,8 +117,9 @@ def test_second_solver_finds_the_same_fluxes(
     request: pytest.FixtureRequest, domain: Domain, points: np.ndarray, name: str
 ) -> None:
     network, batch = request.getfixturevalue(name), request.getfixturevalue(f"{name}_labels")
-    fluxes = second_opinion(flux_problem(network, domain.inputs), network, domain.inputs, points[::40])
-    assert np.abs(fluxes - batch.net[::40]).max() < 1.0e-6
+    every = 40 if name == "textbook" else 100
+    fluxes = second_opinion(flux_problem(network, domain.inputs), network, domain.inputs, points[::every])
+    assert np.abs(fluxes - batch.net[::every]).max() < 1.0e-6
 
 
 def test_second_solver_finds_the_same_fluxes_at_the_edge(textbook: Network) -> None:

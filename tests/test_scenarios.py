@@ -11,6 +11,7 @@ import pytest
 from mmopt.errors import InfeasibleError, StudyError
 from mmopt.optimisation.optimise import optimise
 from mmopt.optimisation.scenarios import optimise_scenarios
+from mmopt.plan.plan import Plan
 from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, productivity
@@ -50,7 +51,7 @@ FOUR = grid(kla=(0.85, 1.15), glucose_vmax=(0.95, 1.05))
 NINE = grid(kla=(0.85, 1.0, 1.15), glucose_vmax=(0.9, 1.0, 1.1))
 
 
-def check_limits_at_points(problem: Problem, plans: list[Any]) -> None:
+def check_limits_at_points(problem: Problem, plans: list[Plan]) -> None:
     for plan in plans:
         for name, (low, high) in problem.limits.items():
             values = plan.trajectory[name][1:]
@@ -64,24 +65,42 @@ def surrogate() -> Surrogate:
     return load_surrogate("ecoli_ijo1366")
 
 
-@pytest.mark.parametrize("scenarios", [FOUR, NINE], ids=["four", "nine"])
-@pytest.mark.parametrize("worst", [False, True], ids=["mean", "worst"])
+@pytest.fixture(scope="module", params=[FOUR, NINE], ids=["four", "nine"])
+def scenarios(request: pytest.FixtureRequest) -> list[dict[str, float]]:
+    found: list[dict[str, float]] = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def mean(scenarios: list[dict[str, float]], surrogate: Surrogate) -> list[Plan]:
+    return optimise_scenarios(fed_batch(), scenarios, surrogate)
+
+
+@pytest.fixture(scope="module")
+def worst(scenarios: list[dict[str, float]], surrogate: Surrogate) -> list[Plan]:
+    return optimise_scenarios(fed_batch(), scenarios, surrogate, worst=True)
+
+
+@pytest.fixture(scope="module")
+def alone(scenarios: list[dict[str, float]], surrogate: Surrogate) -> list[float]:
+    """The optimum of each scenario, had it a feed of its own."""
+    return [optimise(replace(fed_batch(), parameters=scenario), surrogate).objective for scenario in scenarios]
+
+
+@pytest.mark.parametrize("of", ["mean", "worst"])
 def test_one_feed_keeps_the_limits_of_many_scenarios(
-    scenarios: list[dict[str, float]], worst: bool, surrogate: Surrogate
+    scenarios: list[dict[str, float]], alone: list[float], of: str, request: pytest.FixtureRequest
 ) -> None:
-    problem = fed_batch()
-    plans = optimise_scenarios(problem, scenarios, surrogate, worst=worst)
-    check_limits_at_points(problem, plans)
+    plans = request.getfixturevalue(of)
+    check_limits_at_points(fed_batch(), plans)
     assert max(plan.integration.gap for plan in plans if plan.integration is not None) < GAP
     assert all(plan.values["feed"] == plans[0].values["feed"] for plan in plans)
     assert [plan.problem.parameters for plan in plans] == scenarios
-    alone = [optimise(replace(problem, parameters=scenario), surrogate).objective for scenario in scenarios]
     assert min(plan.objective for plan in plans) <= min(alone) * (1.0 + GAP)
     assert np.mean([plan.objective for plan in plans]) <= np.mean(alone) * (1.0 + GAP)
 
 
-def test_worst_scenario_is_not_worse_than_that_of_the_best_mean(surrogate: Surrogate) -> None:
-    mean, worst = (optimise_scenarios(fed_batch(), FOUR, surrogate, worst=worst) for worst in (False, True))
+def test_worst_scenario_is_not_worse_than_that_of_the_best_mean(mean: list[Plan], worst: list[Plan]) -> None:
     assert min(plan.objective for plan in worst) >= min(plan.objective for plan in mean) * (1.0 - 1.0e-6)
     assert sum(plan.objective for plan in mean) >= sum(plan.objective for plan in worst) * (1.0 - 1.0e-6)
 
@@ -173,10 +192,11 @@ def test_price_that_keeps_a_limit_alone_keeps_it_in_many_scenarios(count: int) -
     assert plans[-1].trajectory["volume"].max() <= 3.0 + 1.0e-4
 
 
-def test_scenario_without_controls_is_named_among_four(surrogate: Surrogate) -> None:
-    problem = fed_batch(final={"biomass_amount": (20.0, None)})
+def test_scenario_without_controls_is_named_among_four() -> None:
+    core = load_surrogate("ecoli_textbook")
+    problem = fed_batch(final={"biomass_amount": (16.0, None)})
     with pytest.raises(InfeasibleError, match=r"in scenario 3 \(kla 60\): .*biomass_amount at the end"):
-        optimise_scenarios(problem, [{"kla": kla} for kla in (300.0, 280.0, 60.0, 320.0)], surrogate)
+        optimise_scenarios(problem, [{"kla": kla} for kla in (300.0, 280.0, 60.0, 320.0)], core)
 
 
 def test_scenarios_that_conflict_are_named_with_what_they_violate() -> None:
