@@ -27,7 +27,7 @@ from mmopt.search.initial_guess import feasible_guess
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.transcription.compiled import CompiledProblem
-from tests.published import ethanol, fastest, lysine, penicillin, secreting, shin_lim
+from tests.published import ethanol, fastest, lysine, penicillin, shin_lim
 from tests.systems import Pulled
 
 REST = {"x": 0.0, "v": 0.0}
