@@ -25,6 +25,7 @@ SLOW_FILES = {
     "test_embed",  # writes full-space formulations of iJO1366
     "test_exchange",  # TensorFlow, ONNX
     "test_keras_trainer",  # TensorFlow
+    "test_imported_networks",  # TensorFlow
     "test_infeasible_part",  # trains on boxes in part without a solution
     "test_kinds",  # optimises every kind of problem
     "test_limit_inputs",  # trains on linear limits and products

@@ -73,7 +73,14 @@ def refusal(source: object, **options: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "reactions"), [("textbook", 95), ("iJO1366", 2583), ("salmonella", 3357)])
+@pytest.mark.parametrize(
+    ("name", "reactions"),
+    [
+        ("textbook", 95),
+        pytest.param("iJO1366", 2583, marks=pytest.mark.genome),
+        pytest.param("salmonella", 3357, marks=pytest.mark.genome),
+    ],
+)
 def test_packaged_network_is_read_by_name(name: str, reactions: int, request: pytest.FixtureRequest) -> None:
     network = read_network(name) if name == "salmonella" else request.getfixturevalue(name.lower())
     assert len(network.reactions) == reactions
