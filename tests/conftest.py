@@ -45,13 +45,17 @@ SLOW_FILES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what `make check` leaves out: tests of slow files, and those that need a genome-scale network."""
+    """Mark as slow what `make check` leaves out: tests of slow files, and those that need a genome-scale network.
+
+    They run first, so that no process is left at the end with a test of a minute.
+    """
     for item in items:
         used = set(getattr(item, "fixturenames", ())) | {
             *map(str, getattr(getattr(item, "callspec", None), "params", {}).values())
         }
         if item.path.stem in SLOW_FILES or GENOME_SCALE & used or item.get_closest_marker("genome"):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: (item.path.stem != "test_workers", item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture(scope="session")
