@@ -28,6 +28,7 @@ SLOW_FILES = {
     "test_imported_networks",  # TensorFlow
     "test_infeasible_part",  # trains on boxes in part without a solution
     "test_kinds",  # optimises every kind of problem
+    "test_limits_first",  # closed loops
     "test_limit_inputs",  # trains on linear limits and products
     "test_nmpc",  # closed loops
     "test_parallel",  # starts and kills processes

@@ -58,7 +58,7 @@ def closed_loop(
     part = study.closed_loop
     assert part is not None
     controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
-    whole, count = controller._compiled.ipopt.solve, 0
+    whole, count = controller._solver._compiled.ipopt.solve, 0
 
     def failing(*, warm: bool = False, seconds: float = math.inf) -> Solve:
         nonlocal count
@@ -67,7 +67,7 @@ def closed_loop(
             return Solve(Status.NUMERICAL_TROUBLE, 3, 0.0, float("nan"), "injected failure")
         return whole(warm=warm, seconds=seconds)
 
-    controller._compiled.ipopt.solve = failing  # type: ignore[method-assign]
+    controller._solver._compiled.ipopt.solve = failing  # type: ignore[method-assign]
     estimator = Estimator(
         problem.system, surrogate, problem.initial, part.noise, parameters=known, drifting=part.estimated
     )
@@ -140,7 +140,7 @@ def test_step_without_any_plan_takes_the_lowest_controls(problem: Problem, surro
     controller = Controller(replace(problem, horizon=Horizon(2.0, 2, 1)), surrogate, INTERVAL)
     move = controller.step(0.0, {**problem.initial, "biomass": float("nan")})
     assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
-    assert "not finite" in move.reason
+    assert "biomass is no finite number" in move.reason
 
 
 def test_step_after_the_end_of_the_batch_says_so(problem: Problem, surrogate: Surrogate) -> None:

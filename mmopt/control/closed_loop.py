@@ -36,10 +36,13 @@ class Step:
         When its interval begins [h].
     move
         What the controller decided.
+    left_out
+        Measurements that the estimator left out, and why.
     """
 
     time: float
     move: Move
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,10 @@ class ClosedLoop:
             The file.
         """
         record = {
-            "steps": [{"time": step.time, **asdict(step.move), "status": step.move.status.name} for step in self.steps],
+            "steps": [
+                {"time": step.time, "left_out": step.left_out, **asdict(step.move), "status": step.move.status.name}
+                for step in self.steps
+            ],
             "objective": self.objective,
             "violations": dict(self.violations),
         }
@@ -198,13 +204,14 @@ def run_closed_loop(
     for number in range(count):
         measured = plant.measure()
         measurements.append(measured)
+        left_out: tuple[str, ...] = ()
         if estimator is not None:
-            estimator.update(measured)
+            left_out = estimator.update(measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
             known.update(measured)
             move = controller.step(plant.time, known)
-        steps.append(Step(plant.time, move))
+        steps.append(Step(plant.time, move, left_out))
         duration = min(interval, length - plant.time)
         spans.append(plant.advance(move.controls, duration))
         if estimator is not None:
@@ -220,9 +227,9 @@ def _closed_loop(
     """Put the spans together, and the measurements at their beginnings."""
     data = xr.concat([span.data for span in spans], dim="time")
     begins = np.cumsum([0, *(span.data.sizes["time"] for span in spans[:-1])])
-    for name in measurements[0]:
+    for name in dict.fromkeys(name for measured in measurements for name in measured if name in data):
         values = np.full(data.sizes["time"], np.nan)
-        values[begins] = [measured[name] for measured in measurements]
+        values[begins] = [_number(measured.get(name)) for measured in measurements]
         attributes = {"kind": "measured", "units": data[name].attrs["units"]}
         data[f"measured_{name}"] = ("time", values, attributes)
     whole = Trajectory(data, Status.CLOSED_LOOP)
@@ -231,5 +238,15 @@ def _closed_loop(
 
 
 def _step(entry: Mapping[str, Any]) -> Step:
-    fields = {name: value for name, value in entry.items() if name not in ("time", "status")}
-    return Step(float(entry["time"]), Move(status=Status[entry["status"]], **fields))
+    fields = {name: value for name, value in entry.items() if name not in ("time", "status", "left_out")}
+    for name in ("violations", "notes"):
+        fields[name] = tuple(fields.get(name, ()))
+    return Step(float(entry["time"]), Move(status=Status[entry["status"]], **fields), tuple(entry.get("left_out", ())))
+
+
+def _number(value: Any) -> float:
+    """A measurement as a number; NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")

@@ -1,38 +1,36 @@
 """Nonlinear model predictive control over the rest of a batch.
 
 The program is written and compiled once. Each step changes data alone (state, remaining time, estimated parameters) and
-starts from the last accepted plan. Limits are soft, so that a disturbed plant always has a next move. A step never raises
-and never returns an unexplained move: where no solve is accepted, it says which fallback it took, and why.
+starts from the last accepted plan. Limits come first, see `mmopt.control.limits_first`, and a gate that knows no optimiser
+lets only what the pump and the vessel can take pass. A step never raises and never returns an unexplained move: where no solve
+is accepted, it says which fallback it took, and why.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
 from mmopt.checking import finite
-from mmopt.errors import MmoptError, StudyError
-from mmopt.plan.plan import profile_of
+from mmopt.control.gate import Gate
+from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
+from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
-from mmopt.reactor.profiles import Profile
+from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
-from mmopt.search.initial_guess import feasible_guess
-from mmopt.solvers.ipopt import Solve
+from mmopt.search.options import Deadline
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.compiled import CompiledProblem
-from mmopt.transcription.equations import Relaxation
-
-PRICE: Final = 100.0
-"""Price of a violated limit; about ten times the gain from violating the oxygen limit of the E. coli case."""
-
-STEP_OPTIONS: Final = {"max_iter": 300, "max_wall_time": 20.0, "alpha_for_y": "primal"}
-"""A step must end before the next sample is due."""
 
 LAST_PLAN, LOWEST = "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
+
+_TIME_LIMIT: Final = 20.0
+_MOST_FALLBACKS: Final = 3
+"""Steps in a row for which the last plan is followed."""
 
 _MEAN_OF: Final = (np.arange(200) + 0.5) / 200
 """Fractions of an interval at which a plan is read for its mean."""
@@ -54,6 +52,10 @@ class Move:
         Empty if the move is the optimum's; else the fallback it comes from.
     reason
         Why there was a fallback.
+    violations
+        Limits that the plan violates, in words: which, by how much, and when in hours from now.
+    notes
+        What was changed in the estimate, or done where limits cannot be kept.
 
     Examples
     --------
@@ -67,6 +69,8 @@ class Move:
     seconds: float
     fallback: str = ""
     reason: str = ""
+    violations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Controller:
@@ -75,21 +79,22 @@ class Controller:
     Parameters
     ----------
     problem
-        What is maximised at the end of the batch; its horizon is the whole batch.
+        What is maximised at the end of the batch; its horizon is the whole batch. Windows, the fastest change of controls and
+        the start that an objective reads are those of the batch, at every step.
     surrogate
         Surrogate of the cell; None for a system without one.
     interval
         Time between moves [h].
-    price
-        Price of a violated limit, see `mmopt.transcription.Relaxation`. A limit is kept only where violating it gains less:
-        if a plan violates one that could be kept, raise the price.
+    time_limit
+        Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
     ipopt
         Options of Ipopt that differ from mmopt's.
 
     Raises
     ------
     StudyError
-        If the interval is outside the horizon, or the price not above 0.
+        If the interval is outside the horizon, a number is out of range, or the problem leaves the length, the initial state or
+        parameters to be chosen.
 
     Examples
     --------
@@ -107,22 +112,25 @@ class Controller:
         surrogate: Surrogate | None,
         interval: float,
         *,
-        price: float = PRICE,
+        time_limit: float = _TIME_LIMIT,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
+        if problem.has_choices:
+            raise StudyError(
+                "a controller takes a fixed length, initial state and parameters; give numbers, such as plan.fixed_problem has"
+            )
         hours = problem.horizon.hours
         self.interval = finite("interval", interval, above=0.0, unit="h")
         if self.interval > hours:
             raise StudyError(f"interval is {interval:g} h; give one above 0 and within {hours:g} h")
         self.problem = problem
-        self._compiled = CompiledProblem(
-            problem,
-            surrogate,
-            relaxation=Relaxation(finite("price", price, above=0.0)),
-            options={**STEP_OPTIONS, **(ipopt or {})},
-        )
+        self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
+        self._solver = LimitsFirst(problem, surrogate, ipopt)
+        self._gate = Gate(problem, self.interval)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
+        self._last: Mapping[str, float] = {}
+        self._fallbacks = 0
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.
@@ -132,7 +140,7 @@ class Controller:
         time
             Time since the start of the batch [h].
         states
-            Estimate of every state, in its unit.
+            Estimate of every state, in its unit. What is below the lowest value of a state counts as that, and is noted.
         parameters
             Estimates of parameters that differ from the problem's.
 
@@ -142,27 +150,33 @@ class Controller:
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
         started = perf_counter()
-        solves: list[Solve] = []
-        reason = ""
+        decision, reason, notes = Decision(None, (), ()), "", ()
         try:
-            self._set(time, states, parameters or {})
-            self._solve(time, solves)
-        except (MmoptError, RuntimeError, ValueError, ArithmeticError) as error:
+            estimate, notes = self._estimate(time, states, parameters or {})
+            self._set(time, estimate, parameters or {})
+            decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
+            if decision.answer is None:
+                reason = (
+                    f"{decision.status.value} ({decision.solves[-1].ending})" if decision.solves else "no time left"
+                )
+            else:
+                self._accept(time, decision)
+        except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        status = solves[-1].status if solves else Status.NUMERICAL_TROUBLE
-        accepted = status.solved and not reason
-        if accepted:
-            self._accept(time)
-        elif not reason:
-            reason = f"{status.value} ({solves[-1].ending})"
-        fallback = "" if accepted else LAST_PLAN if self._profiles else LOWEST
+        wanted, fallback = self._wanted(time, reason)
+        controls = self._gate.passed(
+            wanted, _number_or(time, 0.0), states if isinstance(states, Mapping) else {}, self._last
+        )
+        self._last = controls
         return Move(
-            controls=self._next(time),
-            status=status,
-            iterations=sum(solve.iterations for solve in solves),
+            controls=controls,
+            status=decision.status,
+            iterations=sum(solve.iterations for solve in decision.solves),
             seconds=perf_counter() - started,
             fallback=fallback,
-            reason="" if accepted else reason,
+            reason=reason,
+            violations=() if reason else tuple(map(str, decision.violations)),
+            notes=(*notes, *([decision.note] if decision.note else [])),
         )
 
     @property
@@ -170,29 +184,41 @@ class Controller:
         """The last accepted plan, from its step to the end of the batch."""
         return self._plan
 
+    def _estimate(
+        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
+    ) -> tuple[dict[str, float], tuple[str, ...]]:
+        """The estimate within what states can be, and what was changed."""
+        known = {state.name: state for state in self.problem.system.states}
+        missing = [name for name in known if name not in states]
+        bad = [name for name, value in {"time": time, **states, **parameters}.items() if not _is_number(value)]
+        if missing or bad:
+            wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
+            raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
+        below = [name for name, state in known.items() if states[name] < state.lower]
+        notes = tuple(
+            f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
+        )
+        return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
+
     def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
-        if not all(np.isfinite([time, *states.values(), *parameters.values()])):
-            raise ValueError("the estimate holds numbers that are not finite")
+        """Give the program the present data."""
         left = self.problem.horizon.hours - time
         if left <= 0.0:
-            raise ValueError(f"the batch ended at {self.problem.horizon.hours:g} h")
-        self._compiled.change(initial=states, length=left, parameters=parameters)
+            raise StudyError(f"the batch ended at {self.problem.horizon.hours:g} h")
+        controls, first = {}, {}
+        for name, control in self.problem.controls.items():
+            windows = control.windows and tuple((begin - time, end - time) for begin, end in control.windows)
+            controls[name] = replace(control, windows=windows)
+            if control.rate_limit is not None and name in self._last:
+                step = control.rate_limit * self.interval
+                first[name] = (self._last[name] - step, self._last[name] + step)
+        self._solver.set_data(time, states, left, parameters, controls, first)
 
-    def _solve(self, time: float, solves: list[Solve]) -> None:
-        """Warm from the last plan if there is one; cold from a simulated feed if there is none, or if that failed."""
-        if self._plan is not None:
-            self._compiled.start(self._plan, begin=time)
-            solves.append(self._compiled.solve(warm=True))
-        if not solves or not solves[-1].status.solved:
-            self._compiled.start(feasible_guess(self._compiled.simulator).trajectory)
-            solves.append(self._compiled.solve())
-
-    def _accept(self, time: float) -> None:
-        problem, answer = self._compiled.problem, self._compiled.program.read_answer()
-        edges = tuple(problem.horizon.edges(time).tolist())
-        self._profiles = {
-            name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()
-        }
+    def _accept(self, time: float, decision: Decision) -> None:
+        """Keep the answer as the plan."""
+        problem, answer = self._solver.problem, decision.answer
+        assert answer is not None
+        self._profiles = profiles_of(problem, answer, time)
         times = time + answer.fractions * problem.horizon.hours
         values = {state.name: ("state", state.unit, answer.states[k]) for k, state in enumerate(problem.system.states)}
         for control in problem.system.controls:
@@ -200,10 +226,36 @@ class Controller:
             values[control.name] = ("control", control.unit, held)
         self._plan = trajectory(times, values, Status.OPTIMAL)
 
+    def _wanted(self, time: float, reason: str) -> tuple[dict[str, float], str]:
+        """The move before the gate, and the fallback it comes from."""
+        if not reason:
+            self._fallbacks = 0
+            return self._next(time), ""
+        self._fallbacks += 1
+        if self._profiles and self._fallbacks <= _MOST_FALLBACKS and _is_number(time):
+            return self._next(time), LAST_PLAN
+        return {name: float(control.low) for name, control in self.problem.controls.items()}, LOWEST
+
     def _next(self, time: float) -> dict[str, float]:
-        """The plan's mean over the next interval, which gives the same amount; the lowest controls without a plan."""
-        if not self._profiles:
-            return {name: float(control.low) for name, control in self.problem.controls.items()}
+        """The plan's mean over the next interval, which gives the same amount; of an element in no window it has no say."""
         end = min(time + self.interval, self.problem.horizon.hours)
-        within = time + (end - time) * _MEAN_OF
-        return {name: float(np.mean([profile(float(t)) for t in within])) for name, profile in self._profiles.items()}
+        times = time + (end - time) * _MEAN_OF
+        moves = {}
+        for name, profile in self._profiles.items():
+            rates = np.array([profile(float(t)) for t in times])
+            if isinstance(profile, StepFeed) and self.problem.controls[name].windows is not None:
+                edges = np.array(profile.edges)
+                element = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, len(edges) - 2)
+                free = self.problem.controls[name].is_free(edges)[element]
+                rates = rates[free] if free.any() else rates
+            moves[name] = float(np.mean(rates))
+        return moves
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number_or(value: Any, other: float) -> float:
+    return float(value) if _is_number(value) else other

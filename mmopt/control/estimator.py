@@ -4,10 +4,12 @@ The prediction integrates the system; its sensitivities are finite differences o
 estimated drift as random walks, so that a controller adapts, say, to a worse aeration than it assumed.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from scipy.special import erfcx
 
 from mmopt.checking import finite
 from mmopt.errors import StudyError, nearest
@@ -22,6 +24,15 @@ _LEAST: Final = 1.0e-9
 """Smallest estimate of a parameter that must be above zero, relative to its first value."""
 
 _TOLERANCE: Final = 1.0e-7
+
+_FAR: Final = 6.0
+"""Standard deviations beyond which a measurement is left out."""
+
+_BELIEVED: Final = 2
+"""Measurements in a row that are left out; the next one is believed, since a true change stays."""
+
+_LEAST_SIZE: Final = 0.02
+"""Fraction of its scale below which a state counts as no smaller, where uncertainty is relative to it."""
 
 
 class Estimator:
@@ -42,9 +53,9 @@ class Estimator:
     drifting
         Standard deviation by which an estimated parameter may change in the square root of an hour, relative to its value.
     drift
-        The same for every state, relative to its scale: how far the equations may be wrong.
+        The same for every state, relative to its estimate: how far the equations may be wrong.
     uncertainty
-        Standard deviation of the first estimate, relative to the scale or the parameter's value.
+        Standard deviation of the first estimate, relative to it.
 
     Raises
     ------
@@ -60,6 +71,7 @@ class Estimator:
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> estimator = Estimator(ecoli_fed_batch(), load_surrogate("ecoli_ijo1366"), start, {"biomass": 0.02})
     >>> estimator.update({"biomass": 1.1})
+    ()
     >>> 1.0 < estimator.states["biomass"] < 1.1
     True
     """
@@ -94,8 +106,9 @@ class Estimator:
         own = np.array([self._fixed[name] for name in self._drifting])
         self._scale = np.concatenate([[state.scale for state in system.states], own])
         self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
-        self._covariance = np.eye(len(self._mean)) * uncertainty**2
-        self._drift = np.array([drift**2] * len(self._names) + [amount**2 for amount in (drifting or {}).values()])
+        self._covariance = np.diag((uncertainty * self._sizes()) ** 2)
+        self._drift = np.array([drift] * len(self._names) + list((drifting or {}).values()), dtype=float)
+        self._left_out = dict.fromkeys(noise, 0)
         self._lowest, self._highest = self._bounds(own)
 
     @property
@@ -130,29 +143,88 @@ class Estimator:
             for direction in np.eye(len(before))
         ]
         change = np.column_stack(columns)
-        self._covariance = change @ self._covariance @ change.T + np.diag(self._drift * duration)
+        added = np.diag((self._drift * self._sizes()) ** 2 * duration)
+        self._covariance = change @ self._covariance @ change.T + added
 
-    def update(self, measured: Mapping[str, float]) -> None:
+    def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         """Correct the estimate by a measurement.
+
+        Values that are missing, no numbers or not finite are left out. A value further from what is expected than six
+        standard deviations of both together is left out, too, for two samples in a row: a single wrong value changes nothing,
+        and a true change is followed.
 
         Parameters
         ----------
         measured
-            Measured values by state, in its unit; those that are missing or not finite are left out.
+            Measured values by state, in its unit.
+
+        Returns
+        -------
+        tuple of str
+            What was left out, and why.
+
+        Raises
+        ------
+        StudyError
+            If a name is no measured state.
         """
-        present = [name for name, value in measured.items() if name in self._noise and np.isfinite(value)]
-        if not present:
-            return
+        for name in measured:
+            if name not in self._noise:
+                raise StudyError(f"there is no sensor '{name}'; {nearest(str(name), self._noise)}")
+        notes = [
+            f"{name} is {measured[name]!r:.40}, no finite number" for name in measured if not _finite(measured[name])
+        ]
+        present = [name for name in measured if _finite(measured[name])]
+        expected, deviations = self._expected(present)
+        for name, value, deviation in zip(list(present), expected, deviations, strict=True):
+            if abs(float(measured[name]) - value) > _FAR * deviation:
+                notes.append(f"{name} is {measured[name]:g}, where {value:.4g} +- {deviation:.2g} was expected")
+                present.remove(name)
+                self._doubt(name, abs(float(measured[name]) - value))
+            else:
+                self._left_out[name] = 0
+        if present:
+            self._correct(present, measured)
+        return tuple(notes)
+
+    def _doubt(self, name: str, difference: float) -> None:
+        """Make a state so uncertain that a measurement as far off as this is believed when it comes for the third time."""
+        self._left_out[name] += 1
+        row, share = self._names.index(name), self._left_out[name] / _BELIEVED
+        variance = (share * difference / _FAR / self._scale[row]) ** 2
+        self._covariance[row, row] = max(self._covariance[row, row], variance)
+
+    def _sizes(self) -> np.ndarray:
+        """Size of every state in scales, to which its uncertainty is relative; one for parameters."""
+        count = len(self._names)
+        sizes: np.ndarray = np.concatenate(
+            [np.maximum(np.abs(self._mean[:count]), _LEAST_SIZE), np.ones(len(self._mean) - count)]
+        )
+        return sizes
+
+    def _expected(self, names: list[str]) -> tuple[list[float], list[float]]:
+        """Expected measurements and their standard deviations, in units of the states."""
+        rows = [self._names.index(name) for name in names]
+        own = np.array([self._noise[name] for name in names])
+        variances = np.diag(self._covariance)[rows] * self._scale[rows] ** 2 + own**2
+        return (self._mean[rows] * self._scale[rows]).tolist(), np.sqrt(variances).tolist()
+
+    def _correct(self, present: list[str], measured: Mapping[str, Any]) -> None:
+        """The filter's correction by some measurements."""
         rows = np.array([self._names.index(name) for name in present])
         size = self._scale[rows]
         picks = np.eye(len(self._mean))[rows]
         noise = np.diag((np.array([self._noise[name] for name in present]) / size) ** 2)
-        innovation = np.array([measured[name] for name in present]) / size - self._mean[rows]
+        innovation = np.array([float(measured[name]) for name in present]) / size - self._mean[rows]
         gain = np.linalg.solve(picks @ self._covariance @ picks.T + noise, picks @ self._covariance).T
         correction = np.eye(len(self._mean)) - gain @ picks
         # Joseph's form stays symmetric and positive where the short one does not
         self._covariance = correction @ self._covariance @ correction.T + gain @ noise @ gain.T
-        self._mean = np.clip(self._mean + gain @ innovation, self._lowest, self._highest)
+        mean = self._mean + gain @ innovation
+        below = np.flatnonzero(mean < self._lowest)
+        deviations = np.sqrt(np.maximum(np.diag(self._covariance)[below], 0.0))
+        mean[below] = _truncated(mean[below], deviations, self._lowest[below])
+        self._mean = np.clip(mean, self._lowest, self._highest)
 
     def _bounds(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds of the estimate in its scales: states from zero on, parameters within their own bounds."""
@@ -186,3 +258,22 @@ class Estimator:
         )
         count = len(self._names)
         return np.concatenate([[moved.final(name) for name in self._names] / self._scale[:count], mean[count:]])
+
+
+def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """Means of normal distributions of which only what is above a lowest value can be.
+
+    A culture whose measured density happens to be below zero is thin, not empty. See Simon (2010), IET Control Theory Appl.
+    4:1303-1318 (truncation of the density).
+    """
+    deviations = np.maximum(deviations, 1.0e-12)
+    beyond = (lowest - means) / deviations
+    # phi / (1 - Phi), by the scaled complementary error function, which does not underflow
+    hazard = np.sqrt(2.0 / np.pi) / erfcx(beyond / np.sqrt(2.0))
+    above: np.ndarray = means + deviations * hazard
+    return above
+
+
+def _finite(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,14 +1,17 @@
-"""Quantities whose limits are bounds of variables: what solver multipliers and slacks belong to."""
+"""What the variables of a transcribed problem stand for: quantities whose limits are their bounds, and the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
 from mmopt.problem.problem import Problem
-from mmopt.transcription.equations import value_count
+from mmopt.reactor.quantities import Quantity
+from mmopt.transcription.equations import state_at, value_count
+from mmopt.transcription.scaling import from_variable
 
 LIMIT, FINAL, CONTROL = "limit", "final", "control"
 """Kinds of bounded quantities."""
@@ -89,3 +92,79 @@ def bounded_quantities(block: Any, problem: Problem) -> Iterator[BoundedQuantity
         edges = edges if control.shape != LINES else np.append(edges[:1], edges)
         scale = problem.scales[name]
         yield BoundedQuantity(CONTROL, name, units[name], scale, control.low, control.high, edges, own, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The present values of a program.
+
+    Attributes
+    ----------
+    choices
+        What was chosen besides the controls.
+    controls
+        Values of every control: one an element or, of lines, one an edge, in their units.
+    fractions
+        Collocation points as fractions of the length, shape (points,).
+    states
+        States in their units, shape (states, points).
+    """
+
+    choices: Choices
+    controls: Mapping[str, tuple[float, ...]]
+    fractions: np.ndarray
+    states: np.ndarray
+
+
+def answer_of(block: Any, problem: Problem) -> Answer:
+    """Return the present values of everything that was chosen, and of the states.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem
+        The problem.
+
+    Returns
+    -------
+    Answer
+    """
+    points, states = sorted(block.time), {state.name: state for state in block.scaled_states}
+    rows = [[from_variable(state, state_at(block, name, t).value) for t in points] for name, state in states.items()]
+    return Answer(_choices(block, problem, states), _controls(block, problem), np.array(points), np.array(rows))
+
+
+def _choices(block: Any, problem: Problem, states: Mapping[str, Quantity]) -> Choices:
+    """What was chosen besides the controls."""
+
+    def read(value: float, given: tuple[float, float]) -> float:
+        return float(np.clip(value, *given))
+
+    length = problem.horizon.length
+    return Choices(
+        read(block.length.value, length) if isinstance(length, tuple) else None,
+        {
+            name: read(from_variable(states[name], state_at(block, name, 0.0).value), given)
+            for name, given in problem.initial.items()
+            if isinstance(given, tuple)
+        },
+        {
+            name: read(block.parameter[name].value, given)
+            for name, given in problem.parameters.items()
+            if isinstance(given, tuple)
+        },
+    )
+
+
+def _controls(block: Any, problem: Problem) -> dict[str, tuple[float, ...]]:
+    """Values of every control on each element or, of lines, at each edge, in their units."""
+    scales, count = problem.scales, value_count
+    return {
+        # Ipopt relaxes bounds by 1e-8; a pump does not
+        name: tuple(
+            float(np.clip(block.control[name, k].value * scales[name], control.low, control.high))
+            for k in range(count(problem, control))
+        )
+        for name, control in problem.controls.items()
+    }

@@ -11,7 +11,6 @@ Nicholson et al. (2018), Math. Program. Comput. 10:187-223 (Pyomo.DAE).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from mmopt.reactor.system import Cell, RecordingCell, no_cell
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.grey_box import GREY_BOX, Gathered
 from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.aim import write_moves, write_objective
 from mmopt.transcription.scaling import from_variable, scaled_states, to_variable, variable_bounds
 
 _BELOW_ZERO: Final = 0.2
@@ -51,6 +51,10 @@ class Relaxation:
         The limits that ``price`` makes soft: ``everywhere``, or ``end`` for those at the end alone.
     objective
         Whether the problem's objective is maximised; else only violations are minimised.
+    in_turn
+        Whether one program is to serve for hard limits, for the least violation, and for the objective within a violation, by
+        new data alone; see `CollocationProgram.allow_violation`. The start that an objective reads, and the hours since, are
+        then data, too, so that a controller keeps to the start of its batch.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class Relaxation:
     price: float | None = None
     where: str = EVERYWHERE
     objective: bool = True
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         if self.where not in (EVERYWHERE, END):
@@ -88,6 +93,7 @@ def write_equations(
         How the surrogate is written, see `mmopt.transcription.transcribe`.
     """
     block.scaled_states = scaled_states(problem.system, soft=relaxation.price is not None)
+    block.in_turn = relaxation.in_turn
     _declare(block, problem)
     cell_at, close = _cells(block, problem, surrogate, formulation)
     pyo.TransformationFactory("dae.collocation").apply_to(
@@ -103,8 +109,8 @@ def write_equations(
         block.inner, rule=lambda point, t: _write_point(point, t, block, problem, cell_at(point), values)
     )
     _write_limits(block, problem, values, relaxation)
-    _write_objective(block, problem, values[block.inner.last()], cell_at)
-    _write_moves(block, problem)
+    write_objective(block, problem, values[block.inner.last()], cell_at)
+    write_moves(block, problem)
     close()
 
 
@@ -171,14 +177,26 @@ def _write_limits(
     at_end = {} if price is None else dict.fromkeys(problem.final, price)
     limited = {(name, t): values[t][name] for name in problem.limits for t in points}
     ends = {name: values[last][name] for name in problem.final}
-    violation = _write_limited(block, "limited", problem, limited, {**everywhere, **problem.soft}) / len(points)
-    block.violation = pyo.Expression(expr=violation + _write_limited(block, "at_end", problem, ends, at_end))
+    priced, excess = _write_limited(block, "limited", problem, limited, {**everywhere, **problem.soft})
+    priced_end, excess_end = _write_limited(block, "at_end", problem, ends, at_end)
+    priced, excess = priced / len(points) + priced_end, excess / len(points) + excess_end
+    if not relaxation.in_turn:
+        block.violation = pyo.Expression(expr=priced + excess)
+        return
+    block.violation = pyo.Expression(expr=priced)
+    block.excess = pyo.Var(bounds=(0.0, None), initialize=0.0)
+    block.excess_sum = pyo.Expression(expr=excess)
+    block.excess_equation = pyo.Constraint(expr=block.excess == block.excess_sum)
+    block.objective_weight = pyo.Var(bounds=(1.0, 1.0), initialize=1.0)
 
 
 def _write_limited(
     block: Any, kind: str, problem: Problem, values: Mapping[Any, Any], prices: Mapping[str, float]
-) -> Any:
-    """Write variables equal to the values, or off by slacks that have a price; return the summed price."""
+) -> tuple[Any, Any]:
+    """Write variables equal to the values, or off by slacks that have a price.
+
+    Returned are the summed price of limits with a price of their own, and that of the others.
+    """
     quantities = problem.quantities
     name_of = {index: index[0] if isinstance(index, tuple) else index for index in values}
     soft = [index for index in values if name_of[index] in prices]
@@ -195,59 +213,15 @@ def _write_limited(
     block.add_component(f"{kind}_below", below)
     block.add_component(f"{kind}_above", above)
     block.add_component(f"{kind}_equation", pyo.Constraint(list(values), rule=equal))
-    return pyo.quicksum(prices[name_of[index]] * (below[index] + above[index]) for index in soft)
-
-
-class _StartValues(dict[str, Any]):
-    """The quantities at the start; derived quantities and rates are written only where an objective reads them."""
-
-    def __init__(self, known: Mapping[str, Any], more: Callable[[], Mapping[str, Any]]) -> None:
-        super().__init__(known)
-        self._more = more
-
-    def __missing__(self, name: str) -> Any:
-        self.update(self._more())
-        if name not in self:
-            raise KeyError(name)
-        return self[name]
-
-
-def _write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_at: Callable[[Any], Cell]) -> None:
-    """Tie ``aim`` to the objective."""
-    system, scales = problem.system, problem.scales
-    block.begin = pyo.Block(concrete=True)
-    parameters = dict(block.parameter)
-    states = {state.name: from_variable(state, state_at(block, state.name, 0.0)) for state in block.scaled_states}
-    controls = {name: block.control[name, 0] * scales[name] for name in problem.controls}
-
-    def more() -> dict[str, Any]:
-        recording = RecordingCell(cell_at(block.begin))
-        system.derivative(states, controls, parameters, recording)
-        return {**recording.rates, **system.observe(states, controls, parameters, recording.rates)}
-
-    start = _StartValues({**parameters, **states, **controls, DURATION: 0.0}, more)
-    objective = problem.objective
-    block.aim = pyo.Var()
-    block.scaled_objective = pyo.Expression(expr=objective.value(end, start) / objective.scale)
-    block.aim_equation = pyo.Constraint(expr=block.aim == block.scaled_objective)
-
-
-def _write_moves(block: Any, problem: Problem) -> None:
-    """Limit the rate of change of controls, and write the penalty of their moves."""
-    block.rate_limits = pyo.ConstraintList()
-    edges = problem.horizon.fractions
-    penalty: Any = 0.0
-    for name, control in problem.controls.items():
-        positions = edges if control.shape == LINES else (edges[:-1] + edges[1:]) / 2.0
-        for k, (before, after) in enumerate(pairwise(positions.tolist())):
-            move = block.control[name, k + 1] - block.control[name, k]
-            width = max(control.high - control.low, 1.0e-12)
-            penalty += control.move_penalty * (move * problem.scales[name] / width) ** 2
-            if control.rate_limit is not None:
-                largest = control.rate_limit * (after - before) / problem.scales[name] * block.length
-                block.rate_limits.add(move <= largest)
-                block.rate_limits.add(move >= -largest)
-    block.moves = pyo.Expression(expr=penalty)
+    own, others = (
+        pyo.quicksum(
+            prices[name_of[index]] * (below[index] + above[index])
+            for index in soft
+            if (name_of[index] in problem.soft and kind == "limited") is priced
+        )
+        for priced in (True, False)
+    )
+    return own, others
 
 
 def state_at(block: Any, name: str, t: float) -> Any:

@@ -6,7 +6,6 @@ answer, multipliers of limits) goes through the methods here; the names of Pyomo
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,45 +13,21 @@ import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.problem.checks import Given
-from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.bounds import BoundedQuantity, bounded_quantities
+from mmopt.transcription.bounds import Answer, BoundedQuantity, answer_of, bounded_quantities
 from mmopt.transcription.equations import (
     HARD,
     Relaxation,
     element_at,
     state_at,
-    value_count,
     write_equations,
 )
-from mmopt.transcription.scaling import from_variable, to_variable
+from mmopt.transcription.scaling import to_variable
 from mmopt.transcription.starting import start_from
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The present values of a program.
-
-    Attributes
-    ----------
-    choices
-        What was chosen besides the controls.
-    controls
-        Values of every control: one an element or, of lines, one an edge, in their units.
-    fractions
-        Collocation points as fractions of the length, shape (points,).
-    states
-        States in their units, shape (states, points).
-    """
-
-    choices: Choices
-    controls: Mapping[str, tuple[float, ...]]
-    fractions: np.ndarray
-    states: np.ndarray
 
 
 class CollocationProgram:
@@ -112,6 +87,9 @@ class CollocationProgram:
             length=problem.horizon.length,
             parameters={**problem.system.defaults, **problem.parameters},
         )
+        if relaxation.in_turn:
+            for name, value in problem.start_values.items():
+                _fix_or_bound(self.pyomo.start[name], value)
         if block is None:
             self.pyomo.cost = pyo.Objective(expr=self.cost(relaxation.objective))
 
@@ -138,8 +116,14 @@ class CollocationProgram:
         -------
         Pyomo expression
         """
-        aim = -self.pyomo.aim if objective else 0.0
-        return aim + self.move_penalty(objective) + self.pyomo.violation
+        block = self.pyomo
+        if block.in_turn:
+            weight = block.objective_weight
+            return weight * (block.moves + block.violation - block.aim) + (1.0 - weight) * (
+                block.excess + _LITTLE * block.moves
+            )
+        aim = -block.aim if objective else 0.0
+        return aim + self.move_penalty(objective) + block.violation
 
     def move_penalty(self, objective: bool = True) -> Any:
         """Return the penalty of moves of the controls, as an expression.
@@ -192,6 +176,58 @@ class CollocationProgram:
             _bound(variable, problem.final[name])
         self.problem = problem
 
+    def allow_violation(self, most: float | None, *, objective: bool = True) -> None:
+        """Set by how much limits without a price may be violated in all, in a program that takes both in turn.
+
+        Parameters
+        ----------
+        most
+            Largest violation, as the mean over the collocation points of the violations in scales; 0 for hard limits, None for
+            any.
+        objective
+            Whether the objective is maximised within it; else the violation is minimised.
+        """
+        block, hard = self.pyomo, most == 0.0
+        for kind, soft in (("limited", self.problem.soft), ("at_end", {})):
+            for side in ("below", "above"):
+                for index, slack in block.component(f"{kind}_{side}").items():
+                    if (index[0] if isinstance(index, tuple) else index) not in soft:
+                        slack.setub(0.0 if hard else None)
+                        if hard:
+                            slack.set_value(0.0)
+        block.excess.setub(most)
+        _fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
+
+    def set_elapsed(self, hours: float) -> None:
+        """Set the hours since the start of the batch, for the objective of a program that keeps to it.
+
+        Parameters
+        ----------
+        hours
+            Hours since the start [h].
+        """
+        _fix_or_bound(self.pyomo.elapsed, hours)
+
+    def bound_first(self, name: str, low: float, high: float) -> None:
+        """Narrow the range of the first value of a control.
+
+        Parameters
+        ----------
+        name
+            The control.
+        low, high
+            The range, in its unit; what lies outside the range of the control is not added to it.
+        """
+        first, scale = self.pyomo.control[name, 0], self.problem.scales[name]
+        lower, upper = first.lb, first.ub
+        first.setlb(min(max(low / scale, lower), upper))
+        first.setub(max(min(high / scale, upper), lower))
+
+    @property
+    def excess(self) -> float:
+        """Present violation of limits without a price, as `allow_violation` counts it."""
+        return float(self.pyomo.excess.value)
+
     def tighten(self, back_off: Mapping[str, np.ndarray]) -> None:
         """Tighten limits.
 
@@ -221,45 +257,9 @@ class CollocationProgram:
         """
         start_from(self.pyomo, self.problem, self._surrogate, trajectory, begin)
 
-    def read_answer(self) -> "Answer":
+    def read_answer(self) -> Answer:
         """Return the present values of everything that was chosen, and of the states."""
-        points, states = sorted(self.pyomo.time), self.pyomo.scaled_states
-        rows = [[from_variable(state, state_at(self.pyomo, state.name, t).value) for t in points] for state in states]
-        return Answer(self._choices(), self._controls(), np.array(points), np.array(rows))
-
-    def _choices(self) -> Choices:
-        """What was chosen besides the controls."""
-        block, problem = self.pyomo, self.problem
-
-        def read(value: float, given: tuple[float, float]) -> float:
-            return float(np.clip(value, *given))
-
-        length = problem.horizon.length
-        return Choices(
-            read(block.length.value, length) if isinstance(length, tuple) else None,
-            {
-                name: read(from_variable(self._states[name], state_at(block, name, 0.0).value), given)
-                for name, given in problem.initial.items()
-                if isinstance(given, tuple)
-            },
-            {
-                name: read(block.parameter[name].value, given)
-                for name, given in problem.parameters.items()
-                if isinstance(given, tuple)
-            },
-        )
-
-    def _controls(self) -> dict[str, tuple[float, ...]]:
-        """Values of every control on each element or, of lines, at each edge, in their units."""
-        scales, count = self.problem.scales, value_count
-        return {
-            # Ipopt relaxes bounds by 1e-8; a pump does not
-            name: tuple(
-                float(np.clip(self.pyomo.control[name, k].value * scales[name], control.low, control.high))
-                for k in range(count(self.problem, control))
-            )
-            for name, control in self.problem.controls.items()
-        }
+        return answer_of(self.pyomo, self.problem)
 
     def decisions(self) -> list[Any]:
         """Return the variables of everything that is chosen: controls, then length, initial states and parameters."""

@@ -9,7 +9,8 @@ from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
-from mmopt.transcription.program import Answer, CollocationProgram
+from mmopt.transcription.bounds import Answer
+from mmopt.transcription.program import CollocationProgram
 
 
 def trajectory_of(

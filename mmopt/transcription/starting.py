@@ -107,6 +107,8 @@ def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) ->
         _start_limited(block, "at_end", name, values[name], problem.quantities[name].scale)
     for point in (*block.point.values(), block.begin):
         start_embedding(point)
+    if block.in_turn:
+        block.excess.set_value(pyo.value(block.excess_sum), skip_validation=True)
     block.aim.set_value(pyo.value(block.scaled_objective), skip_validation=True)
 
 

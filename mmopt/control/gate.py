@@ -1,0 +1,104 @@
+"""The gate between a controller and a pump: whatever comes, only what the pump and the vessel can take goes through.
+
+It knows nothing of optimisers and solves nothing: range, fastest change and volume, by arithmetic alone.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mmopt.problem.problem import Problem
+
+_VOLUME: Final = "volume"
+_FLOW: Final = "L/h"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What controls may be written.
+
+    Attributes
+    ----------
+    problem
+        The problem: ranges, rates of change and windows of its controls, and the limit of the volume.
+    interval
+        Time between moves [h].
+
+    Examples
+    --------
+    >>> from mmopt.control.gate import Gate
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0), {"feed": (0.0, 0.1)}, {"volume": (None, 3.0)})
+    >>> gate = Gate(problem, interval=0.5)
+    >>> gate.passed({"feed": float("nan")}, 0.0, {"volume": 2.0}), gate.passed({"feed": 9.0}, 0.0, {"volume": 2.98})
+    ({'feed': 0.0}, {'feed': 0.04...})
+    """
+
+    problem: Problem
+    interval: float
+
+    def passed(
+        self,
+        wanted: Mapping[str, Any],
+        time: float,
+        states: Mapping[str, Any],
+        last: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Return what may be written.
+
+        Parameters
+        ----------
+        wanted
+            Value of every control; what is no finite number counts as the lowest.
+        time
+            Time since the start of the batch [h].
+        states
+            Present states; a volume that is no finite number is not counted.
+        last
+            The controls that were written last, for the fastest change.
+
+        Returns
+        -------
+        dict
+            Value by control, within its range.
+        """
+        passed = {}
+        for name, control in self.problem.controls.items():
+            value = _number(wanted.get(name))
+            value = control.low if value is None else min(max(value, control.low), control.high)
+            before = _number((last or {}).get(name))
+            if control.rate_limit is not None and before is not None:
+                step = control.rate_limit * self.interval
+                value = min(max(value, before - step), before + step)
+            if not control.is_free(np.array([time, time + self.interval]))[0]:
+                value = control.low
+            passed[name] = min(max(value, control.low), control.high)
+        return self._within_volume(passed, states)
+
+    def _within_volume(self, passed: dict[str, float], states: Mapping[str, Any]) -> dict[str, float]:
+        """Lower flows together so that the vessel is not filled beyond its limit within the interval."""
+        _, highest = self.problem.limits.get(_VOLUME, (None, None))
+        volume = _number(states.get(_VOLUME))
+        if highest is None or volume is None:
+            return passed
+        units = {control.name: control.unit for control in self.problem.system.controls}
+        lowest = {name: self.problem.controls[name].low for name in passed if units[name] == _FLOW}
+        above = sum(passed[name] - low for name, low in lowest.items())
+        room = max(0.0, (highest - volume) / self.interval - sum(lowest.values()))
+        share = min(1.0, room / above) if above > 0.0 else 1.0
+        return {
+            name: lowest[name] + share * (value - lowest[name]) if name in lowest else value
+            for name, value in passed.items()
+        }
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and not isinstance(value, str) else None

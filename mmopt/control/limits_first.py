@@ -1,0 +1,201 @@
+"""One step of a controller: limits first, the objective within them.
+
+The program is compiled once and serves three problems, one after the other, by new data alone: the objective within hard
+limits; where no answer keeps them, the least violation; then the objective within that violation. No price decides whether a
+limit is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mmopt.plan.plan import profile_of
+from mmopt.problem.problem import Problem
+from mmopt.reactor.profiles import Profile
+from mmopt.results import Trajectory
+from mmopt.search.elastic import Violation, violations_of
+from mmopt.search.initial_guess import feasible_guess, keeps_limits
+from mmopt.search.options import Deadline
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
+from mmopt.surrogate.surrogate import Surrogate
+from mmopt.transcription.bounds import Answer
+from mmopt.transcription.compiled import CompiledProblem
+from mmopt.transcription.equations import Relaxation
+
+STEP_OPTIONS: Final = {"max_iter": 200, "alpha_for_y": "primal"}
+"""A solve that needs more iterations seldom ends with an answer."""
+
+_KEPT: Final = 1.0e-5
+"""Violation, as the mean over the points in scales, up to which limits count as kept."""
+
+_ROOM: Final = 0.01
+"""Fraction by which the objective may add to the least violation: a program without room inside has no barrier path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a step came to.
+
+    Attributes
+    ----------
+    answer
+        Controls and states; None if no solve ended with an answer.
+    violations
+        Limits that are violated in prediction.
+    solves
+        Records of the solves.
+    note
+        What was done where the limits could not be kept; empty otherwise.
+    """
+
+    answer: Answer | None
+    violations: tuple[Violation, ...]
+    solves: tuple[Solve, ...]
+    note: str = ""
+
+    @property
+    def status(self) -> Status:
+        """How the last solve ended."""
+        return self.solves[-1].status if self.solves else Status.NUMERICAL_TROUBLE
+
+
+class LimitsFirst:
+    """A problem that is solved again and again, limits first.
+
+    Parameters
+    ----------
+    problem, surrogate
+        The problem and the surrogate of its cell.
+    ipopt
+        Options of Ipopt that differ from mmopt's.
+
+    Examples
+    --------
+    >>> from mmopt.control.limits_first import LimitsFirst
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"acetate": (None, 2.0)})
+    >>> decision = LimitsFirst(problem, load_surrogate("ecoli_ijo1366")).solve(None, 0.0)
+    >>> decision.status.name, decision.violations
+    ('OPTIMAL', ())
+    """
+
+    def __init__(self, problem: Problem, surrogate: Surrogate | None, ipopt: Mapping[str, Any] | None = None) -> None:
+        self._compiled = CompiledProblem(
+            problem, surrogate, relaxation=Relaxation(1.0, in_turn=True), options={**STEP_OPTIONS, **(ipopt or {})}
+        )
+        self._deadline = Deadline()
+
+    @property
+    def problem(self) -> Problem:
+        """The problem with the present data."""
+        return self._compiled.problem
+
+    def set_data(
+        self,
+        elapsed: float,
+        states: Mapping[str, float],
+        length: float,
+        parameters: Mapping[str, float],
+        controls: Mapping[str, Any],
+        first: Mapping[str, tuple[float, float]],
+    ) -> None:
+        """Change data.
+
+        Parameters
+        ----------
+        elapsed
+            Hours since the start of the batch [h].
+        states
+            Every state, in its unit.
+        length
+            Length that is left [h].
+        parameters
+            Parameters that differ from the problem's.
+        controls
+            Controls with their windows from now on.
+        first
+            Range of the first value of a control, by name.
+        """
+        self._compiled.change(initial=states, length=length, parameters=parameters, controls=controls)
+        self._compiled.program.set_elapsed(elapsed)
+        for name, (low, high) in first.items():
+            self._compiled.program.bound_first(name, low, high)
+
+    def solve(self, before: Trajectory | None, begin: float, deadline: Deadline = Deadline()) -> Decision:  # noqa: B008
+        """Solve with hard limits or, where that has no answer, with the least violation.
+
+        Parameters
+        ----------
+        before
+            The last plan, to start from; None if there is none.
+        begin
+            Time of it at which this step begins [h].
+        deadline
+            When to stop.
+
+        Returns
+        -------
+        Decision
+        """
+        self._compiled.solves.clear()
+        self._deadline = deadline
+        if before is not None:
+            self._compiled.program.allow_violation(0.0)
+            self._compiled.start(before, begin=begin)
+            if self._solved(warm=True):
+                return self._decision()
+        guess = feasible_guess(self._compiled.simulator).trajectory
+        if keeps_limits(self.problem, guess, self.problem.final):
+            self._compiled.program.allow_violation(0.0)
+            self._compiled.start(guess)
+            if self._solved():
+                return self._decision()
+        return self._with_least_violation(guess)
+
+    def _with_least_violation(self, guess: Trajectory) -> Decision:
+        """The objective within the least violation or, if that has no answer, the least violation alone."""
+        program = self._compiled.program
+        program.allow_violation(None, objective=False)
+        self._compiled.start(guess)
+        if not self._solved():
+            return Decision(None, (), tuple(self._compiled.solves))
+        least, answer, violations = program.excess, program.read_answer(), violations_of(program)
+        kept = least <= _KEPT
+        program.allow_violation(0.0 if kept else least * (1.0 + _ROOM) + _KEPT)
+        if self._solved():
+            return self._decision(
+                "" if kept else "the limits cannot all be kept; they are violated as little as possible"
+            )
+        note = "" if kept else "the limits cannot all be kept; the objective was left out"
+        return Decision(answer, () if kept else violations, tuple(self._compiled.solves), note)
+
+    def _solved(self, *, warm: bool = False) -> bool:
+        if self._deadline.has_passed():
+            return False
+        return self._compiled.solve(warm=warm, seconds=self._deadline.left).status.solved
+
+    def _decision(self, note: str = "") -> Decision:
+        program = self._compiled.program
+        return Decision(program.read_answer(), violations_of(program), tuple(self._compiled.solves), note)
+
+
+def profiles_of(problem: Problem, answer: Answer, begin: float) -> dict[str, Profile]:
+    """Return the controls of an answer over the time of the batch.
+
+    Parameters
+    ----------
+    problem
+        The problem that was solved.
+    answer
+        Its answer.
+    begin
+        Time of the batch at which its horizon begins [h].
+
+    Returns
+    -------
+    dict
+        Profile by control.
+    """
+    edges = tuple(problem.horizon.edges(begin).tolist())
+    return {name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()}

@@ -1,0 +1,288 @@
+"""A controller keeps limits first, whatever the sensors say, and lets only what pump and vessel can take pass."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmopt import (
+    Controller,
+    Estimator,
+    Horizon,
+    OptimiseOptions,
+    Plant,
+    Problem,
+    Surrogate,
+    ecoli_fed_batch,
+    load_surrogate,
+    optimise,
+)
+from mmopt import run_closed_loop as closed_loop
+from mmopt.control import ClosedLoop
+from mmopt.control.controller import LAST_PLAN, LOWEST
+from mmopt.control.gate import Gate
+from mmopt.errors import StudyError
+from mmopt.problem import Control, Objective, productivity, violated_limits
+from mmopt.reactor import Quantity, System
+from mmopt.reactor.system import Cell
+
+START = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
+NOISE = {"volume": 0.005, "biomass": 0.2, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}
+LIMITS: dict[str, tuple[float | None, float | None]] = {
+    "oxygen_saturation": (20.0, None),
+    "acetate": (None, 2.0),
+    "volume": (None, 3.0),
+}
+AIMED = {**LIMITS, "oxygen_saturation": (35.0, None)}
+
+
+@pytest.fixture(scope="module")
+def cell() -> Surrogate:
+    return load_surrogate("ecoli_ijo1366")
+
+
+@pytest.fixture(scope="module")
+def core() -> Surrogate:
+    return load_surrogate("ecoli_textbook")
+
+
+def batch(hours: float = 12.0, elements: int = 24, **changes: Any) -> Problem:
+    return replace(Problem(ecoli_fed_batch(), START, Horizon(hours, elements), {"feed": (0.0, 0.1)}, AIMED), **changes)
+
+
+def run(cell: Surrogate, seed: int, kla: float = 300.0, noisier: float = 1.0) -> ClosedLoop:
+    problem = batch()
+    noise = {name: noisier * deviation for name, deviation in NOISE.items()}
+    plant = Plant(problem.system, cell, START, parameters={"kla": kla}, noise=noise, seed=seed)
+    estimator = Estimator(problem.system, cell, START, noise, drifting={"kla": 0.05})
+    return closed_loop(plant, Controller(problem, cell, 0.5), estimator)
+
+
+# --- limits
+
+
+@pytest.mark.parametrize(("seed", "kla", "noisier"), [(3, 300.0, 1.0), (11, 255.0, 2.0), (17, 300.0, 2.0)])
+def test_noise_makes_no_batch_overfeed(cell: Surrogate, seed: int, kla: float, noisier: float) -> None:
+    loop = run(cell, seed, kla, noisier)
+    assert max(violated_limits(loop.trajectory, LIMITS).values(), default=0.0) < 0.05
+    assert loop.fallbacks == 0
+    assert loop.objective > 30.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"acetate": 50.0}, {"acetate": 5.0}, {"glucose": 25.0}, {"biomass": 9.0}, {"oxygen": 0.0}], ids=str
+)
+def test_wrong_sample_does_not_change_the_steps_after_it(core: Surrogate, wrong: dict[str, float]) -> None:
+    now = {"volume": 2.0, "biomass": 0.9, "glucose": 1.0, "acetate": 0.1, "oxygen": 0.15}
+    clean, hit = (Controller(batch(8.0, 16), core, 0.5) for _ in range(2))
+    for controller in (clean, hit):
+        controller.step(0.0, START)
+    hit.step(0.5, {**now, **wrong})
+    undisturbed, after = clean.step(0.5, now), hit.step(0.5, now)
+    assert after.fallback == ""
+    assert after.violations == ()
+    assert after.controls["feed"] == pytest.approx(undisturbed.controls["feed"], abs=2.0e-3)
+
+
+def test_vessel_above_its_limit_is_not_fed(core: Surrogate) -> None:
+    controller = Controller(batch(6.0, 12, limits={"volume": (None, 2.6)}), core, 0.5)
+    move = controller.step(0.0, {**START, "volume": 2.62})
+    assert move.controls == {"feed": 0.0}
+    assert "volume" in move.violations[0]
+    assert "as little as possible" in move.notes[0]
+
+
+def test_limit_that_cannot_be_kept_is_violated_as_little_as_possible(core: Surrogate) -> None:
+    """Too much glucose for the aeration: no feed, and the prediction says what is violated, when, and by how much."""
+    controller = Controller(batch(6.0, 12), core, 0.5)
+    move = controller.step(0.0, {**START, "biomass": 2.0, "glucose": 12.0})
+    assert move.fallback == ""
+    assert move.controls["feed"] == pytest.approx(0.0, abs=1.0e-4)
+    assert any("oxygen_saturation at" in line and "below the lowest allowed" in line for line in move.violations)
+
+
+def test_plant_that_is_known_repeats_the_plan(core: Surrogate) -> None:
+    problem = batch(8.0, 16, limits=LIMITS)
+    plant = Plant(problem.system, core, START, noise=dict.fromkeys(START, 0.0))
+    loop = closed_loop(plant, Controller(problem, core, 0.5))
+    plan = optimise(problem, core, options=OptimiseOptions(back_off=False))
+    assert loop.fallbacks == 0
+    assert loop.objective == pytest.approx(plan.objective, rel=1.0e-2)
+
+
+# --- what a problem promises
+
+
+@dataclass(frozen=True)
+class Tank(System):
+    """What is pumped is there: x' = u."""
+
+    states = (Quantity("x", "L"),)
+    controls = (Quantity("u", "L/h", lower=0.0),)
+
+    def derivative(
+        self, states: Mapping[str, Any], controls: Mapping[str, Any], parameters: Mapping[str, Any], cell: Cell
+    ) -> dict[str, Any]:
+        return {"x": controls["u"]}
+
+
+def tank(control: Control, **changes: Any) -> Problem:
+    known: dict[str, Any] = {"maximise": "x", "horizon": Horizon(6.0, elements=12)}
+    return Problem(Tank(), {"x": 0.0}, controls={"u": control}, **{**known, **changes})
+
+
+def pumped(problem: Problem) -> tuple[list[float], float]:
+    controller, plant, x, moves = Controller(problem, None, 0.5), Plant(problem.system, None, {"x": 0.0}), 0.0, []
+    while plant.time < 6.0 - 1.0e-9:
+        move = controller.step(plant.time, {"x": x})
+        assert move.fallback == "", move.reason
+        moves.append(move.controls["u"])
+        x = plant.advance(move.controls, 0.5).final("x")
+    return moves, x
+
+
+@pytest.mark.parametrize("window", [(2.0, 4.0), (0.0, 2.0), (4.5, 6.0)])
+def test_windows_are_those_of_the_batch(window: tuple[float, float]) -> None:
+    moves, x = pumped(tank(Control(0.0, 1.0, windows=(window,))))
+    times = 0.5 * np.arange(12)
+    inside = (times >= window[0]) & (times < window[1])
+    assert moves == pytest.approx(np.where(inside, 1.0, 0.0).tolist(), abs=1.0e-6)
+    assert x == pytest.approx(window[1] - window[0], abs=1.0e-6)
+
+
+def test_fastest_change_holds_between_moves() -> None:
+    controller = Controller(tank(Control(0.0, 1.0, rate_limit=0.2), limits={"x": (None, 2.0)}), None, 0.5)
+    moves = [controller.step(time, {"x": x}).controls["u"] for time, x in ((0.0, 0.0), (0.5, 1.9), (1.0, 0.0))]
+    assert np.abs(np.diff(moves)).max() <= 0.1 + 1.0e-9
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        productivity("x", "L/h"),
+        Objective("squared gain", "L2", lambda end, start: -((end["x"] - start["x"] - 3.0) ** 2)),
+    ],
+    ids=lambda objective: objective.name,
+)
+def test_objective_counts_from_the_start_of_the_batch(objective: Objective) -> None:
+    """The second one is best at 3 L of the whole batch, not of what is left of it."""
+    _, x = pumped(tank(Control(0.0, 1.0, move_penalty=1.0e-6), maximise=objective))
+    assert x == pytest.approx(6.0 if objective.name != "squared gain" else 3.0, abs=0.01)
+
+
+def test_what_is_left_to_be_chosen_is_refused() -> None:
+    with pytest.raises(StudyError, match="a controller takes a fixed length"):
+        Controller(tank(Control(0.0, 1.0), horizon=Horizon((3.0, 6.0), elements=12)), None, 0.5)
+
+
+# --- samples
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None, "0.5", True, [0.5]], ids=repr)
+def test_sample_that_is_no_number_is_told(core: Surrogate, wrong: Any) -> None:
+    controller = Controller(batch(4.0, 8), core, 0.5)
+    planned = controller.step(0.0, START)
+    move = controller.step(0.5, {**START, "glucose": wrong})
+    assert (move.fallback, planned.fallback) == (LAST_PLAN, "")
+    assert "glucose is no finite number" in move.reason
+    assert math.isfinite(move.controls["feed"])
+    assert controller.step(0.5, START).fallback == ""
+
+
+def test_missing_sample_is_told(core: Surrogate) -> None:
+    controller = Controller(batch(4.0, 8), core, 0.5)
+    move = controller.step(0.0, {name: value for name, value in START.items() if name != "acetate"})
+    assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
+    assert "acetate is missing" in move.reason
+
+
+@pytest.mark.parametrize("value", [-1.0e-12, -0.01])
+def test_sample_below_zero_counts_as_zero(core: Surrogate, value: float) -> None:
+    move = Controller(batch(4.0, 8), core, 0.5).step(0.0, {**START, "glucose": value})
+    assert move.fallback == ""
+    assert move.notes[0] == f"glucose is {value:g}, below its lowest value; taken as 0"
+
+
+def test_last_plan_is_followed_for_three_steps_at_most(core: Surrogate) -> None:
+    controller = Controller(batch(4.0, 8), core, 0.5)
+    controller.step(0.0, START)
+    broken = {**START, "biomass": float("nan")}
+    fallbacks = [controller.step(0.5 * number, broken).fallback for number in range(1, 6)]
+    assert fallbacks == [LAST_PLAN] * 3 + [LOWEST] * 2
+
+
+@pytest.mark.parametrize("error", [TypeError("a text"), MemoryError(), ZeroDivisionError(), KeyError("x")], ids=repr)
+def test_solver_that_raises_is_survived(core: Surrogate, error: Exception) -> None:
+    controller = Controller(batch(4.0, 8), core, 0.5)
+
+    def raising(**_: Any) -> Any:
+        raise error
+
+    controller._solver._compiled.ipopt.solve = raising  # type: ignore[method-assign]
+    move = controller.step(0.0, START)
+    assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
+    assert type(error).__name__ in move.reason
+
+
+# --- the gate
+
+
+def test_gate_passes_nothing_that_pump_and_vessel_cannot_take() -> None:
+    feed = Control(0.01, 0.1, windows=((1.0, 3.0),), rate_limit=0.05)
+    gate = Gate(batch(4.0, 8, controls={"feed": feed}), 0.5)
+    rng = np.random.default_rng(5)
+    special = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0e308, 5.0e-324, -1.0e308]
+    for _ in range(20_000):
+        wanted = rng.choice(special) if rng.random() < 0.3 else rng.normal() * 10.0 ** rng.integers(-12, 12)
+        volume = rng.choice(special) if rng.random() < 0.1 else rng.uniform(1.0, 3.2)
+        time, last = rng.uniform(0.0, 3.5), rng.uniform(0.01, 0.1)
+        value = gate.passed({"feed": wanted}, time, {"volume": volume}, {"feed": last})["feed"]
+        assert 0.01 <= value <= 0.1
+        if not 1.0 <= time <= 2.5 or 3.0 - volume < 0.005:
+            assert value == 0.01
+        elif math.isfinite(volume):
+            assert 0.5 * value <= max(3.0 - volume, 0.005) + 1.0e-12
+
+
+@pytest.mark.parametrize("wanted", [{}, {"feed": None}, {"feed": "0.1"}, {"fed": 0.1}], ids=repr)
+def test_gate_takes_the_lowest_where_nothing_usable_is_wanted(wanted: dict[str, Any]) -> None:
+    assert Gate(batch(), 0.5).passed(wanted, 0.0, {}) == {"feed": 0.0}
+
+
+# --- the estimator
+
+
+def estimator(core: Surrogate, **noise: float) -> Estimator:
+    return Estimator(ecoli_fed_batch(), core, {**START, "biomass": 1.0}, noise or {"biomass": 0.05})
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "1.2", float("-inf")], ids=repr)
+def test_value_that_is_no_number_is_left_out(core: Surrogate, value: Any) -> None:
+    filtered = estimator(core)
+    notes = filtered.update({"biomass": value})
+    assert "no finite number" in notes[0]
+    assert filtered.states["biomass"] == 1.0
+
+
+def test_unknown_sensor_is_refused(core: Surrogate) -> None:
+    with pytest.raises(StudyError, match="there is no sensor 'biomas'; did you mean 'biomass'"):
+        estimator(core).update({"biomas": 1.2})
+
+
+def test_spike_is_left_out_and_what_stays_is_believed(core: Surrogate) -> None:
+    filtered = estimator(core)
+    assert "1000, where 1 +-" in filtered.update({"biomass": 1000.0})[0]
+    assert filtered.states["biomass"] == 1.0
+    assert filtered.update({"biomass": 1.02}) == ()
+    for number in range(3):
+        assert len(filtered.update({"biomass": 3.0})) == (number < 2)
+    assert filtered.states["biomass"] == pytest.approx(3.0, rel=0.1)
+
+
+def test_thin_culture_measured_below_zero_is_not_empty(core: Surrogate) -> None:
+    filtered = Estimator(ecoli_fed_batch(), core, {**START, "biomass": 0.1}, {"biomass": 0.05}, uncertainty=3.0)
+    filtered.update({"biomass": -0.1})
+    assert 0.005 < filtered.states["biomass"] < 0.1
