@@ -97,5 +97,5 @@ def _describe(
         fallbacks=loop.fallbacks,
         median_ms=_MILLI * float(np.median(loop.seconds)),
         worst_ms=_MILLI * float(np.max(loop.seconds)),
-        violations=problem.violated_limits(loop.trajectory),
+        violations={**problem.violated_limits(loop.trajectory)},
     )
