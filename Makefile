@@ -56,6 +56,7 @@ lock: .venv/.installed-dev
 
 .venv/.installed-bench: .venv/.installed-dev
 	$(PIP) -e ".[bench]"
+	$(PIP) --no-deps --target .venv/cameo "cameo==0.13.6"
 	@touch $@
 
 clean:

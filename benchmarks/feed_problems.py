@@ -4,7 +4,8 @@
 
 Kinds: see ``KINDS``; all by default. Every problem that one of twelve simple feeds shows to be feasible has to be solved, and
 no plan may be worse than the best of these feeds. The results are written to ``results/feed_problems.json``, the baseline of
-the next run: what was solved has to be solved again. Seconds are those of one process for one call of `optimise`.
+the next run: what was solved has to be solved again. Seconds, of which the table has the 95th percentile, are those of one
+process: to the first optimum, and of the whole call, with the solves that keep limits between collocation points.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import yeast
+
 from mmopt import (
     Control,
     ExponentialFeed,
     Horizon,
     InfeasibleError,
     MmoptError,
+    OptimiseOptions,
     Problem,
     StepFeed,
     ecoli_fed_batch,
@@ -47,16 +51,23 @@ Data = np.random.Generator
 
 @dataclass(frozen=True)
 class Organism:
-    """A reactor with its surrogate, and the name of the overflow product."""
+    """A reactor with what returns its surrogate, and the name of the overflow product."""
 
     reactor: Any
-    surrogate: str
+    surrogate: Callable[[], Any]
     product: str
 
 
+@cache
+def shipped(name: str) -> Any:
+    """A surrogate that ships, by name."""
+    return load_surrogate(name)
+
+
 ORGANISMS = {
-    "textbook": Organism(ecoli_fed_batch(), "ecoli_textbook", "acetate"),
-    "iJO1366": Organism(ecoli_fed_batch(), "ecoli_ijo1366", "acetate"),
+    "textbook": Organism(ecoli_fed_batch(), partial(shipped, "ecoli_textbook"), "acetate"),
+    "iJO1366": Organism(ecoli_fed_batch(), partial(shipped, "ecoli_ijo1366"), "acetate"),
+    "iMM904": Organism(yeast.fed_batch(), yeast.surrogate, "ethanol"),
 }
 
 
@@ -186,17 +197,17 @@ def best_simple(problem: Problem, surrogate: Any) -> float | None:
     return best
 
 
-@cache
-def cell(name: str) -> Any:
-    """A surrogate by name."""
-    return load_surrogate(name)
-
-
 def solved(problem: Problem, surrogate: Any) -> dict[str, Any]:
     """One problem: the plan, and the best simple feed."""
     begun = time.perf_counter()
+    tightened: list[float] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "constraint back-off":
+            tightened.append(time.perf_counter())
+
     try:
-        plan = optimise(problem, surrogate)
+        plan = optimise(problem, surrogate, options=OptimiseOptions(progress=progress))
     except MmoptError as error:
         row: dict[str, Any] = {"infeasible": isinstance(error, InfeasibleError), "error": str(error)[:200]}
     else:
@@ -207,7 +218,10 @@ def solved(problem: Problem, surrogate: Any) -> dict[str, Any]:
             "remedies": list(plan.record.remedies),
             "violations": {name: round(worst, 4) for name, worst in plan.integration.violations.items()},
         }
-    row["seconds"] = round(time.perf_counter() - begun, 2)
+    ended = time.perf_counter()
+    row["seconds"] = round(ended - begun, 2)
+    row["first_seconds"] = round((tightened[0] if tightened else ended) - begun, 2)
+    row["back_off_rounds"] = len(tightened)
     row["simple"] = best_simple(problem, surrogate)
     return row
 
@@ -217,7 +231,7 @@ def family(kind: str, organism: Organism, count: int) -> dict[str, dict[str, Any
     rows = {}
     for number in range(count):
         data = np.random.default_rng([list(KINDS).index(kind), number])
-        rows[str(number)] = solved(KINDS[kind](organism, data), cell(organism.surrogate))
+        rows[str(number)] = solved(KINDS[kind](organism, data), organism.surrogate())
     return rows
 
 
@@ -238,6 +252,7 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "least_gain": min(gains, default=None),
         "as_simulated": sum(row["status"] != "OPTIMAL" for row in plans),
         "iterations": float(np.median([row["iterations"] for row in plans])) if plans else None,
+        "first_seconds_p95": float(np.percentile([row["first_seconds"] for row in rows.values()], 95)),
         "seconds_p95": float(np.percentile([row["seconds"] for row in rows.values()], 95)),
         "violated_over_5_percent": sum(max(row["violations"].values(), default=0.0) > 0.05 for row in plans),
     }
@@ -261,7 +276,7 @@ def line(name: str, sums: dict[str, Any]) -> str:
     """A row of the table."""
     gain = "" if sums["least_gain"] is None else f"{100.0 * sums['least_gain']:.2f} %"
     counts = f"{sums['feasible']:5} {sums['solved']:6} {sums['lost']:4}"
-    effort = f"{sums['iterations'] or 0:6.0f} {sums['seconds_p95']:6.1f}"
+    effort = f"{sums['iterations'] or 0:6.0f} {sums['first_seconds_p95']:7.1f} {sums['seconds_p95']:6.1f}"
     return f"{name:28} {counts} {gain:>8} {effort} {sums['violated_over_5_percent']:5}"
 
 
@@ -274,7 +289,10 @@ def main() -> int:
     given = parser.parse_args()
     results = json.loads(TARGET.read_text()) if TARGET.exists() else {}
     lost, everything = [], {}
-    print(f"{'problems':28} {'feas.':>5} {'solved':>6} {'lost':>4} {'gain':>8} {'iter.':>6} {'p95 s':>6} {'> 5 %':>5}")
+    print(
+        f"{'problems':28} {'feas.':>5} {'solved':>6} {'lost':>4} {'gain':>8} {'iter.':>6} {'first s':>7}"
+        f" {'all s':>6} {'> 5 %':>5}"
+    )
     for network in given.networks:
         for kind in given.kinds:
             name = f"{network}, {kind}"

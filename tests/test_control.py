@@ -120,7 +120,7 @@ def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surro
 @pytest.fixture(scope="module")
 def many_guesses(problem: Problem, surrogate: Surrogate) -> Plan:
     """The best of plans from every shape of initial guess, and from ten random ones."""
-    return optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES) + 10, seed=7))
+    return optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES) + 10, seed=7, back_off=False))
 
 
 def test_nine_of_ten_random_starts_end_in_one_optimum(many_guesses: Plan) -> None:
@@ -160,7 +160,7 @@ def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
 ) -> None:
     short = replace(problem, horizon=Horizon(12.0, 12))
     poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
-    alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate)
+    alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate, options=OptimiseOptions(back_off=False))
     assert poor.objective == pytest.approx(alone.objective, rel=ONE_OPTIMUM)
     assert poor.values["feed"] == pytest.approx(rich.values["feed"], abs=1.0e-7)
 
@@ -204,7 +204,7 @@ def test_mesh_too_coarse_for_limits_that_a_simulation_keeps_is_made_finer(surrog
     tight = Problem(
         ecoli_fed_batch(), start, Horizon(15.3, 20), {"feed": (0.0, 0.183)}, limits, parameters={"kla": 458.0}
     )
-    plan = optimise(tight, surrogate)
+    plan = optimise(tight, surrogate, options=OptimiseOptions(back_off=False))
     assert (plan.record.refinements, plan.record.elements) == (1, 40)
 
 

@@ -136,9 +136,12 @@ KERAS = {
 
 @pytest.fixture
 def precision(keras: Any, request: pytest.FixtureRequest) -> Any:
-    before = keras.config.floatx()
+    """Keras takes its policy from the precision at the first layer that is made, so both are set."""
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(request.param)
+    keras.config.set_dtype_policy(request.param)
     yield request.param
+    keras.config.set_dtype_policy(policy)
     keras.config.set_floatx(before)
 
 

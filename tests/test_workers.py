@@ -284,8 +284,8 @@ def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> N
     lasted = scripted.finish(size=size)
     whole = load_table(scripted.table, textbook)
     scripted.clear()
-    for moment in np.random.default_rng(7).uniform(0.0, lasted, size=20):
-        with scripted.start(size=size) as process:
+    for number, moment in enumerate(np.random.default_rng(7).uniform(0.0, lasted, size=20)):
+        with scripted.start(size=size, workers=1 + number % 2) as process:
             try:
                 process.wait(timeout=moment)
             except subprocess.TimeoutExpired:

@@ -12,7 +12,6 @@ from mmopt.control.controller import Controller, Move
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
 from mmopt.errors import StudyError
-from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory, load_trajectory
 from mmopt.status import Status
@@ -233,7 +232,7 @@ def _closed_loop(
         attributes = {"kind": "measured", "units": data[name].attrs["units"]}
         data[f"measured_{name}"] = ("time", values, attributes)
     whole = Trajectory(data, Status.CLOSED_LOOP)
-    violations = violated_limits(whole, problem.limits)
+    violations = problem.violated_limits(whole)
     return ClosedLoop(whole, tuple(steps), problem.objective_value(whole), violations)
 
 

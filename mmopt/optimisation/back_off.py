@@ -1,8 +1,9 @@
 """Constraint back-off: limits are tightened until a plan keeps them on its reference.
 
-A collocation reads a limit at its points, and with the surrogate's rates; the reference is integrated, and exact. The
-difference between the two, element by element, is added to the limit (or given back, where the surrogate is stricter), and
-the problem solved again. Of the plans that keep the limits the best is returned.
+A collocation reads a limit at its points, and with the surrogate's rates. The reference is integrated: with the exact fluxes,
+or with the surrogate where there are none. The difference between the two, element by element, is added to the limit (or given
+back, where the collocation is stricter), and the problem solved again. Of the plans that keep the limits the best is returned.
+Limits with a price are left as they are: violating them is the choice of the optimum.
 
 References
 ----------
@@ -58,12 +59,19 @@ class BackedOff:
     back_off: BackOff
 
     @property
+    def worst_violation(self) -> float:
+        """Largest relative violation of a limit without a price."""
+        return worst_of(self.replay, self.plan.problem)
+
+    @property
     def largest(self) -> dict[str, float]:
         """Largest back-off by quantity, in its unit; without those that are not above zero."""
         return {name: float(amount.max()) for name, amount in self.back_off.items() if amount.max() > 0.0}
 
 
-def backed_off(plan: Plan, reference: Metabolism, solve_again: Callable[[BackOff, Plan], Plan | None]) -> BackedOff:
+def backed_off(
+    plan: Plan, reference: Metabolism | None, solve_again: Callable[[BackOff, Plan], Plan | None]
+) -> BackedOff:
     """Tighten limits until a plan keeps them on the reference.
 
     Parameters
@@ -80,16 +88,16 @@ def backed_off(plan: Plan, reference: Metabolism, solve_again: Callable[[BackOff
     BackedOff
         The best plan that keeps the limits; if none does, the one with the least violation.
     """
-    problem = plan.problem
-    back_off: BackOff = {name: np.zeros(problem.horizon.elements) for name in problem.limits}
+    hard = tuple(plan.problem.hard_limits)
+    back_off: BackOff = {name: np.zeros(plan.problem.horizon.elements) for name in hard}
     best: BackedOff | None = None
     for number in range(MOST_ROUNDS):
         now = BackedOff(plan, plan.replay(reference), back_off)
-        if best is not None and best.replay.worst_violation <= KEPT and not _better(now, best):
+        if best is not None and best.worst_violation <= KEPT and not _better(now, best):
             break
         if best is None or _better(now, best):
             best = now
-        wanted = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in problem.limits}
+        wanted = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in hard}
         solved = None
         for fraction in _FRACTIONS:
             back_off = {name: now.back_off[name] + fraction * (wanted[name] - now.back_off[name]) for name in wanted}
@@ -118,17 +126,34 @@ def tightened(problem: Problem, back_off: BackOff) -> Problem:
     """
     limits = {}
     for name, (low, high) in problem.limits.items():
-        amount = max(0.0, float(back_off[name].max()))
+        amount = max(0.0, float(back_off[name].max())) if name in back_off else 0.0
         limits[name] = (None if low is None else low + amount, None if high is None else high - amount)
     return replace(problem, limits=limits)
 
 
+def worst_of(replay: Replay, problem: Problem) -> float:
+    """Return the largest relative violation of a limit at all times that has no price.
+
+    Parameters
+    ----------
+    replay
+        A simulation of the problem.
+    problem
+        The problem.
+
+    Returns
+    -------
+    float
+    """
+    return max((replay.violations.get(name, 0.0) for name in problem.hard_limits), default=0.0)
+
+
 def _better(now: BackedOff, best: BackedOff) -> bool:
     """Whether a plan keeps limits where the best does not, violates less, or has a worthwhile higher objective."""
-    if best.replay.worst_violation > KEPT:
-        return now.replay.worst_violation < best.replay.worst_violation
+    if best.worst_violation > KEPT:
+        return now.worst_violation < best.worst_violation
     gain = now.replay.objective - best.replay.objective
-    return now.replay.worst_violation <= KEPT and gain > _WORTHWHILE * abs(best.replay.objective)
+    return now.worst_violation <= KEPT and gain > _WORTHWHILE * abs(best.replay.objective)
 
 
 def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Optimal control of a system: guess, transcribe, solve, integrate again, and check on the exact metabolism.
 
 The objective of a collocation can be wrong, and a surrogate can. So every optimum carries the gap to an integration of its
-controls, and with a reference its limits are tightened until they are kept there.
+controls, and its limits are tightened until they are kept there, or, with a reference, on that.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Any, Final
 from mmopt.errors import SolverError, StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.adaptation import adapted, outside_domain, uptake_limits_along
-from mmopt.optimisation.back_off import MOST_ROUNDS, BackOff, backed_off, tightened
+from mmopt.optimisation.back_off import MOST_ROUNDS, BackOff, backed_off, tightened, worst_of
 from mmopt.optimisation.mesh import refined
 from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.horizon import Horizon
@@ -63,7 +63,8 @@ def optimise(
         of each control's range.
     reference
         If given, the plan is replayed on this metabolism, and limits are tightened, element by element, by the difference
-        between the two, until they are kept there; see `mmopt.optimisation.back_off`.
+        between the two, until they are kept there. By default the integration of the plan takes its place, where that
+        violates a limit between collocation points; see `mmopt.optimisation.back_off`.
     adapt
         Whether the surrogate is trained further along the plan, and the problem solved again, until the reference, an
         `Atlas`, agrees; see `mmopt.optimisation.adaptation`. The plan with the smallest gap is returned.
@@ -196,9 +197,14 @@ class _Optimisation:
         return compiled, plan, refinements
 
     def _backed_off(self, compiled: CompiledProblem, plan: Plan) -> tuple[Plan, Replay | None, dict[str, float]]:
-        """Return the plan whose limits are kept on the reference, its replay there, and the back-off it took."""
-        if self.reference is None:
+        """Return the plan whose limits are kept in its replay, the replay on the reference, and the back-off it took.
+
+        Without a reference the replay is the integration with the surrogate, and nothing is done if that keeps the limits.
+        """
+        if self.reference is None and worst_of(plan.replay(self.surrogate), plan.problem) <= KEPT:
             return plan, None, {}
+        if not self.search.options.back_off:
+            return plan, self._on_reference(plan), {}
         rounds = 0
 
         def solve_again(back_off: BackOff, last: Plan) -> Plan | None:
@@ -208,12 +214,15 @@ class _Optimisation:
             if self.search.deadline.has_passed():
                 return None
             compiled.program.tighten(back_off)
+            compiled.start(last.trajectory)
+            if (warm := compiled.solve(warm=True, seconds=self.search.deadline.left)).status.solved:
+                return compiled.plan(warm.status)
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
             guess = feasible_guess(tight, last.controls).trajectory
             return compiled.solve_from(guess, self.search.deadline.left).plan
 
-        kept = backed_off(plan, self.reference, solve_again)
-        return kept.plan, kept.replay, kept.largest
+        kept = backed_off(plan, self.surrogate if self.reference is None else self.reference, solve_again)
+        return kept.plan, None if self.reference is None else kept.replay, kept.largest
 
 
 def _is_worse(plan: Replay, start: Replay) -> bool:

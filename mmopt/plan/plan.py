@@ -10,7 +10,6 @@ from mmopt.plan.active_limit import ActiveLimit
 from mmopt.plan.feed_table import FeedTable
 from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
-from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import LinearFeed, Profile, StepFeed
@@ -240,7 +239,7 @@ class Plan:
         trajectory = Simulator(problem, metabolism).run(self.controls, points=points)
         objective, planned = problem.objective_value(trajectory), problem.objective_value(self.trajectory)
         gap = abs(planned - objective) / max(abs(objective), 1.0e-12)
-        return Replay(trajectory, objective, gap, violated_limits(trajectory, problem.limits, problem.final))
+        return Replay(trajectory, objective, gap, problem.violated_limits(trajectory))
 
     def feed_table(self, control: str | None = None) -> FeedTable:
         """Return a control as a table.

@@ -13,6 +13,7 @@ from mmopt.problem import checks
 from mmopt.problem.choices import Choices
 from mmopt.problem.control import Control, as_control
 from mmopt.problem.horizon import Horizon
+from mmopt.problem.limits import violated_limits
 from mmopt.problem.objective import DURATION, Objective, final
 from mmopt.reactor.known import SystemField
 from mmopt.reactor.quantities import Quantity
@@ -163,6 +164,37 @@ class Problem:
         start, end = ({**numbers, **{name: float(trajectory[name][at]) for name in names}} for at in (0, -1))
         duration = float(trajectory.time[-1] - trajectory.time[0])
         return float(self.objective.value({**end, DURATION: duration}, {**start, DURATION: 0.0}))
+
+    @property
+    def hard_limits(self) -> dict[str, tuple[float | None, float | None]]:
+        """Limits at all times without those that have a price."""
+        return {name: pair for name, pair in self.limits.items() if name not in self.soft}
+
+    def with_hard_limits(self) -> "Problem":
+        """Return the problem without the limits that have a price.
+
+        Returns
+        -------
+        Problem
+        """
+        return replace(self, limits=self.hard_limits, soft={}) if self.soft else self
+
+    def violated_limits(self, trajectory: Trajectory) -> dict[str, float]:
+        """Compute by how much a trajectory violates the limits.
+
+        Parameters
+        ----------
+        trajectory
+            A trajectory of the system.
+
+        Returns
+        -------
+        dict
+            Largest violation of each violated limit, relative to the limit, or to the scale of the quantity where the limit
+            is zero; limits at the end are named ``final <name>``.
+        """
+        scales = {name: self.quantities[name].scale for name in (*self.limits, *self.final)}
+        return violated_limits(trajectory, self.limits, self.final, scales)
 
     @property
     def _typical_values(self) -> Mapping[str, float]:

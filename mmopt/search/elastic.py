@@ -124,7 +124,7 @@ def least_violation(
     options: Mapping[str, Any] | None = None,
     deadline: Deadline = Deadline(),  # noqa: B008 - immutable
 ) -> ElasticResult | None:
-    """Violate the limits of a problem as little as possible.
+    """Violate the limits of a problem as little as possible; limits with a price do not count.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def least_violation(
     ElasticResult or None
         If Ipopt has no answer either, what the simulation violates; None if it violates nothing.
     """
-    problem = simulator.problem
+    problem = simulator.problem.with_hard_limits()
     surrogate = simulator.metabolism if isinstance(simulator.metabolism, Surrogate) else None
     if not problem.has_choices and all(control.low == control.high for control in problem.controls.values()):
         violations = _simulated_violations(

@@ -33,6 +33,9 @@ class OptimiseOptions:
         is stopped between iterations, simulations run to their end.
     mesh_tolerance
         If given, the mesh is refined until the optimum and an integration of its controls agree to this fraction.
+    back_off
+        Whether limits are tightened until an integration of the plan keeps them, between collocation points, too, or, with a
+        reference, the replay on that.
     agreement
         With surrogate adaptation: largest fraction by which the plan and the reference may differ.
     ipopt
@@ -60,6 +63,7 @@ class OptimiseOptions:
     workers: Count = 1
     time_limit: Number | None = None
     mesh_tolerance: Number | None = None
+    back_off: bool = True
     agreement: Number = AGREEMENT
     ipopt: dict[str, Any] = field(default_factory=dict)
     bundled: bool = True

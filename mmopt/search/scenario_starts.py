@@ -10,7 +10,6 @@ from mmopt.errors import SolverError
 from mmopt.plan.plan import profile_of
 from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
-from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
@@ -139,9 +138,7 @@ class Scenarios:
         except SolverError:
             return None
         pairs = [(simulator.problem, run) for simulator, run in zip(simulators, trajectories, strict=True)]
-        violated = [
-            max(violated_limits(run, problem.limits, problem.final).values(), default=0.0) for problem, run in pairs
-        ]
+        violated = [max(problem.violated_limits(run).values(), default=0.0) for problem, run in pairs]
         keeps = all(keeps_limits(problem, run, problem.final) for problem, run in pairs) and moves_allowed(*pairs[0])
         objective = self.goal.value([problem.objective_value(run) for problem, run in pairs])
         return ScenarioStart(name, controls, choices, tuple(trajectories), tuple(violated), keeps, objective)

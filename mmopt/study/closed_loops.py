@@ -10,7 +10,6 @@ from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
 from mmopt.fba.atlas import Atlas
-from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
 from mmopt.report.records import Amount, ClosedLoopRecord
@@ -98,5 +97,5 @@ def _describe(
         fallbacks=loop.fallbacks,
         median_ms=_MILLI * float(np.median(loop.seconds)),
         worst_ms=_MILLI * float(np.max(loop.seconds)),
-        violations=dict(violated_limits(loop.trajectory, problem.limits)),
+        violations={**problem.violated_limits(loop.trajectory)},
     )

@@ -23,7 +23,7 @@ from mmopt.surrogate.error_report import ErrorReport, training_notes
 from mmopt.surrogate.layer import Layer as Layer
 from mmopt.surrogate.layer import chained as chained
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
-from mmopt.surrogate.rates import SurrogateRates
+from mmopt.surrogate.rates import SurrogateRates, spent_substrates
 from mmopt.surrogate.surrogate_file import check_shapes, write_surrogate
 
 
@@ -219,7 +219,7 @@ class Surrogate:
         SurrogateError
             If a name is unknown.
         """
-        return SurrogateRates(self.domain, tuple(names), self.layers(names))
+        return SurrogateRates(self.domain, tuple(names), self.layers(names), spent_substrates(self, names))
 
     def with_maintenance(self, demand: float) -> "Surrogate":
         """Return the surrogate of the same cell with another maintenance demand.
