@@ -1,6 +1,5 @@
 """Closed loops: the batch is completed, what is not known is learnt, and failures are survived and told."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,12 +59,12 @@ def closed_loop(
     controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
     whole, count = controller._solver._compiled.ipopt.solve, 0
 
-    def failing(*, warm: bool = False, seconds: float = math.inf) -> Solve:
+    def failing(**how: Any) -> Solve:
         nonlocal count
         count += 1
         if count in broken_solves:
             return Solve(Status.NUMERICAL_TROUBLE, 3, 0.0, float("nan"), "injected failure")
-        return whole(warm=warm, seconds=seconds)
+        return whole(**how)
 
     controller._solver._compiled.ipopt.solve = failing  # type: ignore[method-assign]
     estimator = Estimator(

@@ -28,8 +28,8 @@ _TOLERANCE: Final = 1.0e-7
 _FAR: Final = 6.0
 """Standard deviations beyond which a measurement is left out."""
 
-_BELIEVED: Final = 2
-"""Measurements in a row that are left out; the next one is believed, since a true change stays."""
+_LESS_CERTAIN: Final = 4.0
+"""Factor of the variance of a state whose measurement was left out: a change that stays is followed after some samples."""
 
 _LEAST_SIZE: Final = 0.02
 """Fraction of its scale below which a state counts as no smaller, where uncertainty is relative to it."""
@@ -108,7 +108,6 @@ class Estimator:
         self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
         self._covariance = np.diag((uncertainty * self._sizes()) ** 2)
         self._drift = np.array([drift] * len(self._names) + list((drifting or {}).values()), dtype=float)
-        self._left_out = dict.fromkeys(noise, 0)
         self._lowest, self._highest = self._bounds(own)
 
     @property
@@ -150,8 +149,8 @@ class Estimator:
         """Correct the estimate by a measurement.
 
         Values that are missing, no numbers or not finite are left out. A value further from what is expected than six
-        standard deviations of both together is left out, too, for two samples in a row: a single wrong value changes nothing,
-        and a true change is followed.
+        standard deviations of both together is left out, too, and doubles that of its state: a wrong value changes nothing,
+        and a change that stays is followed after some samples.
 
         Parameters
         ----------
@@ -180,19 +179,11 @@ class Estimator:
             if abs(float(measured[name]) - value) > _FAR * deviation:
                 notes.append(f"{name} is {measured[name]:g}, where {value:.4g} +- {deviation:.2g} was expected")
                 present.remove(name)
-                self._doubt(name, abs(float(measured[name]) - value))
-            else:
-                self._left_out[name] = 0
+                row = self._names.index(name)
+                self._covariance[row, row] *= _LESS_CERTAIN
         if present:
             self._correct(present, measured)
         return tuple(notes)
-
-    def _doubt(self, name: str, difference: float) -> None:
-        """Make a state so uncertain that a measurement as far off as this is believed when it comes for the third time."""
-        self._left_out[name] += 1
-        row, share = self._names.index(name), self._left_out[name] / _BELIEVED
-        variance = (share * difference / _FAR / self._scale[row]) ** 2
-        self._covariance[row, row] = max(self._covariance[row, row], variance)
 
     def _sizes(self) -> np.ndarray:
         """Size of every state in scales, to which its uncertainty is relative; one for parameters."""

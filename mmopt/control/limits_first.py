@@ -6,7 +6,7 @@ limit is kept.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmopt.plan.plan import profile_of
@@ -14,6 +14,7 @@ from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, violations_of
+from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
 from mmopt.solvers.ipopt import Solve
@@ -31,6 +32,10 @@ _KEPT: Final = 1.0e-5
 
 _ROOM: Final = 0.01
 """Fraction by which the objective may add to the least violation: a program without room inside has no barrier path."""
+
+
+_BETTER: Final = 1.0e-4
+"""Fraction of the objective by which another optimum has to be better to be taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,36 +149,59 @@ class LimitsFirst:
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(before, begin=begin)
             if self._solved(warm=True):
-                return self._decision()
+                return self._fed_again()
         guess = feasible_guess(self._compiled.simulator).trajectory
         if keeps_limits(self.problem, guess, self.problem.final):
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(guess)
             if self._solved():
-                return self._decision()
+                return self._fed_again()
         return self._with_least_violation(guess)
 
+    def _fed_again(self) -> Decision:
+        """The present answer or, where the cell starves in it though it grows later, that from a start without the gap."""
+        compiled, before = self._compiled, self._compiled.solves[-1]
+        decision = self._decision()
+        fed = without_feed_gap(compiled.plan())
+        if fed is None:
+            return decision
+        compiled.start(feasible_guess(compiled.simulator, fed).trajectory)
+        if self._solved() and compiled.solves[-1].objective < before.objective - _BETTER * abs(before.objective):
+            return self._decision()
+        return replace(decision, solves=(*compiled.solves[:-1], before))
+
     def _with_least_violation(self, guess: Trajectory) -> Decision:
+        """The objective within the least violation, of limits that the lowest controls violate or, if that fails, of all."""
+        violated = self.problem.violated_limits(guess)
+        names = (*self.problem.hard_limits, *(f"final {name}" for name in self.problem.final))
+        kept = [name for name in names if violated.get(name, 0.0) <= _KEPT]
+        for hard in (kept, []) if kept else ([],):
+            decision = self._violating(guess, hard)
+            if decision.answer is not None:
+                return decision
+        return decision
+
+    def _violating(self, guess: Trajectory, kept: list[str]) -> Decision:
         """The objective within the least violation or, if that has no answer, the least violation alone."""
         program = self._compiled.program
-        program.allow_violation(None, objective=False)
+        program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
-        if not self._solved():
+        if not self._solved(far=True):
             return Decision(None, (), tuple(self._compiled.solves))
         least, answer, violations = program.excess, program.read_answer(), violations_of(program)
-        kept = least <= _KEPT
-        program.allow_violation(0.0 if kept else least * (1.0 + _ROOM) + _KEPT)
+        none = least <= _KEPT
+        program.allow_violation(0.0 if none else least * (1.0 + _ROOM) + _KEPT, kept=kept)
         if self._solved():
             return self._decision(
-                "" if kept else "the limits cannot all be kept; they are violated as little as possible"
+                "" if none else "the limits cannot all be kept; they are violated as little as possible"
             )
-        note = "" if kept else "the limits cannot all be kept; the objective was left out"
-        return Decision(answer, () if kept else violations, tuple(self._compiled.solves), note)
+        note = "" if none else "the limits cannot all be kept; the objective was left out"
+        return Decision(answer, () if none else violations, tuple(self._compiled.solves), note)
 
-    def _solved(self, *, warm: bool = False) -> bool:
+    def _solved(self, *, warm: bool = False, far: bool = False) -> bool:
         if self._deadline.has_passed():
             return False
-        return self._compiled.solve(warm=warm, seconds=self._deadline.left).status.solved
+        return self._compiled.solve(warm=warm, far=far, seconds=self._deadline.left).status.solved
 
     def _decision(self, note: str = "") -> Decision:
         program = self._compiled.program

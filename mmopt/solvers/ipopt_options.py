@@ -28,6 +28,18 @@ WARM: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """Options of a warm start: barrier and pushes small enough to stay near the solution it starts from."""
 
+FAR: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "mu_init": 0.1,
+        "bound_push": 1.0e-2,
+        "bound_frac": 1.0e-2,
+        "nlp_scaling_max_gradient": 100.0,
+        "alpha_for_y": "primal",
+        "max_iter": 1000,
+    }
+)
+"""Ipopt's own defaults, for a start that may be far from the answer."""
+
 _INVALID: Final = "Invalid_Option"
 _UNKNOWN: Final = "No such IPOPT option"
 

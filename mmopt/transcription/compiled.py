@@ -173,13 +173,15 @@ class CompiledProblem:
         """
         self.program.start_from(trajectory, begin)
 
-    def solve(self, *, warm: bool = False, seconds: float = math.inf) -> Solve:
+    def solve(self, *, warm: bool = False, far: bool = False, seconds: float = math.inf) -> Solve:
         """Solve from the present values.
 
         Parameters
         ----------
         warm
             Whether to start from the multipliers of the last accepted solve, too.
+        far
+            Whether the start may be far from the answer; Ipopt then has its own defaults.
         seconds
             Time limit of the solve [s].
 
@@ -188,7 +190,7 @@ class CompiledProblem:
         Solve
             Status, iterations and seconds.
         """
-        self.solves.append(self.ipopt.solve(warm=warm, seconds=seconds))
+        self.solves.append(self.ipopt.solve(warm=warm, far=far, seconds=seconds))
         return self.solves[-1]
 
     def solve_from(self, trajectory: Trajectory, seconds: float = math.inf) -> "Outcome":

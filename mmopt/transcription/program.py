@@ -5,7 +5,7 @@ answer, multipliers of limits) goes through the methods here; the names of Pyomo
 `mmopt.transcription.equations`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -176,7 +176,7 @@ class CollocationProgram:
             _bound(variable, problem.final[name])
         self.problem = problem
 
-    def allow_violation(self, most: float | None, *, objective: bool = True) -> None:
+    def allow_violation(self, most: float | None, *, objective: bool = True, kept: Collection[str] = ()) -> None:
         """Set by how much limits without a price may be violated in all, in a program that takes both in turn.
 
         Parameters
@@ -186,15 +186,18 @@ class CollocationProgram:
             any.
         objective
             Whether the objective is maximised within it; else the violation is minimised.
+        kept
+            Limits that stay hard; those at the end are named ``final <name>``.
         """
-        block, hard = self.pyomo, most == 0.0
-        for kind, soft in (("limited", self.problem.soft), ("at_end", {})):
+        block = self.pyomo
+        for kind, soft, prefix in (("limited", self.problem.soft, ""), ("at_end", {}, "final ")):
             for side in ("below", "above"):
                 for index, slack in block.component(f"{kind}_{side}").items():
-                    if (index[0] if isinstance(index, tuple) else index) not in soft:
+                    name = index[0] if isinstance(index, tuple) else index
+                    if name not in soft:
+                        hard = most == 0.0 or f"{prefix}{name}" in kept
                         slack.setub(0.0 if hard else None)
-                        if hard:
-                            slack.set_value(0.0)
+                        slack.set_value(0.0 if hard else slack.value)
         block.excess.setub(most)
         _fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
 

@@ -1,0 +1,194 @@
+"""Closed loops over many seeds, noises and plants, and first steps of random fed-batches.
+
+    python benchmarks/control.py [noise] [first] [perfect] [--seeds N] [--workers N]
+
+``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others, beside a
+controller that knows the plant; ``first``: first steps of the feasible random fed-batches of ``benchmarks/optimisation.py``;
+``perfect``: a plant that is known and measured exactly repeats the open-loop optimum. All by default. The plant's cell is the
+surrogate, so that what is measured is the controller. Results are written to ``results/control.json``.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from optimisation import random_problems
+
+from mmopt import Controller, Estimator, Horizon, Plant, Problem, Surrogate, ecoli_fed_batch, load_surrogate, run_closed_loop
+from mmopt.search.initial_guess import feasible_guess, keeps_limits
+from mmopt.study import read_study
+
+ROOT = Path(__file__).parents[1]
+STUDY = ROOT / "case_studies" / "ecoli_fedbatch" / "study.yaml"
+TARGET = Path(__file__).parent / "results" / "control.json"
+BROKEN = 0.05
+"""Fraction of a limit from which on it counts as broken."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a plant differs in from the reactor that the controller assumes: factors of parameters and of maintenance."""
+
+    parameters: Mapping[str, float]
+    maintenance: float = 1.0
+
+
+PLANTS = {
+    "as assumed": Truth({}),
+    "uptake -20 %": Truth({"glucose_vmax": 0.8}),
+    "kla -20 %": Truth({"kla": 0.8}),
+    "maintenance +30 %": Truth({}, 1.3),
+    "all of these": Truth({"glucose_vmax": 0.8, "kla": 0.8}, 1.3),
+}
+
+
+@cache
+def cell(maintenance: float = 1.0) -> Surrogate:
+    """The shipped surrogate, with a factor of its maintenance."""
+    shipped = load_surrogate("ecoli_ijo1366")
+    return shipped if maintenance == 1.0 else shipped.with_maintenance(maintenance * shipped.maintenance_demand)
+
+
+@cache
+def case() -> tuple[Problem, Any]:
+    """The case study, and the settings of its closed loop."""
+    study = read_study(STUDY)
+    return study.problem, study.closed_loop
+
+
+def one_loop(seed: int, plant: str, noisier: float, knows: bool) -> dict[str, Any]:
+    """One batch under control."""
+    problem, settings = case()
+    truth = PLANTS[plant]
+    values = {name: factor * problem.system.defaults[name] for name, factor in truth.parameters.items()}
+    noise = {name: noisier * deviation for name, deviation in settings.noise.items()}
+    own = cell(truth.maintenance if knows else 1.0)
+    assumed = replace(problem, parameters=values if knows else {}, limits={**problem.limits, **settings.limits})
+    controller = Controller(assumed, own, settings.interval)
+    estimator = Estimator(
+        problem.system, own, problem.start_values, noise, parameters=assumed.parameters, drifting=settings.estimated
+    )
+    real = Plant(
+        problem.system, cell(truth.maintenance), problem.start_values, parameters=values, noise=noise, seed=seed
+    )
+    loop = run_closed_loop(real, controller, estimator)
+    return {
+        "seed": seed,
+        "objective": loop.objective,
+        "violations": problem.violated_limits(loop.trajectory),
+        "fallbacks": loop.fallbacks,
+        "seconds": loop.seconds.tolist(),
+    }
+
+
+def noise(seeds: int, workers: int) -> dict[str, Any]:
+    """All plants and noises; for each also a controller that knows the plant, with the same seeds."""
+    rows: dict[str, Any] = {}
+    print(f"{'plant':20} {'noise':>5} {'knows':>5} {'mean g':>7} {'least g':>7} {'broken':>6} {'worst':>6} {'fallb.':>6}"
+          f" {'median s':>8} {'p99 s':>6} {'most s':>6}")  # fmt: skip
+    for plant in PLANTS:
+        for noisier in (1.0, 2.0):
+            for knows in (True, False) if plant != "as assumed" else (True,):
+                each = partial(one_loop, plant=plant, noisier=noisier, knows=knows)
+                with ProcessPoolExecutor(workers) as pool:
+                    runs = list(pool.map(each, range(seeds)))
+                sums = summary(runs)
+                rows[f"{plant}, noise x {noisier:g}, {'knows the plant' if knows else 'does not'}"] = sums
+                print(f"{plant:20} {noisier:5g} {knows!s:>5} {sums['mean']:7.2f} {sums['least']:7.2f}"
+                      f" {sums['broken']:6} {sums['worst_violation']:6.1%} {sums['fallbacks']:6}"
+                      f" {sums['median_seconds']:8.3f} {sums['p99_seconds']:6.2f} {sums['most_seconds']:6.2f}",
+                      flush=True)  # fmt: skip
+    return {"seeds": seeds, "rows": rows}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Distributions over seeds."""
+    worst = [max(run["violations"].values(), default=0.0) for run in runs]
+    seconds = np.concatenate([run["seconds"] for run in runs])
+    return {
+        "mean": float(np.mean([run["objective"] for run in runs])),
+        "least": float(np.min([run["objective"] for run in runs])),
+        "broken": sum(by > BROKEN for by in worst),
+        "worst_violation": float(max(worst)),
+        "fallbacks": sum(run["fallbacks"] for run in runs),
+        "median_seconds": float(np.median(seconds)),
+        "p99_seconds": float(np.percentile(seconds, 99)),
+        "most_seconds": float(seconds.max()),
+        "runs": [{key: run[key] for key in ("seed", "objective", "violations", "fallbacks")} for run in runs],
+    }
+
+
+def first_step(number: int) -> dict[str, Any]:
+    """The first step of a random fed-batch, without any plan before."""
+    problem = list(random_problems(number + 1))[number]
+    controller = Controller(problem, cell(), problem.horizon.hours / problem.horizon.elements)
+    feasible = keeps_limits(problem, feasible_guess(controller._solver._compiled.simulator).trajectory)
+    begun = time.perf_counter()
+    move = controller.step(0.0, problem.start_values)
+    return {
+        "feasible": feasible,
+        "fallback": move.fallback,
+        "violations": list(move.violations),
+        "seconds": time.perf_counter() - begun,
+    }
+
+
+def first(workers: int, count: int = 200) -> dict[str, Any]:
+    """First steps: how many violate a limit that a simulated feed keeps, how many end without an answer."""
+    with ProcessPoolExecutor(workers) as pool:
+        rows = list(pool.map(first_step, range(count)))
+    feasible = [row for row in rows if row["feasible"]]
+    result = {
+        "problems": count,
+        "feasible": len(feasible),
+        "violating": sum(bool(row["violations"]) for row in feasible),
+        "without_answer": sum(bool(row["fallback"]) for row in feasible),
+        "infeasible_without_answer": sum(bool(row["fallback"]) for row in rows if not row["feasible"]),
+        "seconds": {q: float(np.percentile([row["seconds"] for row in rows], q)) for q in (50, 95, 100)},
+    }
+    print(json.dumps(result, indent=1), flush=True)
+    return result
+
+
+def perfect() -> dict[str, Any]:
+    """A plant that is known and measured exactly: the closed loop beside the first plan."""
+    problem, settings = case()
+    assumed = replace(problem, horizon=Horizon(problem.horizon.hours, 24))
+    controller = Controller(assumed, cell(), settings.interval)
+    controller.step(0.0, problem.start_values)
+    planned = assumed.objective_value(controller._solver._compiled.trajectory())
+    plant = Plant(problem.system, cell(), problem.start_values, noise=dict.fromkeys(problem.start_values, 0.0))
+    loop = run_closed_loop(plant, Controller(assumed, cell(), settings.interval))
+    result = {"planned": planned, "closed loop": loop.objective, "violations": dict(loop.violations)}
+    print(json.dumps(result, indent=1), flush=True)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=["noise", "first", "perfect", []], default=[])
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    results = json.loads(TARGET.read_text()) if TARGET.exists() else {}
+    for part in given.parts or ["perfect", "first", "noise"]:
+        if part == "noise":
+            results[part] = noise(given.seeds, given.workers)
+        else:
+            results[part] = first(given.workers) if part == "first" else perfect()
+        TARGET.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
