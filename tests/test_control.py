@@ -119,14 +119,14 @@ def test_start_keeps_the_limits_whatever_feed_was_wished(problem: Problem, surro
 
 @pytest.fixture(scope="module")
 def many_guesses(problem: Problem, surrogate: Surrogate) -> Plan:
-    """The best of plans from every shape of initial guess, and from ten random ones."""
-    return optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES) + 10, seed=7, back_off=False))
+    """The best of plans from every shape of initial guess, and from six random ones."""
+    return optimise(problem, surrogate, options=OptimiseOptions(guesses=len(SHAPES) + 6, seed=7, back_off=False))
 
 
-def test_nine_of_ten_random_starts_end_in_one_optimum(many_guesses: Plan) -> None:
+def test_five_of_six_random_starts_end_in_one_optimum(many_guesses: Plan) -> None:
     reached = np.array([guess.objective for guess in many_guesses.record.guesses], dtype=float)
     assert many_guesses.objective == reached.max()
-    assert np.sum(reached[len(SHAPES) :] > (1.0 - 1.0e-4) * reached.max()) >= 9
+    assert np.sum(reached[len(SHAPES) :] > (1.0 - 1.0e-4) * reached.max()) >= 5
 
 
 def test_no_shape_of_start_ends_in_a_worse_optimum(many_guesses: Plan) -> None:
@@ -160,7 +160,8 @@ def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
 ) -> None:
     short = replace(problem, horizon=Horizon(12.0, 12))
     poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
-    alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate, options=OptimiseOptions(back_off=False))
+    options = OptimiseOptions(guesses=3, back_off=False)
+    alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate, options=options)
     assert poor.objective == pytest.approx(alone.objective, rel=ONE_OPTIMUM)
     assert poor.values["feed"] == pytest.approx(rich.values["feed"], abs=1.0e-7)
 

@@ -137,7 +137,7 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
 
 
 def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None = None) -> bool:
-    """Return whether a trajectory keeps a problem's limits, but for a negligible amount; limits with a price do not count.
+    """Return whether a trajectory keeps a problem's limits, but for a negligible amount.
 
     Parameters
     ----------
@@ -152,9 +152,8 @@ def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None 
     -------
     bool
     """
-    limits = problem.hard_limits
-    scales = {name: problem.quantities[name].scale for name in (*limits, *(final or {}))}
-    return max(violated_limits(trajectory, limits, final, scales).values(), default=0.0) <= _NEGLIGIBLE
+    scales = {name: problem.quantities[name].scale for name in (*problem.limits, *(final or {}))}
+    return max(violated_limits(trajectory, problem.limits, final, scales).values(), default=0.0) <= _NEGLIGIBLE
 
 
 def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:

@@ -47,7 +47,7 @@ class SpentSubstrates:
 
     Examples
     --------
-    >>>     >>> given = SpentSubstrates(np.array([[2.0]]), np.zeros(1), np.array([0.1]), np.array([[1.0, -0.5]]))
+    >>> given = SpentSubstrates(np.array([[2.0]]), np.zeros(1), np.array([0.1]), np.array([[1.0, -0.5]]))
     >>> given.back(np.array([[3.0]]), np.array([[0.0]]), np).tolist()
     [[6.0], [-3.0]]
     """
