@@ -2,8 +2,8 @@
 
     python benchmarks/control.py [noise] [first] [perfect] [--seeds N] [--workers N]
 
-``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others, beside a
-controller that knows the plant; ``first``: first steps of the feasible random fed-batches of ``benchmarks/optimisation.py``;
+``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others,
+beside a controller that knows the plant; ``first``: first steps of the random fed-batches of ``benchmarks/optimisation.py``;
 ``perfect``: a plant that is known and measured exactly repeats the open-loop optimum. All by default. The plant's cell is the
 surrogate, so that what is measured is the controller. Results are written to ``results/control.json``.
 """
@@ -25,7 +25,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from optimisation import random_problems
 
-from mmopt import Controller, Estimator, Horizon, Plant, Problem, Surrogate, ecoli_fed_batch, load_surrogate, run_closed_loop
+from mmopt import (
+    Controller,
+    Estimator,
+    Horizon,
+    Plant,
+    Problem,
+    Surrogate,
+    load_surrogate,
+    run_closed_loop,
+)
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.study import read_study
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmopt.control import ClosedLoop, Plant, load_closed_loop, run_closed_loop
-from mmopt.control.controller import LAST_PLAN, LOWEST, Controller
+from mmopt.control.controller import LAST_PLAN, LOWEST, SIMULATED, Controller
 from mmopt.control.estimator import Estimator
 from mmopt.errors import StudyError
 from mmopt.fba.atlas import Atlas
@@ -126,10 +126,10 @@ def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[Clo
 def test_injected_failures_are_survived_and_told(
     study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
-    # solves 6 and 7 are the warm and the cold attempt of one step in the middle of the batch
-    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=(6, 7))
+    # solves 6 to 11 are all attempts of one step in the middle of the batch
+    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=tuple(range(6, 12)))
     fallbacks = [step.move for step in loop.steps if step.move.fallback]
-    assert [move.fallback for move in fallbacks] == [LAST_PLAN]
+    assert [move.fallback for move in fallbacks] in ([SIMULATED], [LAST_PLAN])
     assert "injected failure" in fallbacks[0].reason
     assert loop.trajectory.time[-1] == pytest.approx(HOURS)
     assert loop.objective == pytest.approx(disturbed[0].objective, rel=0.05)
@@ -159,14 +159,14 @@ def test_noise_is_the_same_for_the_same_seed(problem: Problem, atlas: Atlas) -> 
 
 def test_filter_of_a_linear_system_equals_the_textbook_filter() -> None:
     estimator = Estimator(Decay(), None, {"x": 2.0}, {"x": 0.3}, drift=0.1, uncertainty=0.4)
-    mean, variance = 2.0, 0.4**2
+    mean, variance = 2.0, (0.4 * 2.0) ** 2
     for measured in (1.5, 0.9, 0.2):
         gain = variance / (variance + 0.3**2)
         mean, variance = mean + gain * (measured - mean), (1.0 - gain) * variance
         estimator.update({"x": measured})
         assert estimator.states["x"] == pytest.approx(mean, rel=1.0e-5)
         factor = np.exp(-0.5)
-        mean, variance = factor * mean, factor**2 * variance + 0.1**2
+        mean, variance = factor * mean, factor**2 * variance + (0.1 * factor * mean) ** 2
         estimator.predict({}, 1.0)
 
 

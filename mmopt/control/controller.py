@@ -25,7 +25,7 @@ from mmopt.search.options import Deadline
 from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 
-LAST_PLAN, LOWEST = "last plan", "lowest controls"
+SIMULATED, LAST_PLAN, LOWEST = "simulated controls that keep the limits", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
 
 _TIME_LIMIT: Final = 20.0
@@ -150,7 +150,8 @@ class Controller:
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
         started = perf_counter()
-        decision, reason, notes = Decision(None, (), ()), "", ()
+        decision, reason = Decision(None, (), ()), ""
+        notes: tuple[str, ...] = ()
         try:
             estimate, notes = self._estimate(time, states, parameters or {})
             self._set(time, estimate, parameters or {})
@@ -161,9 +162,11 @@ class Controller:
                 )
             else:
                 self._accept(time, decision)
+                if decision.simulated:
+                    reason = f"{decision.status.value} ({decision.solves[-1].ending})"
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        wanted, fallback = self._wanted(time, reason)
+        wanted, fallback = self._wanted(time, reason, decision.simulated)
         controls = self._gate.passed(
             wanted, _number_or(time, 0.0), states if isinstance(states, Mapping) else {}, self._last
         )
@@ -226,11 +229,11 @@ class Controller:
             values[control.name] = ("control", control.unit, held)
         self._plan = trajectory(times, values, Status.OPTIMAL)
 
-    def _wanted(self, time: float, reason: str) -> tuple[dict[str, float], str]:
+    def _wanted(self, time: float, reason: str, simulated: bool) -> tuple[dict[str, float], str]:
         """The move before the gate, and the fallback it comes from."""
-        if not reason:
+        if not reason or simulated:
             self._fallbacks = 0
-            return self._next(time), ""
+            return self._next(time), SIMULATED if simulated else ""
         self._fallbacks += 1
         if self._profiles and self._fallbacks <= _MOST_FALLBACKS and _is_number(time):
             return self._next(time), LAST_PLAN

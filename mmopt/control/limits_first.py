@@ -52,12 +52,15 @@ class Decision:
         Records of the solves.
     note
         What was done where the limits could not be kept; empty otherwise.
+    simulated
+        Whether no solve ended with an answer, and the answer is a simulation that keeps the limits.
     """
 
     answer: Answer | None
     violations: tuple[Violation, ...]
     solves: tuple[Solve, ...]
     note: str = ""
+    simulated: bool = False
 
     @property
     def status(self) -> Status:
@@ -151,12 +154,18 @@ class LimitsFirst:
             if self._solved(warm=True):
                 return self._fed_again()
         guess = feasible_guess(self._compiled.simulator).trajectory
-        if keeps_limits(self.problem, guess, self.problem.final):
+        kept = keeps_limits(self.problem, guess, self.problem.final)
+        if kept:
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(guess)
             if self._solved():
                 return self._fed_again()
-        return self._with_least_violation(guess)
+        decision = self._with_least_violation(guess)
+        if kept and (decision.answer is None or decision.violations):
+            self._compiled.start(guess)
+            answer = self._compiled.program.read_answer()
+            return Decision(answer, (), tuple(self._compiled.solves), simulated=True)
+        return decision
 
     def _fed_again(self) -> Decision:
         """The present answer or, where the cell starves in it though it grows later, that from a start without the gap."""
@@ -186,7 +195,7 @@ class LimitsFirst:
         program = self._compiled.program
         program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
-        if not self._solved(far=True):
+        if not self._solved(far=True) and not self._again(guess):
             return Decision(None, (), tuple(self._compiled.solves))
         least, answer, violations = program.excess, program.read_answer(), violations_of(program)
         none = least <= _KEPT
@@ -197,6 +206,11 @@ class LimitsFirst:
             )
         note = "" if none else "the limits cannot all be kept; the objective was left out"
         return Decision(answer, () if none else violations, tuple(self._compiled.solves), note)
+
+    def _again(self, guess: Trajectory) -> bool:
+        """Whether Ipopt has an answer from the same start with the options for optima."""
+        self._compiled.start(guess)
+        return self._solved()
 
     def _solved(self, *, warm: bool = False, far: bool = False) -> bool:
         if self._deadline.has_passed():

@@ -21,6 +21,7 @@ from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import keeps_limits
 from mmopt.search.options import Deadline
+from mmopt.solvers.ipopt_options import FAR
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem
@@ -31,15 +32,8 @@ _AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
-_FAR: Final = {
-    "mu_init": 0.1,
-    "bound_push": 1.0e-2,
-    "bound_frac": 1.0e-2,
-    "nlp_scaling_max_gradient": 100.0,
-    "alpha_for_y": "primal",
-    "max_iter": 1000,
-}
-"""Ipopt's own defaults: the guess may be far from the least violation. In a case where the options for optima take 286
+_FAR: Final = {**FAR, "max_iter": 1000}
+"""The guess may be far from the least violation. In a case where the options for optima take 286
 iterations and end without an answer, these take 55."""
 
 _VIOLATED: Final = 1.0e-4

@@ -35,7 +35,6 @@ FAR: Final[Mapping[str, Any]] = MappingProxyType(
         "bound_frac": 1.0e-2,
         "nlp_scaling_max_gradient": 100.0,
         "alpha_for_y": "primal",
-        "max_iter": 1000,
     }
 )
 """Ipopt's own defaults, for a start that may be far from the answer."""
