@@ -23,7 +23,7 @@ from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
 from mmopt.search.options import Deadline
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 SIMULATED, LAST_PLAN, LOWEST = "simulated controls that keep the limits", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
@@ -109,7 +109,7 @@ class Controller:
     def __init__(
         self,
         problem: Problem,
-        surrogate: Surrogate | None,
+        surrogate: SmoothCell | None,
         interval: float,
         *,
         time_limit: float = _TIME_LIMIT,

@@ -19,7 +19,7 @@ from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import Relaxation
@@ -88,7 +88,7 @@ class LimitsFirst:
     ('OPTIMAL', ())
     """
 
-    def __init__(self, problem: Problem, surrogate: Surrogate | None, ipopt: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, problem: Problem, surrogate: SmoothCell | None, ipopt: Mapping[str, Any] | None = None) -> None:
         self._compiled = CompiledProblem(
             problem, surrogate, relaxation=Relaxation(1.0, in_turn=True), options={**STEP_OPTIONS, **(ipopt or {})}
         )

@@ -11,6 +11,7 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.added_points import training_table
 from mmopt.training.train import train
@@ -67,7 +68,7 @@ def outside_domain(simulator: Simulator, trajectory: Trajectory) -> dict[str, fl
         Largest amount by exchange [mmol/gDW/h]; empty if the domain is never left.
     """
     surrogate = simulator.metabolism
-    if not isinstance(surrogate, Surrogate) or not simulator.problem.system.readings:
+    if not isinstance(surrogate, SmoothCell) or not simulator.problem.system.readings:
         return {}
     amounts: dict[str, float] = {}
     for exchange, values in uptake_limits_along(simulator, trajectory).items():

@@ -24,6 +24,7 @@ from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.multi_start import AS_SIMULATED, CoarseMeshError, Search
 from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.status import Status
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
 
@@ -43,7 +44,7 @@ Controls = Mapping[str, Profile]
 
 def optimise(
     problem: Problem,
-    surrogate: Surrogate | None = None,
+    surrogate: SmoothCell | None = None,
     *,
     guess: Controls | None = None,
     reference: Metabolism | None = None,
@@ -95,7 +96,7 @@ def optimise(
     """
     _check_arguments(problem, surrogate, reference, adapt, options)
     search = Search(options, Deadline.after(options.time_limit))
-    if adapt and surrogate is not None and isinstance(reference, Atlas):
+    if adapt and isinstance(surrogate, Surrogate) and isinstance(reference, Atlas):
         return _adapted(problem, surrogate, search, reference, guess)
     return _Optimisation(problem, surrogate, search, reference).run(guess)
 
@@ -129,7 +130,7 @@ class _Optimisation:
     """One problem with one surrogate."""
 
     problem: Problem
-    surrogate: Surrogate | None
+    surrogate: SmoothCell | None
     search: Search
     reference: Metabolism | None
 
@@ -234,9 +235,9 @@ def _check_arguments(problem: Any, surrogate: Any, reference: Any, adapt: bool, 
     for name, value, kind in (("problem", problem, Problem), ("options", options, OptimiseOptions)):
         if not isinstance(value, kind):
             raise StudyError(f"{name} is {value!r:.60}; give an object of the class {kind.__name__}")
-    if surrogate is not None and not isinstance(surrogate, Surrogate):
-        raise StudyError(f"surrogate is {surrogate!r:.60}; give a Surrogate, such as load_surrogate returns, or None")
+    if surrogate is not None and not isinstance(surrogate, SmoothCell):
+        raise StudyError(f"surrogate is {surrogate!r:.60}; give a SmoothCell, such as load_surrogate returns, or None")
     if reference is not None and not isinstance(reference, Metabolism):
-        raise StudyError(f"reference is {reference!r:.60}; give an Atlas, a FluxProgram or a Surrogate, or None")
-    if adapt and (not isinstance(reference, Atlas) or surrogate is None):
-        raise StudyError("to adapt, give a surrogate, and reference= an Atlas, which has the exact fluxes")
+        raise StudyError(f"reference is {reference!r:.60}; give an Atlas, a FluxProgram or a SmoothCell, or None")
+    if adapt and not (isinstance(reference, Atlas) and isinstance(surrogate, Surrogate)):
+        raise StudyError("to adapt, give a trained surrogate, and reference= an Atlas, which has the exact fluxes")

@@ -23,7 +23,7 @@ from mmopt.results import Trajectory
 from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.multi_start import Search
 from mmopt.search.options import Deadline, OptimiseOptions
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.compiled import CompiledProblem
 
 
@@ -59,7 +59,7 @@ class ParetoFront:
 def pareto(
     problem: Problem,
     over: str,
-    surrogate: Surrogate | None = None,
+    surrogate: SmoothCell | None = None,
     *,
     points: int = 8,
     values: Sequence[float] | None = None,
@@ -134,7 +134,7 @@ def pareto(
 
 
 def _ends(
-    problem: Problem, over: str, surrogate: Surrogate | None, search: Search, guess: Trajectory
+    problem: Problem, over: str, surrogate: SmoothCell | None, search: Search, guess: Trajectory
 ) -> tuple[Plan, float]:
     """The optimum of the objective alone, and the largest value of the second quantity; each in a program of its own."""
     first = search.optimum_without_gap(search.options.compile(problem, surrogate), guess)
@@ -151,5 +151,5 @@ def _next(compiled: CompiledProblem, search: Search, before: Trajectory) -> Plan
     return search.optimum(compiled, before)
 
 
-def _integrated(plan: Plan, surrogate: Surrogate | None) -> Plan:
+def _integrated(plan: Plan, surrogate: SmoothCell | None) -> Plan:
     return replace(plan, integration=plan.replay(surrogate))

@@ -22,7 +22,7 @@ from mmopt.search.scenario_search import AS_SIMULATED, ScenarioResult, ScenarioS
 from mmopt.search.scenario_starts import Scenarios, ScenarioStart
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.scenario_program import Goal
 
 _WORSE: Final = 1.0e-4
@@ -32,7 +32,7 @@ _WORSE: Final = 1.0e-4
 def optimise_scenarios(
     problem: Problem,
     scenarios: Sequence[Mapping[str, float]],
-    surrogate: Surrogate | None = None,
+    surrogate: SmoothCell | None = None,
     *,
     worst: bool = False,
     weights: Sequence[float] | None = None,
@@ -134,7 +134,7 @@ def _as_simulated(search: ScenarioSearch, start: ScenarioStart) -> list[Plan]:
 def _failure(
     problems: Sequence[Problem],
     scenarios: Sequence[Mapping[str, float]],
-    surrogate: Surrogate | None,
+    surrogate: SmoothCell | None,
     result: ScenarioResult,
     ipopt: Mapping[str, Any] | None,
     numbers: Sequence[int],

@@ -22,7 +22,7 @@ from mmopt.results import Trajectory
 from mmopt.search.initial_guess import keeps_limits
 from mmopt.search.options import Deadline
 from mmopt.solvers.ipopt_options import FAR
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import END, EVERYWHERE, Relaxation
@@ -137,7 +137,7 @@ def least_violation(
         If Ipopt has no answer either, what the simulation violates; None if it violates nothing.
     """
     problem = simulator.problem.with_hard_limits()
-    surrogate = simulator.metabolism if isinstance(simulator.metabolism, Surrogate) else None
+    surrogate = simulator.metabolism if isinstance(simulator.metabolism, SmoothCell) else None
     if not problem.has_choices and all(control.low == control.high for control in problem.controls.values()):
         violations = _simulated_violations(
             problem, guess, problem.final

@@ -29,7 +29,7 @@ from mmopt.search.starts import Start, lowered_start, simple_starts
 from mmopt.search.trial import SearchResult, Trial, best_plan, with_remedy
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.compiled import CompiledProblem, Outcome
 
 _GAP_ROUNDS: Final = 2
@@ -306,7 +306,7 @@ class _RemoteSearch:
     """What a process needs to try guesses; it compiles the problem at the first."""
 
     problem: Problem
-    surrogate: Surrogate | None
+    surrogate: SmoothCell | None
     search: Search
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any
 from mmopt.checking import Count, Number, Seed, checked
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.compiled import CompiledProblem
 
 AGREEMENT = 1.0e-3
@@ -77,7 +77,7 @@ class OptimiseOptions:
         if not 0.0 < self.agreement < math.inf:
             raise StudyError(f"agreement is {self.agreement:g}; give a finite number above 0")
 
-    def compile(self, problem: Problem, surrogate: Surrogate | None) -> CompiledProblem:
+    def compile(self, problem: Problem, surrogate: SmoothCell | None) -> CompiledProblem:
         """Compile a problem.
 
         Parameters

@@ -15,7 +15,7 @@ from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import feasible_guess, keeps_limits, moves_allowed
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.scenario_program import Goal
 
 _LOWERINGS: Final = 3
@@ -83,7 +83,7 @@ class Scenarios:
     """
 
     problems: tuple[Problem, ...]
-    surrogate: Surrogate | None
+    surrogate: SmoothCell | None
     goal: Goal
 
     def of(self, numbers: Sequence[int]) -> "Scenarios":

@@ -6,6 +6,7 @@ point.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any, Protocol
 
@@ -34,7 +35,126 @@ class Dense(Protocol):
         """``linear``, ``tanh``, ``sigmoid`` or ``softplus``."""
 
 
-def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mean of affine laws, weighted by the softmax of affine scores: the one layer of a soft law.
+
+    Attributes
+    ----------
+    scores
+        Slopes of the scores, shape (laws, inputs).
+    offsets
+        Scores at zero, shape (laws,).
+    laws
+        Slope of every output by each input, then its constant, shape (inputs + 1, laws, outputs).
+
+    Examples
+    --------
+    >>> from mmopt.solvers.dense import Mixture
+    >>> ramp = Mixture(np.array([[0.0], [4.0]]), np.zeros(2), np.array([[[0.0], [1.0]], [[0.0], [0.0]]]))
+    >>> values, slopes, _ = ramp.derivatives(np.array([[-9.0, 0.0, 9.0]]), np)
+    >>> values.round(3).tolist(), slopes[0].round(3).tolist()
+    ([[-0.0, 0.0, 9.0]], [[-0.0, 0.5, 1.0]])
+    """
+
+    scores: np.ndarray
+    offsets: np.ndarray
+    laws: np.ndarray
+
+    def values(self, inputs: Any, of: Any) -> Any:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        inputs
+            Shape (inputs, points), of NumPy or CasADi.
+        of
+            Module whose functions are used, `numpy` or `casadi`.
+
+        Returns
+        -------
+        array
+            Shape (outputs, points).
+        """
+        return self._mixed(self._shares(inputs, of), inputs, of)
+
+    def derivatives(self, inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
+        """Compute values, slopes and curvatures, as `derivatives` does.
+
+        Parameters
+        ----------
+        inputs
+            Shape (inputs, points), of NumPy or CasADi.
+        of
+            Module whose functions are used, `numpy` or `casadi`.
+
+        Returns
+        -------
+        values, slopes, curvatures
+        """
+        shares, count = self._shares(inputs, of), self.scores.shape[1]
+        means = [_times(self.scores[:, [k]].T, shares, of) for k in range(count)]
+        lean = [self._wide(self.scores[:, k], inputs) - self._tall(means[k], of) for k in range(count)]
+        turned = [shares * each for each in lean]
+        slopes = [_times(self.laws[k].T, shares, of) + self._mixed(turned[k], inputs, of) for k in range(count)]
+        curvatures = {}
+        for i, j in combinations_with_replacement(range(count), 2):
+            spread = _times((self.scores[:, [i]] * self.scores[:, [j]]).T, shares, of) - means[i] * means[j]
+            bent = shares * (lean[i] * lean[j] - self._tall(spread, of))
+            across = _times(self.laws[i].T, turned[j], of) + _times(self.laws[j].T, turned[i], of)
+            curvatures[i, j] = across + self._mixed(bent, inputs, of)
+        return self._mixed(shares, inputs, of), slopes, curvatures
+
+    def _shares(self, inputs: Any, of: Any) -> Any:
+        """Softmax of the scores, shape (laws, points); no exponent is positive."""
+        scores = _times(self.scores, inputs, of) + self._wide(self.offsets, inputs)
+        highest = scores
+        while highest.shape[0] > 1:
+            half = (highest.shape[0] + 1) // 2
+            highest = of.fmax(highest[:half, :], highest[highest.shape[0] - half :, :])
+        raised = of.exp(scores - self._tall(highest, of))
+        return raised / self._tall(_times(np.ones((1, len(self.offsets))), raised, of), of)
+
+    def _mixed(self, shares: Any, inputs: Any, of: Any) -> Any:
+        """Outputs of the laws, weighted, shape (outputs, points)."""
+        outputs = self.laws.shape[2]
+        total = _times(self.laws[-1].T, shares, of)
+        for k, law in enumerate(self.laws[:-1]):
+            row = inputs[k : k + 1, :]
+            total = total + (of.repmat(row, outputs, 1) if of is casadi else row) * _times(law.T, shares, of)
+        return total
+
+    def _wide(self, column: np.ndarray, inputs: Any) -> np.ndarray:
+        return np.repeat(column[:, None], inputs.shape[1], axis=1)
+
+    def _tall(self, row: Any, of: Any) -> Any:
+        return of.repmat(row, len(self.offsets), 1) if of is casadi else row
+
+
+Layers = Sequence[Dense | Mixture]
+"""Dense layers, or the one layer of a soft law."""
+
+
+def width_of(layers: Layers) -> tuple[int, int]:
+    """Return the numbers of inputs and outputs of a network.
+
+    Parameters
+    ----------
+    layers
+        The network.
+
+    Returns
+    -------
+    inputs, outputs
+    """
+    first, last = layers[0], layers[-1]
+    if isinstance(first, Mixture):
+        return first.scores.shape[1], first.laws.shape[2]
+    assert not isinstance(last, Mixture)
+    return first.weights.shape[0], last.weights.shape[1]
+
+
+def derivatives(layers: Layers, inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
     """Compute values, slopes and curvatures of a network.
 
     Parameters
@@ -59,12 +179,15 @@ def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, lis
     >>> float(values[0, 0]), float(slopes[0][0, 0]), float(curvatures[0, 0][0, 0])
     (0.0, 2.0, -0.0)
     """
-    count = layers[0].weights.shape[0]
+    if isinstance(layers[0], Mixture):
+        return layers[0].derivatives(inputs, of)
+    count = width_of(layers)[0]
     pairs = list(combinations_with_replacement(range(count), 2))
     values: Any = inputs
     slopes: list[Any] = []
     curvatures: dict[tuple[int, int], Any] = {}
     for depth, layer in enumerate(layers):
+        assert not isinstance(layer, Mixture)
         transposed = np.ascontiguousarray(layer.weights.T)
         points = inputs.shape[1]
         sums = _times(transposed, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
@@ -82,7 +205,7 @@ def derivatives(layers: Sequence[Dense], inputs: Any, of: Any) -> tuple[Any, lis
 
 
 def _times(weights: np.ndarray, values: Any, of: Any) -> Any:
-    return of.mtimes(weights, values) if of is casadi else weights @ values
+    return of.mtimes(np.ascontiguousarray(weights), values) if of is casadi else weights @ values
 
 
 class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
@@ -101,14 +224,14 @@ class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]
         If there is no layer or no point.
     """
 
-    def __init__(self, layers: Sequence[Dense], points: int) -> None:
+    def __init__(self, layers: Layers, points: int) -> None:
         super().__init__()
         if not layers or points < 1:
             raise StudyError(f"the network has {len(layers)} layers and {points} points; give at least one of both")
         self.layers = tuple(layers)
         self.points = points
-        self._given = np.zeros((layers[0].weights.shape[0], points))
-        self._push = np.zeros((layers[-1].weights.shape[1], points))
+        inputs, outputs = width_of(layers)
+        self._given, self._push = np.zeros((inputs, points)), np.zeros((outputs, points))
 
     @property
     def width(self) -> tuple[int, int]:
@@ -191,9 +314,9 @@ class AtColumns:
         The vector and multipliers of the outputs to the upper triangle of the second derivative, (size, size).
     """
 
-    def __init__(self, layers: Sequence[Dense], inputs: np.ndarray, size: int) -> None:
+    def __init__(self, layers: Layers, inputs: np.ndarray, size: int) -> None:
         points, count = inputs.shape
-        outputs = layers[-1].weights.shape[1]
+        outputs = width_of(layers)[1]
         x = casadi.MX.sym("x", size)
         push = casadi.MX.sym("push", points * outputs)
         given = casadi.reshape(x[inputs.ravel().tolist()], count, points)

@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 from pyomo.contrib.pynumero.interfaces.external_grey_box import ExternalGreyBoxBlock
 
 from mmopt.solvers.dense import NetworkAtPoints
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 GREY_BOX = "grey_box"
 
@@ -43,7 +43,7 @@ class Gathered:
     (0.34, 1)
     """
 
-    def __init__(self, program: Any, surrogate: Surrogate, outputs: Sequence[str]) -> None:
+    def __init__(self, program: Any, surrogate: SmoothCell, outputs: Sequence[str]) -> None:
         self._program = program
         self._surrogate = surrogate
         self._names = tuple(dict.fromkeys(outputs))

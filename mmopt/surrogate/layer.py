@@ -1,10 +1,12 @@
 """Dense layers, and the chain of them that a surrogate evaluates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from mmopt.fba.domain import Domain
 from mmopt.solvers.activations import ACTIVATIONS
 
 
@@ -38,6 +40,28 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"Layer({' - '.join(map(str, self.weights.shape))}, {self.activation})"
+
+
+@runtime_checkable
+class SmoothCell(Protocol):
+    """A smooth map from uptake limits to balanced fluxes, as optimisations take it: a `Surrogate` or a `SoftLaw`."""
+
+    @property
+    def domain(self) -> Domain:
+        """Where it holds."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Exchanges whose uptake limits go in, in order."""
+
+    def layers(self, names: Sequence[str]) -> Any:
+        """Layers from limits to the named readings."""
+
+    def rate_function(self, names: Sequence[str]) -> Any:
+        """Rates of the cell by name, as a function of uptake limits by name."""
+
+    def check_limits(self, limits: Mapping[str, float]) -> None:
+        """Check that uptake limits lie in the domain."""
 
 
 def chained(layers: Sequence[Layer], values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ exchanges as little as it can. So the fluxes balance as before, and the uptake i
 integrator steps over and Ipopt does not: a collocation follows the smooth network, so it is for simulations alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from mmopt.fba.domain import Domain
 from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.solvers.dense import Mixture
 from mmopt.surrogate.layer import Layer, chained
 
 _NEAR: Final = 0.02
@@ -25,9 +26,6 @@ _NEAR: Final = 0.02
 
 _SMALL: Final = 1.0e-6
 """Weight of the mode weights themselves beside the exchanges, and the error of a vector that counts as none."""
-
-_BELOW: Final = 0.1
-"""Fraction of every range by which a reactor may leave the domain below, as for a trained surrogate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,13 +167,13 @@ class SoftLawRates:
         The domain of the soft law.
     names
         Readings, in order.
-    read
-        From limits of shape (inputs,) to readings of shape (names,).
+    law
+        From limits to readings.
     """
 
     domain: Domain
     names: tuple[str, ...]
-    read: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    law: Mixture = field(repr=False)
 
     def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
         """Compute the readings at uptake limits; limits beyond the domain count as its edge.
@@ -190,10 +188,28 @@ class SoftLawRates:
         dict
             Readings by name.
         """
-        lower, upper = self.domain.lower, self.domain.upper
-        point = np.array([limits[exchange] for exchange in self.domain.inputs], dtype=float)
-        point = np.clip(point, lower - _BELOW * (upper - lower), upper)
-        return dict(zip(self.names, self.read(point).tolist(), strict=True))
+        domain = self.domain
+        point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
+        point = np.clip(point, domain.lower, domain.upper)
+        return dict(zip(self.names, self.law.values(point[:, None], np)[:, 0].tolist(), strict=True))
+
+    def expressions(self, limits: Mapping[str, Any]) -> dict[str, Any]:
+        """Compute the same as CasADi expressions.
+
+        Parameters
+        ----------
+        limits
+            Uptake limits by exchange id, as expressions.
+
+        Returns
+        -------
+        dict
+            Readings by name.
+        """
+        domain = self.domain
+        point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
+        values = self.law.values(casadi.fmin(casadi.fmax(point, domain.lower), domain.upper), casadi)
+        return {name: values[row] for row, name in enumerate(self.names)}
 
 
 def spent_substrates(surrogate: Any, names: Any) -> SpentSubstrates | None:

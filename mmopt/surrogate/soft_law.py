@@ -15,6 +15,7 @@ from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
+from mmopt.solvers.dense import Mixture
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
 from mmopt.surrogate.max_affine import (
     Corners,
@@ -190,7 +191,42 @@ class SoftLaw:
         SurrogateError
             If a name is unknown.
         """
-        return SoftLawRates(self.domain, tuple(names), self.reader(names))
+        return SoftLawRates(self.domain, tuple(names), self.layers(names)[0])
+
+    def layers(self, names: Sequence[str]) -> tuple[Mixture]:
+        """Return the law as one layer, from limits [mmol/gDW/h] to the named readings.
+
+        Parameters
+        ----------
+        names
+            ``growth`` [1/h], ``shortfall`` or reaction ids [mmol/gDW/h], in the order wanted.
+
+        Returns
+        -------
+        tuple of Mixture
+            One layer.
+
+        Raises
+        ------
+        SurrogateError
+            If a name is unknown, or growth is read from its planes, which are no such layer.
+        """
+        if self.planes is not None and GROWTH in names:
+            raise SurrogateError(
+                "growth from its planes is not for optimisations; use soft_law(atlas, growth='fluxes')"
+            )
+        rows = np.array([self._row(name) for name in names], dtype=int)
+        spans, lower = self.domain.upper - self.domain.lower, self.domain.lower
+
+        def unscaled(coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Slopes and constants by limits, from those by scaled inputs and a one; the inputs are axis 1."""
+            slopes = coefficients[:, :-1] / spans.reshape(-1, *[1] * (coefficients.ndim - 2))
+            return slopes, coefficients[:, -1] - np.tensordot(slopes, lower, axes=(1, 0))
+
+        scores, offsets = unscaled(self.sharpness * self.weights)
+        slopes, constants = unscaled(self.affine_laws[:, :, rows])
+        laws = np.concatenate([slopes, constants[:, None, :]], axis=1).transpose(1, 0, 2)
+        return (Mixture(scores, offsets, np.ascontiguousarray(laws)),)
 
     def fluxes(self, limits: np.ndarray) -> np.ndarray:
         """Compute the net fluxes of all reactions, also outside the domain.

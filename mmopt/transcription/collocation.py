@@ -1,14 +1,14 @@
 """From a problem to a nonlinear program that any Pyomo solver takes."""
 
 from mmopt.problem.problem import Problem
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.program import CollocationProgram
 
 
 def transcribe(
     problem: Problem,
-    surrogate: Surrogate | None = None,
+    surrogate: SmoothCell | None = None,
     *,
     relaxation: Relaxation = HARD,
     formulation: str = "reduced_space",

@@ -21,7 +21,7 @@ from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.ipopt_choice import ipopt_for, ipopt_options
@@ -93,7 +93,7 @@ class CompiledProblem:
     def __init__(
         self,
         problem: Problem,
-        surrogate: Surrogate | None = None,
+        surrogate: SmoothCell | None = None,
         *,
         relaxation: Relaxation = HARD,
         options: Mapping[str, Any] | None = None,

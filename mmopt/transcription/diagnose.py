@@ -6,7 +6,7 @@ from typing import Final
 import pyomo.environ as pyo
 
 from mmopt.problem.problem import Problem
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.collocation import transcribe
 from mmopt.transcription.program import CollocationProgram
 
@@ -31,7 +31,7 @@ def with_few_elements(problem: Problem) -> Problem:
     return replace(problem, horizon=replace(problem.horizon, elements=_ELEMENTS, mesh=None))
 
 
-def with_decisions_fixed(problem: Problem, surrogate: Surrogate | None = None) -> CollocationProgram:
+def with_decisions_fixed(problem: Problem, surrogate: SmoothCell | None = None) -> CollocationProgram:
     """Transcribe a problem and fix its data and everything that may be chosen, at the middle of its range.
 
     Parameters
@@ -61,7 +61,7 @@ def with_decisions_fixed(problem: Problem, surrogate: Surrogate | None = None) -
     return program
 
 
-def diagnose(problem: Problem, surrogate: Surrogate | None = None) -> tuple[str, ...]:
+def diagnose(problem: Problem, surrogate: SmoothCell | None = None) -> tuple[str, ...]:
     """Report the structural warnings of IDAES's `DiagnosticsToolbox` about a problem with all decisions fixed.
 
     It checks degrees of freedom, and searches for over- and underdetermined subsystems. Units are those of `mmopt.units`,

@@ -25,6 +25,7 @@ from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Cell, RecordingCell, no_cell
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.grey_box import GREY_BOX, Gathered
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.aim import write_moves, write_objective
 from mmopt.transcription.scaling import from_variable, scaled_states, to_variable, variable_bounds
@@ -76,7 +77,7 @@ HARD: Final = Relaxation()
 
 
 def write_equations(
-    block: Any, problem: Problem, surrogate: Surrogate | None, relaxation: Relaxation, formulation: str
+    block: Any, problem: Problem, surrogate: SmoothCell | None, relaxation: Relaxation, formulation: str
 ) -> None:
     """Write a problem into a Pyomo block, all but its objective.
 
@@ -156,16 +157,22 @@ def _write_point(
 
 
 def _cells(
-    block: Any, problem: Problem, surrogate: Surrogate | None, formulation: str
+    block: Any, problem: Problem, surrogate: SmoothCell | None, formulation: str
 ) -> tuple[Callable[[Any], Cell], Callable[[], None]]:
     """Return the cell of a point's block, and what is to be called when all points are written."""
     readings = problem.system.readings
     if surrogate is None:
         return lambda point: no_cell, lambda: None
+    if not isinstance(surrogate, Surrogate) and formulation != GREY_BOX:
+        raise StudyError(
+            f"a soft law goes into an optimisation as a grey box alone, not in {formulation}; use bundled=True"
+        )
     if formulation == GREY_BOX:
         gathered = Gathered(block, surrogate, readings)
         return gathered.cell, gathered.close
-    return lambda point: lambda limits: embed(point, surrogate, limits, readings, formulation), lambda: None
+    trained = surrogate
+    assert isinstance(trained, Surrogate)
+    return lambda point: lambda limits: embed(point, trained, limits, readings, formulation), lambda: None
 
 
 def _write_limits(

@@ -7,7 +7,7 @@ import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 _OPTIONS: Final = {"max_iter": 1000}
 
@@ -24,7 +24,7 @@ _WITH_CELL: Final = {
 more iterations seldom ends with an optimum, and another start does."""
 
 
-def ipopt_options(surrogate: Surrogate | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+def ipopt_options(surrogate: SmoothCell | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the options of Ipopt for a problem with or without a cell.
 
     Parameters

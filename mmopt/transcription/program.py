@@ -17,7 +17,7 @@ from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer, BoundedQuantity, answer_of, bounded_quantities
 from mmopt.transcription.equations import (
     HARD,
@@ -69,7 +69,7 @@ class CollocationProgram:
     def __init__(
         self,
         problem: Problem,
-        surrogate: Surrogate | None = None,
+        surrogate: SmoothCell | None = None,
         *,
         relaxation: Relaxation = HARD,
         formulation: str = "reduced_space",

@@ -8,13 +8,13 @@ from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 from mmopt.transcription.program import CollocationProgram
 
 
 def trajectory_of(
-    program: CollocationProgram, surrogate: Surrogate | None, status: Status, answer: Answer | None = None
+    program: CollocationProgram, surrogate: SmoothCell | None, status: Status, answer: Answer | None = None
 ) -> Trajectory:
     """Return the present values of a program as a trajectory.
 
@@ -44,7 +44,7 @@ def trajectory_of(
 
 def plan_of(
     program: CollocationProgram,
-    surrogate: Surrogate | None,
+    surrogate: SmoothCell | None,
     record: SolveRecord,
     status: Status,
     limits: tuple[ActiveLimit, ...] = (),

@@ -20,7 +20,7 @@ from mmopt.solvers.ipopt import NonlinearProgram, bounds_of, set_values, values_
 from mmopt.solvers.nlp import copies_of, read_nlp
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.ipopt_choice import ipopt_options
@@ -118,7 +118,7 @@ class ScenarioProgram:
     def __init__(
         self,
         problems: Sequence[Problem],
-        surrogate: Surrogate | None,
+        surrogate: SmoothCell | None,
         goal: Goal,
         *,
         relaxation: Relaxation = HARD,

@@ -12,7 +12,7 @@ from mmopt.reactor.system import RecordingCell, no_cell
 from mmopt.results import Trajectory
 from mmopt.simulation.inputs import merged_parameters
 from mmopt.surrogate.embed import start_embedding
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.equations import control_at, state_at
 from mmopt.transcription.scaling import from_variable, to_variable
 
@@ -27,7 +27,7 @@ _MEAN_OF: Final = (np.arange(10) + 0.5) / 10.0
 
 
 def start_from(
-    block: Any, problem: Problem, surrogate: Surrogate | None, trajectory: Trajectory, begin: float | None = None
+    block: Any, problem: Problem, surrogate: SmoothCell | None, trajectory: Trajectory, begin: float | None = None
 ) -> None:
     """Set every variable from a trajectory.
 
@@ -76,7 +76,7 @@ def _goes_below(problem: Problem, state: Quantity, trajectory: Trajectory) -> bo
     return bool(change < -_FALLS * state.scale)
 
 
-def complete_start(block: Any, problem: Problem, surrogate: Surrogate | None) -> None:
+def complete_start(block: Any, problem: Problem, surrogate: SmoothCell | None) -> None:
     """Give rates of change and limited quantities the values that states and controls imply.
 
     Parameters
