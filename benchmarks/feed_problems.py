@@ -67,7 +67,7 @@ def shipped(name: str) -> Any:
 ORGANISMS = {
     "textbook": Organism(ecoli_fed_batch(), partial(shipped, "ecoli_textbook"), "acetate"),
     "iJO1366": Organism(ecoli_fed_batch(), partial(shipped, "ecoli_ijo1366"), "acetate"),
-    "iMM904": Organism(yeast.fed_batch(), yeast.surrogate, "ethanol"),
+    "iMM904": Organism(yeast.fed_batch(), yeast.law, "ethanol"),
 }
 
 

@@ -1,15 +1,16 @@
-"""The network of yeast that benchmarks use, its surrogate and its reactor.
+"""The network of yeast that benchmarks use, its soft law and its reactor.
 
 iMM904 (Mo, Palsson and Herrgard (2009), BMC Syst. Biol. 3:37) lies in the wheel of cameo, which ``make bench`` puts beside the
-packages, without its dependencies. The surrogate is trained once, and kept there.
+packages, without its dependencies.
 """
 
 import sys
 from functools import cache
 from pathlib import Path
 
-from mmopt import Atlas, Bioreactor, Domain, Network, Surrogate, load_surrogate, read_network, train_to_error
+from mmopt import Atlas, Bioreactor, Domain, Network, read_network
 from mmopt.reactor import Aeration, Species, Uptake
+from mmopt.surrogate import SoftLaw, soft_law
 
 _FOLDER = Path(sys.prefix) / "cameo"
 _FILE = _FOLDER / "cameo" / "models" / "json" / "iMM904.json"
@@ -25,14 +26,11 @@ def network() -> Network:
 
 
 @cache
-def surrogate() -> Surrogate:
-    """The surrogate of a default call, trained at the first use."""
-    folder = _FOLDER / "surrogate"
-    if not folder.is_dir():
-        atlas = Atlas(network(), BOX)
-        atlas.explore()
-        train_to_error(atlas).save(folder)
-    return load_surrogate(folder)
+def law() -> SoftLaw:
+    """The soft law: growth climbs a cliff with a trace of oxygen, which a small trained network does not follow."""
+    atlas = Atlas(network(), BOX)
+    atlas.explore()
+    return soft_law(atlas, error=0.05)
 
 
 def fed_batch() -> Bioreactor:

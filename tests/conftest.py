@@ -37,6 +37,7 @@ SLOW_FILES = {
     "test_guard",  # starts processes with limits of memory
     "test_scenarios",  # one feed for many scenarios
     "test_soft_law",  # explores iJO1366
+    "test_soft_law_in_use",  # optimises
     "test_starts",  # searches simple feeds, and optimises
     "test_surrogate",  # embeds and simulates genome-scale surrogates
     "test_train_to_error",  # trains in rounds

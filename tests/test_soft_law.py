@@ -428,8 +428,8 @@ def test_cell_of_a_law_takes_a_limit_above_the_domain_as_its_edge(small: SoftLaw
     assert cell({GLUCOSE: 500.0}) == cell({GLUCOSE: 12.0})
 
 
-def test_cell_of_a_law_gives_back_what_is_below_nothing(small: SoftLaw) -> None:
-    assert small.rate_function([GLUCOSE])({GLUCOSE: -0.01})[GLUCOSE] > 0.0
+def test_limit_below_zero_counts_as_zero(small: SoftLaw) -> None:
+    assert small.rate_function([GLUCOSE])({GLUCOSE: -0.01})[GLUCOSE] == pytest.approx(0.0, abs=1.0e-9)
 
 
 def test_uptake_above_the_domain_is_not_trusted(small: SoftLaw) -> None:

@@ -9,7 +9,7 @@ exchanges as little as it can. So the fluxes balance as before, and the uptake i
 integrator steps over and Ipopt does not: a collocation follows the smooth network, so it is for simulations alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -210,6 +210,42 @@ class SoftLawRates:
         point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
         values = self.law.values(casadi.fmin(casadi.fmax(point, domain.lower), domain.upper), casadi)
         return {name: values[row] for row, name in enumerate(self.names)}
+
+
+@dataclass(frozen=True, eq=False)
+class PlanesRates:
+    """The rates of a soft law whose growth is read from its planes, in Python alone.
+
+    Attributes
+    ----------
+    domain
+        The domain of the soft law.
+    names
+        Readings, in order.
+    read
+        From limits of shape (inputs,) to readings of shape (names,).
+    """
+
+    domain: Domain
+    names: tuple[str, ...]
+    read: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+
+    def __call__(self, limits: Mapping[str, float]) -> dict[str, float]:
+        """Compute the readings at uptake limits; limits beyond the domain count as its edge.
+
+        Parameters
+        ----------
+        limits
+            Uptake limits by exchange id [mmol/gDW/h].
+
+        Returns
+        -------
+        dict
+            Readings by name.
+        """
+        point = np.array([limits[exchange] for exchange in self.domain.inputs], dtype=float)
+        point = np.clip(point, self.domain.lower, self.domain.upper)
+        return dict(zip(self.names, self.read(point).tolist(), strict=True))
 
 
 def spent_substrates(surrogate: Any, names: Any) -> SpentSubstrates | None:

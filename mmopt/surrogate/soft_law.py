@@ -26,7 +26,7 @@ from mmopt.surrogate.max_affine import (
     scaled,
     separation,
 )
-from mmopt.surrogate.rates import SoftLawRates
+from mmopt.surrogate.rates import PlanesRates, SoftLawRates
 from mmopt.surrogate.soft_bound import Separation
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 from mmopt.units import GROWTH_UNIT, RATE
@@ -174,7 +174,7 @@ class SoftLaw:
         """
         self.domain.check(np.maximum(limit_values(self.domain, limits), self.domain.lower))
 
-    def rate_function(self, names: Sequence[str]) -> SoftLawRates:
+    def rate_function(self, names: Sequence[str]) -> "SoftLawRates | PlanesRates":
         """Return the rates of the cell as a function of uptake limits by name.
 
         Parameters
@@ -184,13 +184,15 @@ class SoftLaw:
 
         Returns
         -------
-        SoftLawRates
+        SoftLawRates or PlanesRates
 
         Raises
         ------
         SurrogateError
             If a name is unknown.
         """
+        if self.planes is not None and GROWTH in names:
+            return PlanesRates(self.domain, tuple(names), self.reader(names))
         return SoftLawRates(self.domain, tuple(names), self.layers(names)[0])
 
     def layers(self, names: Sequence[str]) -> tuple[Mixture]:
