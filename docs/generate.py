@@ -245,6 +245,33 @@ def _feed_problems() -> str:
     return table(headings, rows)
 
 
+def _control() -> str:
+    rows = [
+        (
+            name,
+            f"{one['mean']:.2f}",
+            f"{one['least']:.2f}",
+            one["broken"],
+            f"{100 * one['worst_violation']:.0f} %",
+            one["fallbacks"],
+            f"{1000 * one['median_seconds']:.0f}",
+            f"{1000 * one['p99_seconds']:.0f}",
+        )
+        for name, one in _read("control")["noise"]["rows"].items()
+    ]
+    headings = (
+        "plant, noise, controller",
+        "mean [g]",
+        "least [g]",
+        "batches that violate a limit by over 5 %",
+        "worst violation",
+        "fallbacks",
+        "step, median [ms]",
+        "step, 99 % [ms]",
+    )
+    return table(headings, rows)
+
+
 def _scenarios() -> str:
     rows = [
         (
@@ -263,6 +290,7 @@ def _scenarios() -> str:
 
 TABLES = {
     "feed_problems": _feed_problems,
+    "control": _control,
     "scenarios": _scenarios,
     "fluxes": _flux_speed,
     "published": _published,

@@ -41,8 +41,10 @@ from .simulation import simulate as simulate
 from .status import Status as Status
 from .study import Study as Study
 from .study import read_study as read_study
+from .surrogate import SoftLaw as SoftLaw
 from .surrogate import Surrogate as Surrogate
 from .surrogate import load_surrogate as load_surrogate
+from .surrogate import soft_law as soft_law
 from .training import train as train
 from .training import train_to_error as train_to_error
 

@@ -18,7 +18,8 @@ from mmopt import (
 )
 from mmopt.errors import StudyError, SurrogateError
 from mmopt.problem.simulator import Simulator
-from mmopt.solvers.dense import AtColumns, Mixture, NetworkAtPoints
+from mmopt.solvers.affine_law import Mixture
+from mmopt.solvers.dense import AtColumns, NetworkAtPoints
 from mmopt.surrogate import SoftLaw, soft_law
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}

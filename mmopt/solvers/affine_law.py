@@ -1,4 +1,4 @@
-"""The affine law of a linear program around an optimal basis, and the region in which it holds.
+"""The affine law of a linear program around an optimal basis, and the region in which it holds; means of such laws.
 
 Basic variables are x_B = -B⁻¹ N x_N, so they are affine in every bound that moves; the law holds as long as they keep their
 own bounds.
@@ -7,8 +7,10 @@ Gal and Nedoma (1972), Manage. Sci. 18:406.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from itertools import combinations_with_replacement
+from typing import Any, Final
 
+import casadi
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
@@ -149,3 +151,119 @@ def _region(
     right = np.concatenate([moved[:, 0] - lower, upper - moved[:, 0]])
     depends = (np.abs(left).max(axis=1) > _COEFFICIENT_ZERO) & np.isfinite(right)
     return left[depends], right[depends]
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mean of affine laws, weighted by the softmax of affine scores: the one layer of a soft law.
+
+    Attributes
+    ----------
+    scores
+        Slopes of the scores, shape (laws, inputs).
+    offsets
+        Scores at zero, shape (laws,).
+    affine_laws
+        Slope of every output by each input, then its constant, shape (inputs + 1, laws, outputs).
+
+    Examples
+    --------
+    >>> from mmopt.solvers.affine_law import Mixture
+    >>> ramp = Mixture(np.array([[0.0], [4.0]]), np.zeros(2), np.array([[[0.0], [1.0]], [[0.0], [0.0]]]))
+    >>> values, slopes, _ = ramp.derivatives(np.array([[-9.0, 0.0, 9.0]]), np)
+    >>> values.round(3).tolist(), slopes[0].round(3).tolist()
+    ([[-0.0, 0.0, 9.0]], [[-0.0, 0.5, 1.0]])
+    """
+
+    scores: np.ndarray
+    offsets: np.ndarray
+    affine_laws: np.ndarray
+
+    def values(self, inputs: Any, of: Any) -> Any:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        inputs
+            Shape (inputs, points), of NumPy or CasADi.
+        of
+            Module whose functions are used, `numpy` or `casadi`.
+
+        Returns
+        -------
+        array
+            Shape (outputs, points).
+        """
+        return self._mixed(self._shares(inputs, of), inputs, of)
+
+    def derivatives(self, inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
+        """Compute values, slopes and curvatures, as `derivatives` does.
+
+        Parameters
+        ----------
+        inputs
+            Shape (inputs, points), of NumPy or CasADi.
+        of
+            Module whose functions are used, `numpy` or `casadi`.
+
+        Returns
+        -------
+        values, slopes, curvatures
+        """
+        shares, count = self._shares(inputs, of), self.scores.shape[1]
+        means = [product(self.scores[:, [k]].T, shares, of) for k in range(count)]
+        lean = [self._wide(self.scores[:, k], inputs) - self._tall(means[k], of) for k in range(count)]
+        turned = [shares * deviation for deviation in lean]
+        slopes = [product(self.affine_laws[k].T, shares, of) + self._mixed(turned[k], inputs, of) for k in range(count)]
+        curvatures = {}
+        for i, j in combinations_with_replacement(range(count), 2):
+            spread = product((self.scores[:, [i]] * self.scores[:, [j]]).T, shares, of) - means[i] * means[j]
+            bent = shares * (lean[i] * lean[j] - self._tall(spread, of))
+            across = product(self.affine_laws[i].T, turned[j], of) + product(self.affine_laws[j].T, turned[i], of)
+            curvatures[i, j] = across + self._mixed(bent, inputs, of)
+        return self._mixed(shares, inputs, of), slopes, curvatures
+
+    def _shares(self, inputs: Any, of: Any) -> Any:
+        """Softmax of the scores, shape (laws, points); no exponent is positive."""
+        scores = product(self.scores, inputs, of) + self._wide(self.offsets, inputs)
+        highest = scores
+        while highest.shape[0] > 1:
+            half = (highest.shape[0] + 1) // 2
+            highest = of.fmax(highest[:half, :], highest[highest.shape[0] - half :, :])
+        raised = of.exp(scores - self._tall(highest, of))
+        return raised / self._tall(product(np.ones((1, len(self.offsets))), raised, of), of)
+
+    def _mixed(self, shares: Any, inputs: Any, of: Any) -> Any:
+        """Outputs of the laws, weighted, shape (outputs, points)."""
+        outputs = self.affine_laws.shape[2]
+        total = product(self.affine_laws[-1].T, shares, of)
+        for k, affine_law in enumerate(self.affine_laws[:-1]):
+            row = inputs[k : k + 1, :]
+            total = total + (of.repmat(row, outputs, 1) if of is casadi else row) * product(affine_law.T, shares, of)
+        return total
+
+    def _wide(self, column: np.ndarray, inputs: Any) -> np.ndarray:
+        return np.repeat(column[:, None], inputs.shape[1], axis=1)
+
+    def _tall(self, row: Any, of: Any) -> Any:
+        return of.repmat(row, len(self.offsets), 1) if of is casadi else row
+
+
+def product(weights: np.ndarray, values: Any, of: Any) -> Any:
+    """Multiply a matrix of numbers by an array or an expression.
+
+    Parameters
+    ----------
+    weights
+        Shape (rows, columns).
+    values
+        Shape (columns, points), of NumPy or CasADi.
+    of
+        Module of the values, `numpy` or `casadi`.
+
+    Returns
+    -------
+    array
+        Shape (rows, points).
+    """
+    return of.mtimes(np.ascontiguousarray(weights), values) if of is casadi else weights @ values

@@ -6,7 +6,6 @@ point.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from scipy.sparse import coo_matrix
 
 from mmopt.errors import StudyError
 from mmopt.solvers.activations import ACTIVATIONS
+from mmopt.solvers.affine_law import Mixture, product
 
 
 class Dense(Protocol):
@@ -33,102 +33,6 @@ class Dense(Protocol):
     @property
     def activation(self) -> str:
         """``linear``, ``tanh``, ``sigmoid`` or ``softplus``."""
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """A mean of affine laws, weighted by the softmax of affine scores: the one layer of a soft law.
-
-    Attributes
-    ----------
-    scores
-        Slopes of the scores, shape (laws, inputs).
-    offsets
-        Scores at zero, shape (laws,).
-    laws
-        Slope of every output by each input, then its constant, shape (inputs + 1, laws, outputs).
-
-    Examples
-    --------
-    >>> from mmopt.solvers.dense import Mixture
-    >>> ramp = Mixture(np.array([[0.0], [4.0]]), np.zeros(2), np.array([[[0.0], [1.0]], [[0.0], [0.0]]]))
-    >>> values, slopes, _ = ramp.derivatives(np.array([[-9.0, 0.0, 9.0]]), np)
-    >>> values.round(3).tolist(), slopes[0].round(3).tolist()
-    ([[-0.0, 0.0, 9.0]], [[-0.0, 0.5, 1.0]])
-    """
-
-    scores: np.ndarray
-    offsets: np.ndarray
-    laws: np.ndarray
-
-    def values(self, inputs: Any, of: Any) -> Any:
-        """Compute the outputs.
-
-        Parameters
-        ----------
-        inputs
-            Shape (inputs, points), of NumPy or CasADi.
-        of
-            Module whose functions are used, `numpy` or `casadi`.
-
-        Returns
-        -------
-        array
-            Shape (outputs, points).
-        """
-        return self._mixed(self._shares(inputs, of), inputs, of)
-
-    def derivatives(self, inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
-        """Compute values, slopes and curvatures, as `derivatives` does.
-
-        Parameters
-        ----------
-        inputs
-            Shape (inputs, points), of NumPy or CasADi.
-        of
-            Module whose functions are used, `numpy` or `casadi`.
-
-        Returns
-        -------
-        values, slopes, curvatures
-        """
-        shares, count = self._shares(inputs, of), self.scores.shape[1]
-        means = [_times(self.scores[:, [k]].T, shares, of) for k in range(count)]
-        lean = [self._wide(self.scores[:, k], inputs) - self._tall(means[k], of) for k in range(count)]
-        turned = [shares * each for each in lean]
-        slopes = [_times(self.laws[k].T, shares, of) + self._mixed(turned[k], inputs, of) for k in range(count)]
-        curvatures = {}
-        for i, j in combinations_with_replacement(range(count), 2):
-            spread = _times((self.scores[:, [i]] * self.scores[:, [j]]).T, shares, of) - means[i] * means[j]
-            bent = shares * (lean[i] * lean[j] - self._tall(spread, of))
-            across = _times(self.laws[i].T, turned[j], of) + _times(self.laws[j].T, turned[i], of)
-            curvatures[i, j] = across + self._mixed(bent, inputs, of)
-        return self._mixed(shares, inputs, of), slopes, curvatures
-
-    def _shares(self, inputs: Any, of: Any) -> Any:
-        """Softmax of the scores, shape (laws, points); no exponent is positive."""
-        scores = _times(self.scores, inputs, of) + self._wide(self.offsets, inputs)
-        highest = scores
-        while highest.shape[0] > 1:
-            half = (highest.shape[0] + 1) // 2
-            highest = of.fmax(highest[:half, :], highest[highest.shape[0] - half :, :])
-        raised = of.exp(scores - self._tall(highest, of))
-        return raised / self._tall(_times(np.ones((1, len(self.offsets))), raised, of), of)
-
-    def _mixed(self, shares: Any, inputs: Any, of: Any) -> Any:
-        """Outputs of the laws, weighted, shape (outputs, points)."""
-        outputs = self.laws.shape[2]
-        total = _times(self.laws[-1].T, shares, of)
-        for k, law in enumerate(self.laws[:-1]):
-            row = inputs[k : k + 1, :]
-            total = total + (of.repmat(row, outputs, 1) if of is casadi else row) * _times(law.T, shares, of)
-        return total
-
-    def _wide(self, column: np.ndarray, inputs: Any) -> np.ndarray:
-        return np.repeat(column[:, None], inputs.shape[1], axis=1)
-
-    def _tall(self, row: Any, of: Any) -> Any:
-        return of.repmat(row, len(self.offsets), 1) if of is casadi else row
 
 
 Layers = Sequence[Dense | Mixture]
@@ -149,7 +53,7 @@ def width_of(layers: Layers) -> tuple[int, int]:
     """
     first, last = layers[0], layers[-1]
     if isinstance(first, Mixture):
-        return first.scores.shape[1], first.laws.shape[2]
+        return first.scores.shape[1], first.affine_laws.shape[2]
     assert not isinstance(last, Mixture)
     return first.weights.shape[0], last.weights.shape[1]
 
@@ -190,22 +94,18 @@ def derivatives(layers: Layers, inputs: Any, of: Any) -> tuple[Any, list[Any], d
         assert not isinstance(layer, Mixture)
         transposed = np.ascontiguousarray(layer.weights.T)
         points = inputs.shape[1]
-        sums = _times(transposed, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
+        sums = product(transposed, values, of) + np.repeat(layer.bias[:, None], points, axis=1)
         if depth == 0:
             moved = [np.repeat(transposed[:, [k]], points, axis=1) for k in range(count)]
         else:
-            moved = [_times(transposed, slope, of) for slope in slopes]
+            moved = [product(transposed, slope, of) for slope in slopes]
         values, slope, bend = ACTIVATIONS[layer.activation].derivatives(sums, of)
         bent = {}
         for i, j in pairs:
             turn = bend * moved[i] * moved[j]
-            bent[i, j] = turn if depth == 0 else turn + slope * _times(transposed, curvatures[i, j], of)
+            bent[i, j] = turn if depth == 0 else turn + slope * product(transposed, curvatures[i, j], of)
         slopes, curvatures = [slope * change for change in moved], bent
     return values, slopes, curvatures
-
-
-def _times(weights: np.ndarray, values: Any, of: Any) -> Any:
-    return of.mtimes(np.ascontiguousarray(weights), values) if of is casadi else weights @ values
 
 
 class NetworkAtPoints(ExternalGreyBoxModel):  # type: ignore[misc]

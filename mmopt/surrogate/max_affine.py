@@ -190,6 +190,49 @@ def neighbours_of(atlas: Atlas, corners: Corners) -> np.ndarray:
     return neighbours
 
 
+def unscaled(domain: Domain, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients of limits and constants, from those of fractions and a one.
+
+    Parameters
+    ----------
+    domain
+        The box of inputs.
+    coefficients
+        Shape (regions, inputs + 1) or (regions, inputs + 1, readings).
+
+    Returns
+    -------
+    slopes, constants
+        Without the last entry of the second axis, and without that axis.
+    """
+    ranges = (domain.upper - domain.lower).reshape(-1, *[1] * (coefficients.ndim - 2))
+    slopes = coefficients[:, :-1] / ranges
+    return slopes, coefficients[:, -1] - np.tensordot(slopes, domain.lower, axes=(1, 0))
+
+
+def spans_of(corners: Corners, affine_laws: np.ndarray) -> np.ndarray:
+    """Compute the range of every flux over the corners; all values at once would take gigabytes with four inputs.
+
+    Parameters
+    ----------
+    corners
+        Corners of the regions.
+    affine_laws
+        Shape (regions, inputs + 1, fluxes).
+
+    Returns
+    -------
+    ndarray
+        Shape (fluxes,).
+    """
+    lowest, highest = np.full((2, affine_laws.shape[2]), np.inf)
+    for k, law in enumerate(affine_laws):
+        values = corners.points[corners.owner == k] @ law
+        lowest, highest = np.minimum(lowest, values.min(axis=0)), np.minimum(highest, -values.max(axis=0))
+    spans: np.ndarray = -highest - lowest
+    return spans
+
+
 def separation(corners: Corners, affine_laws: np.ndarray) -> np.ndarray:
     """Compute the largest difference of any reading between every affine law and that of the corner's own region.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from mmopt.fba.domain import Domain
 from mmopt.solvers.activations import ACTIVATIONS
-from mmopt.solvers.dense import Mixture
+from mmopt.solvers.affine_law import Mixture
 from mmopt.surrogate.layer import Layer, chained
 
 _NEAR: Final = 0.02

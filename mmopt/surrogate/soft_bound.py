@@ -18,14 +18,20 @@ all regions holds wherever a region is known. It falls as 1 / β, and does not d
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from mmopt.errors import SurrogateError
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.surrogate.max_affine import ROUNDING, Corners
+from mmopt.units import GROWTH_UNIT, RATE
 
 _HALVINGS: Final = 18
+
+_SHOWN: Final = 1.0e-2
+"""Least change of a flux over the domain that is on the card [mmol/gDW/h]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,3 +150,37 @@ def least(holds: Callable[[float], bool], low: float, high: float) -> float:
         middle = float(np.sqrt(low * high))
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
+
+
+def card_of(atlas: Atlas, law: Any, spans: np.ndarray, error: float) -> dict[str, Any]:
+    """Return what a law was computed from, and the bounds of growth, the shortfall and every exchange that changes.
+
+    Parameters
+    ----------
+    atlas
+        The atlas.
+    law
+        The `SoftLaw`.
+    spans
+        Range of every flux over the domain.
+    error
+        The error given to `soft_law`.
+
+    Returns
+    -------
+    dict
+    """
+    network = atlas.network
+    rows = {GROWTH: network.column(network.biomass), SHORTFALL: len(network.reactions)}
+    rows |= {name: column for name in network.exchanges if spans[column := network.column(name)] > _SHOWN}
+    return {
+        "network": network.name,
+        "network_hash": network.hash,
+        "atlas": atlas.digest,
+        "regions": len(atlas.regions),
+        "planes": len(atlas.growth_planes()[1]),
+        "error": error,
+        "sharpness": law.sharpness,
+        "bounds": {name: {"bound": law.bound(name), "range": float(spans[row])} for name, row in rows.items()},
+        "units": {name: GROWTH_UNIT if name == GROWTH else RATE for name in rows},
+    }

@@ -15,7 +15,7 @@ from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
-from mmopt.solvers.dense import Mixture
+from mmopt.solvers.affine_law import Mixture
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
 from mmopt.surrogate.max_affine import (
     Corners,
@@ -25,11 +25,12 @@ from mmopt.surrogate.max_affine import (
     neighbours_of,
     scaled,
     separation,
+    spans_of,
+    unscaled,
 )
 from mmopt.surrogate.rates import PlanesRates, SoftLawRates
-from mmopt.surrogate.soft_bound import Separation
+from mmopt.surrogate.soft_bound import Separation, card_of
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
-from mmopt.units import GROWTH_UNIT, RATE
 
 _ENOUGH: Final = 1.0 - 1.0e-6
 """Fraction of the domain that the regions must fill."""
@@ -38,8 +39,7 @@ _ANSWERED: Final = 1.0e-7
 """Added to every bound: the difference of an atlas from its program, and of corners from their regions."""
 
 _MOVES: Final = 1.0e-7
-_SHOWN: Final = 1.0e-2
-"""Least change of a flux over the domain that counts in the weights; and that is on the card [mmol/gDW/h]."""
+"""Least change of a flux over the domain that counts in the weights [mmol/gDW/h]."""
 
 _MINOR: Final = 0.1
 """Errors of a flux that changes less than this fraction of the exchange that changes most are relative to that fraction."""
@@ -218,17 +218,10 @@ class SoftLaw:
                 "growth from its planes is not for optimisations; use soft_law(atlas, growth='fluxes')"
             )
         rows = np.array([self._row(name) for name in names], dtype=int)
-        spans, lower = self.domain.upper - self.domain.lower, self.domain.lower
-
-        def unscaled(coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            """Slopes and constants by limits, from those by scaled inputs and a one; the inputs are axis 1."""
-            slopes = coefficients[:, :-1] / spans.reshape(-1, *[1] * (coefficients.ndim - 2))
-            return slopes, coefficients[:, -1] - np.tensordot(slopes, lower, axes=(1, 0))
-
-        scores, offsets = unscaled(self.sharpness * self.weights)
-        slopes, constants = unscaled(self.affine_laws[:, :, rows])
-        laws = np.concatenate([slopes, constants[:, None, :]], axis=1).transpose(1, 0, 2)
-        return (Mixture(scores, offsets, np.ascontiguousarray(laws)),)
+        scores, offsets = unscaled(self.domain, self.sharpness * self.weights)
+        slopes, constants = unscaled(self.domain, self.affine_laws[:, :, rows])
+        coefficients = np.concatenate([slopes, constants[:, None, :]], axis=1).transpose(1, 0, 2)
+        return (Mixture(scores, offsets, np.ascontiguousarray(coefficients)),)
 
     def fluxes(self, limits: np.ndarray) -> np.ndarray:
         """Compute the net fluxes of all reactions, also outside the domain.
@@ -319,8 +312,7 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     """
     _check(atlas, error, growth)
     corners, affine_laws, network = corners_of(atlas), affine_laws_of(atlas), atlas.network
-    values = np.concatenate([corners.points[corners.owner == k] @ law for k, law in enumerate(affine_laws)])
-    spans, biomass = np.ptp(values, axis=0), network.column(network.biomass)
+    spans, biomass = spans_of(corners, affine_laws), network.column(network.biomass)
     scale = np.maximum(spans, _MINOR * spans[[network.column(exchange) for exchange in network.exchanges]].max())
     scale[biomass] = spans[biomass]
     moving = np.flatnonzero(spans > _MOVES)
@@ -328,9 +320,13 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     separations = separation(corners, relative)
     weights = max_affine_weights(corners, relative, separations, neighbours_of(atlas, corners))
     sharpness = Separation.of(corners, weights).sharpness(separations, error)
-    planes = soft_growth(atlas, corners, values, error * float(spans[biomass])) if growth == "planes" else None
+    del separations, relative  # a gigabyte with four inputs
+    planes = None
+    if growth == "planes":
+        values = np.concatenate([corners.points[corners.owner == k] @ law for k, law in enumerate(affine_laws)])
+        planes = soft_growth(atlas, corners, values, error * float(spans[biomass]))
     law = SoftLaw(atlas.domain, network.reactions, network.biomass, affine_laws, weights, sharpness, corners, planes)
-    return replace(law, card=_card(atlas, law, spans, error))
+    return replace(law, card=card_of(atlas, law, spans, error))
 
 
 def _check(atlas: Atlas, error: float, growth: str) -> None:
@@ -342,21 +338,3 @@ def _check(atlas: Atlas, error: float, growth: str) -> None:
         raise SurrogateError(
             f"the {len(atlas.regions)} regions known fill {atlas.coverage:.3%} of the domain; call atlas.explore() first"
         )
-
-
-def _card(atlas: Atlas, law: SoftLaw, spans: np.ndarray, error: float) -> dict[str, Any]:
-    """What the law was computed from, and the bounds of growth, the shortfall and every exchange that changes."""
-    network = atlas.network
-    rows = {GROWTH: network.column(network.biomass), SHORTFALL: len(network.reactions)}
-    rows |= {name: column for name in network.exchanges if spans[column := network.column(name)] > _SHOWN}
-    return {
-        "network": network.name,
-        "network_hash": network.hash,
-        "atlas": atlas.digest,
-        "regions": len(atlas.regions),
-        "planes": len(atlas.growth_planes()[1]),
-        "error": error,
-        "sharpness": law.sharpness,
-        "bounds": {name: {"bound": law.bound(name), "range": float(spans[row])} for name, row in rows.items()},
-        "units": {name: GROWTH_UNIT if name == GROWTH else RATE for name in rows},
-    }
