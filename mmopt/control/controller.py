@@ -24,6 +24,7 @@ from mmopt.results import Trajectory, trajectory
 from mmopt.search.options import Deadline
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
+from mmopt.transcription.bounds import Answer
 
 SIMULATED, LAST_PLAN, LOWEST = "simulated controls that keep the limits", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
@@ -161,7 +162,7 @@ class Controller:
                     f"{decision.status.value} ({decision.solves[-1].ending})" if decision.solves else "no time left"
                 )
             else:
-                self._accept(time, decision)
+                self._accept(time, decision.answer)
                 if decision.simulated:
                     reason = f"{decision.status.value} ({decision.solves[-1].ending})"
         except Exception as error:
@@ -217,10 +218,9 @@ class Controller:
                 first[name] = (self._last[name] - step, self._last[name] + step)
         self._solver.set_data(time, states, left, parameters, controls, first)
 
-    def _accept(self, time: float, decision: Decision) -> None:
+    def _accept(self, time: float, answer: Answer) -> None:
         """Keep the answer as the plan."""
-        problem, answer = self._solver.problem, decision.answer
-        assert answer is not None
+        problem = self._solver.problem
         self._profiles = profiles_of(problem, answer, time)
         times = time + answer.fractions * problem.horizon.hours
         values = {state.name: ("state", state.unit, answer.states[k]) for k, state in enumerate(problem.system.states)}

@@ -7,7 +7,7 @@ point.
 
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import casadi
 import numpy as np
@@ -51,11 +51,10 @@ def width_of(layers: Layers) -> tuple[int, int]:
     -------
     inputs, outputs
     """
-    first, last = layers[0], layers[-1]
+    first = layers[0]
     if isinstance(first, Mixture):
         return first.scores.shape[1], first.affine_laws.shape[2]
-    assert not isinstance(last, Mixture)
-    return first.weights.shape[0], last.weights.shape[1]
+    return first.weights.shape[0], cast(Dense, layers[-1]).weights.shape[1]
 
 
 def derivatives(layers: Layers, inputs: Any, of: Any) -> tuple[Any, list[Any], dict[tuple[int, int], Any]]:
@@ -90,8 +89,7 @@ def derivatives(layers: Layers, inputs: Any, of: Any) -> tuple[Any, list[Any], d
     values: Any = inputs
     slopes: list[Any] = []
     curvatures: dict[tuple[int, int], Any] = {}
-    for depth, layer in enumerate(layers):
-        assert not isinstance(layer, Mixture)
+    for depth, layer in enumerate(cast(Sequence[Dense], layers)):
         transposed = np.ascontiguousarray(layer.weights.T)
         points = inputs.shape[1]
         sums = product(transposed, values, of) + np.repeat(layer.bias[:, None], points, axis=1)

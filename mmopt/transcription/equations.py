@@ -163,15 +163,14 @@ def _cells(
     readings = problem.system.readings
     if surrogate is None:
         return lambda point: no_cell, lambda: None
-    if not isinstance(surrogate, Surrogate) and formulation != GREY_BOX:
-        raise StudyError(
-            f"a soft law goes into an optimisation as a grey box alone, not in {formulation}; use bundled=True"
-        )
     if formulation == GREY_BOX:
         gathered = Gathered(block, surrogate, readings)
         return gathered.cell, gathered.close
-    trained = surrogate
-    assert isinstance(trained, Surrogate)
+    if not isinstance(surrogate, Surrogate):
+        raise StudyError(
+            f"a soft law goes into an optimisation as a grey box alone, not in {formulation}; use bundled=True"
+        )
+    trained: Surrogate = surrogate
     return lambda point: lambda limits: embed(point, trained, limits, readings, formulation), lambda: None
 
 
