@@ -215,9 +215,10 @@ class _Optimisation:
             if self.search.deadline.has_passed():
                 return None
             compiled.program.tighten(back_off)
-            compiled.start(last.trajectory)
-            if (warm := compiled.solve(warm=True, seconds=self.search.deadline.left)).status.solved:
-                return compiled.plan(warm.status)
+            if self.reference is None:
+                compiled.start(last.trajectory)
+                if (warm := compiled.solve(warm=True, seconds=self.search.deadline.left)).status.solved:
+                    return compiled.plan(warm.status)
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
             guess = feasible_guess(tight, last.controls).trajectory
             return compiled.solve_from(guess, self.search.deadline.left).plan
