@@ -146,12 +146,13 @@ def pumped(problem: Problem) -> tuple[list[float], float]:
 
 
 @pytest.mark.parametrize("window", [(2.0, 4.0), (0.0, 2.0), (4.5, 6.0)])
-def test_windows_are_those_of_the_batch(window: tuple[float, float]) -> None:
+def test_windows_are_those_of_the_batch(window: tuple[float, float], capfd: pytest.CaptureFixture[str]) -> None:
     moves, x = pumped(tank(Control(0.0, 1.0, windows=(window,))))
     times = 0.5 * np.arange(12)
     inside = (times >= window[0]) & (times < window[1])
     assert moves == pytest.approx(np.where(inside, 1.0, 0.0).tolist(), abs=1.0e-6)
     assert x == pytest.approx(window[1] - window[0], abs=1.0e-6)
+    assert "WARNING" not in capfd.readouterr().err
 
 
 def test_fastest_change_holds_between_moves() -> None:

@@ -13,7 +13,7 @@ from mmopt.plan.plan import profile_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
-from mmopt.search.elastic import Violation, violations_of
+from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
@@ -64,8 +64,10 @@ class Decision:
 
     @property
     def status(self) -> Status:
-        """How the last solve ended."""
-        return self.solves[-1].status if self.solves else Status.NUMERICAL_TROUBLE
+        """How the last solve ended; simulated, if there was nothing to choose."""
+        if self.solves:
+            return self.solves[-1].status
+        return Status.NUMERICAL_TROUBLE if self.answer is None else Status.SIMULATED
 
 
 class LimitsFirst:
@@ -148,6 +150,8 @@ class LimitsFirst:
         """
         self._compiled.solves.clear()
         self._deadline = deadline
+        if all(variable.lb == variable.ub for variable in self._compiled.program.decisions()):
+            return self._without_choice()
         if before is not None:
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(before, begin=begin)
@@ -166,6 +170,13 @@ class LimitsFirst:
             answer = self._compiled.program.read_answer()
             return Decision(answer, (), tuple(self._compiled.solves), simulated=True)
         return decision
+
+    def _without_choice(self) -> Decision:
+        """The simulation of controls that leave no choice, such as outside all windows."""
+        simulated = feasible_guess(self._compiled.simulator).trajectory
+        self._compiled.start(simulated)
+        violations = simulated_violations(self.problem.with_hard_limits(), simulated, self.problem.final)
+        return Decision(self._compiled.program.read_answer(), violations, ())
 
     def _fed_again(self) -> Decision:
         """The present answer or, where the cell starves in it though it grows later, that from a start without the gap."""

@@ -139,7 +139,7 @@ def least_violation(
     problem = simulator.problem.with_hard_limits()
     surrogate = simulator.metabolism if isinstance(simulator.metabolism, SmoothCell) else None
     if not problem.has_choices and all(control.low == control.high for control in problem.controls.values()):
-        violations = _simulated_violations(
+        violations = simulated_violations(
             problem, guess, problem.final
         )  # nothing is free: the simulation is all there is
         return ElasticResult(guess, violations, ("controls that leave no choice",)) if violations else None
@@ -155,12 +155,27 @@ def least_violation(
                 return ElasticResult(
                     compiled.trajectory(solve.status), violations_of(compiled.program), _against(compiled)
                 )
-    violations = _simulated_violations(problem, guess, {})
+    violations = simulated_violations(problem, guess, {})
     return ElasticResult(guess, violations, ("the lowest controls that a simulation tried",)) if violations else None
 
 
-def _simulated_violations(problem: Problem, trajectory: Trajectory, final: Limits) -> tuple[Violation, ...]:
-    """Limits that a simulation violates, the worst for its scale first."""
+def simulated_violations(problem: Problem, trajectory: Trajectory, final: Limits) -> tuple[Violation, ...]:
+    """Return the limits that a simulation violates.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    trajectory
+        The simulation.
+    final
+        Limits at the end that count.
+
+    Returns
+    -------
+    tuple of Violation
+        The worst for its scale first.
+    """
     weighted: list[tuple[float, Violation]] = []
     limits = [(name, pair, trajectory[name][1:], False) for name, pair in problem.limits.items()]
     limits += [(name, pair, trajectory[name][-1:], True) for name, pair in final.items()]
