@@ -161,13 +161,15 @@ class CompiledNlp:
                 ubg=self.nlp.upper,
                 **(self._multipliers if warm else {}),
             )
+            # conversions of CasADi lose an exception as well
+            arrays = {name: np.array(solution[name]) for name in ("x", "lam_g", "lam_x")}
+            objective, stats = float(solution["f"]), solver.stats()
         seconds = time.perf_counter() - started
-        stats = solver.stats()
         status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
         if status.solved:
-            self._multipliers = {"lam_g0": np.array(solution["lam_g"]), "lam_x0": np.array(solution["lam_x"])}
-        record = Solve(status, int(stats["iter_count"]), seconds, float(solution["f"]), stats["return_status"])
-        return record, np.array(solution["x"]).ravel()
+            self._multipliers = {"lam_g0": arrays["lam_g"], "lam_x0": arrays["lam_x"]}
+        record = Solve(status, int(stats["iter_count"]), seconds, objective, stats["return_status"])
+        return record, arrays["x"].ravel()
 
     def _solver(self, warm: bool, far: bool) -> casadi.Function:
         if (warm, far) not in self._solvers:
