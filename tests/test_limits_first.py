@@ -249,6 +249,12 @@ def test_gate_passes_nothing_that_pump_and_vessel_cannot_take() -> None:
             assert 0.5 * value <= max(3.0 - volume, 0.005) + 1.0e-12
 
 
+def test_last_interval_may_be_shorter_than_the_others() -> None:
+    """The batch ends two thirds into the last interval, and so does the window."""
+    gate = Gate(batch(4.0, 8, controls={"feed": Control(0.0, 0.1, windows=((0.0, 4.0),))}), 1.5)
+    assert gate.passed({"feed": 0.05}, 3.0, {}) == {"feed": 0.05}
+
+
 @pytest.mark.parametrize("wanted", [{}, {"feed": None}, {"feed": "0.1"}, {"fed": 0.1}], ids=repr)
 def test_gate_takes_the_lowest_where_nothing_usable_is_wanted(wanted: dict[str, Any]) -> None:
     assert Gate(batch(), 0.5).passed(wanted, 0.0, {}) == {"feed": 0.0}

@@ -157,15 +157,10 @@ class Controller:
             estimate, notes = self._estimate(time, states, parameters or {})
             self._set(time, estimate, parameters or {})
             decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
-            if decision.answer is None:
-                reason = (
-                    f"{decision.status.value} ({decision.solves[-1].ending})" if decision.solves else "no time left"
-                )
-            else:
+            reason = decision.failure
+            if decision.answer is not None:
                 self._accept(time, decision.answer)
-                if decision.simulated:
-                    reason = f"{decision.status.value} ({decision.solves[-1].ending})"
-        except Exception as error:
+        except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
             reason = f"{type(error).__name__}: {error}"
         wanted, fallback = self._wanted(time, reason, decision.simulated)
         controls = self._gate.passed(

@@ -73,7 +73,8 @@ class Gate:
             if control.rate_limit is not None and before is not None:
                 step = control.rate_limit * self.interval
                 value = min(max(value, before - step), before + step)
-            if not control.is_free(np.array([time, time + self.interval]))[0]:
+            end = min(time + self.interval, max(time, self.problem.horizon.hours))
+            if not control.is_free(np.array([time, end]))[0]:
                 value = control.low
             passed[name] = min(max(value, control.low), control.high)
         return self._within_volume(passed, states)

@@ -33,7 +33,6 @@ _KEPT: Final = 1.0e-5
 _ROOM: Final = 0.01
 """Fraction by which the objective may add to the least violation: a program without room inside has no barrier path."""
 
-
 _BETTER: Final = 1.0e-4
 """Fraction of the objective by which another optimum has to be better to be taken."""
 
@@ -61,6 +60,17 @@ class Decision:
     solves: tuple[Solve, ...]
     note: str = ""
     simulated: bool = False
+
+    @property
+    def failure(self) -> str:
+        """Why there is no answer of a solve, or one that violates what a simulation keeps; empty if there is a good one."""
+        if self.answer is not None and not self.simulated:
+            return ""
+        if not self.solves:
+            return "no time was left for a solve"
+        if self.status.solved:
+            return "the best plan violates limits that a simulation keeps"
+        return f"{self.status.value} ({self.solves[-1].ending})"
 
     @property
     def status(self) -> Status:
@@ -215,7 +225,8 @@ class LimitsFirst:
             return self._decision(
                 "" if none else "the limits cannot all be kept; they are violated as little as possible"
             )
-        note = "" if none else "the limits cannot all be kept; the objective was left out"
+        note = "the limits are kept" if none else "the limits cannot all be kept"
+        note += "; no solve with the objective ended with an answer, so it was left out"
         return Decision(answer, () if none else violations, tuple(self._compiled.solves), note)
 
     def _again(self, guess: Trajectory) -> bool:

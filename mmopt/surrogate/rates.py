@@ -118,9 +118,7 @@ class SurrogateRates:
         dict
             Readings by name.
         """
-        domain = self.domain
-        point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
-        point = np.clip(point, domain.lower, domain.upper)
+        point = _clipped(self.domain, limits)
         units = chained(self.layers[:-1], point)
         values = self.layers[-1](units)
         if self.spent is not None:
@@ -140,15 +138,26 @@ class SurrogateRates:
         dict
             Readings by name.
         """
-        domain = self.domain
-        point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
-        units = point = casadi.fmin(casadi.fmax(point, domain.lower), domain.upper)
+        units = point = _clipped_expressions(self.domain, limits)
         for layer in self.layers[:-1]:
             units = _passed(layer, units)
         values = _passed(self.layers[-1], units)
         if self.spent is not None:
             values = values + self.spent.back(units, point, casadi)
         return {name: values[row] for row, name in enumerate(self.names)}
+
+
+def _clipped(domain: Domain, limits: Mapping[str, float]) -> np.ndarray:
+    """Limits in order; those outside the domain count as its edge."""
+    point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
+    clipped: np.ndarray = np.clip(point, domain.lower, domain.upper)
+    return clipped
+
+
+def _clipped_expressions(domain: Domain, limits: Mapping[str, Any]) -> Any:
+    """The same as expressions of CasADi."""
+    point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
+    return casadi.fmin(casadi.fmax(point, domain.lower), domain.upper)
 
 
 def _passed(layer: Layer, values: Any) -> Any:
@@ -188,9 +197,7 @@ class SoftLawRates:
         dict
             Readings by name.
         """
-        domain = self.domain
-        point = np.array([limits[exchange] for exchange in domain.inputs], dtype=float)
-        point = np.clip(point, domain.lower, domain.upper)
+        point = _clipped(self.domain, limits)
         return dict(zip(self.names, self.law.values(point[:, None], np)[:, 0].tolist(), strict=True))
 
     def expressions(self, limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,9 +213,7 @@ class SoftLawRates:
         dict
             Readings by name.
         """
-        domain = self.domain
-        point = casadi.vertcat(*(limits[exchange] for exchange in domain.inputs))
-        values = self.law.values(casadi.fmin(casadi.fmax(point, domain.lower), domain.upper), casadi)
+        values = self.law.values(_clipped_expressions(self.domain, limits), casadi)
         return {name: values[row] for row, name in enumerate(self.names)}
 
 
@@ -243,20 +248,19 @@ class PlanesRates:
         dict
             Readings by name.
         """
-        point = np.array([limits[exchange] for exchange in self.domain.inputs], dtype=float)
-        point = np.clip(point, self.domain.lower, self.domain.upper)
+        point = _clipped(self.domain, limits)
         return dict(zip(self.names, self.read(point).tolist(), strict=True))
 
 
-def spent_substrates(surrogate: Any, names: Any) -> SpentSubstrates | None:
+def spent_substrates(surrogate: Any, read: np.ndarray, factors: np.ndarray) -> SpentSubstrates | None:
     """Return how the uptake of spent substrates is given back in a simulation.
 
     Parameters
     ----------
     surrogate
         A `Surrogate`.
-    names
-        Its readings.
+    read, factors
+        Columns of the readings among the reactions, and the factors that make readings of fluxes.
 
     Returns
     -------
@@ -273,10 +277,7 @@ def spent_substrates(surrogate: Any, names: Any) -> SpentSubstrates | None:
     near[[vector is None for vector in vectors]] = 0.0
     if not np.any(near > 0.0):
         return None
-    columns_read, factors, _ = surrogate._columns(names)
-    rates = np.array(
-        [np.zeros(len(names)) if vector is None else -vector[columns_read] * factors for vector in vectors]
-    )
+    rates = np.array([np.zeros(len(read)) if vector is None else -vector[read] * factors for vector in vectors])
     taken = -(surrogate.weights.weights @ surrogate.modes[:, columns])
     constant = -(surrogate.weights.bias @ surrogate.modes[:, columns] + surrogate.offset[columns])
     return SpentSubstrates(taken, constant, near, rates)

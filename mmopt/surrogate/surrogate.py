@@ -219,7 +219,8 @@ class Surrogate:
         SurrogateError
             If a name is unknown.
         """
-        return SurrogateRates(self.domain, tuple(names), self.layers(names), spent_substrates(self, names))
+        spent = spent_substrates(self, *self._columns(names)[:2])
+        return SurrogateRates(self.domain, tuple(names), self.layers(names), spent)
 
     def with_maintenance(self, demand: float) -> "Surrogate":
         """Return the surrogate of the same cell with another maintenance demand.
