@@ -17,6 +17,7 @@ from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, productivity
 from mmopt.problem.problem import Problem
 from mmopt.reactor.ecoli import ecoli_fed_batch
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.quantities import Parameter, Quantity
 from mmopt.reactor.system import Cell, System
 from mmopt.search.options import OptimiseOptions
@@ -53,7 +54,8 @@ FOUR = grid(kla=(0.85, 1.15), glucose_vmax=(0.95, 1.05))
 
 def at_points(problem: Problem, surrogate: Surrogate) -> float:
     """The optimum that keeps the limits at the collocation points, as that of many scenarios does."""
-    return optimise(problem, surrogate, options=OptimiseOptions(back_off=False)).objective
+    middle = {"feed": ConstantFeed(0.05)}
+    return optimise(problem, surrogate, guess=middle, options=OptimiseOptions(back_off=False)).objective
 
 
 def check_limits_at_points(problem: Problem, plans: list[Plan]) -> None:

@@ -44,7 +44,7 @@ def test_best_simple_feeds_are_nearly_those_of_a_whole_search(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"limits": {}, "final": {"volume": (None, 2.0)}},
+        {"limits": {}, "final": {"volume": (None, 2.0)}, "horizon": Horizon(7.0, 5)},
         {"limits": {"volume": (None, 2.5)}, "controls": {"feed": Control(0.0, 0.08, windows=((6.5, 6.6),))}},
     ],
     ids=["a full vessel", "no element in the window"],

@@ -18,6 +18,7 @@ from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
 from mmopt.solvers.ipopt import Solve
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
@@ -216,7 +217,7 @@ class LimitsFirst:
         program = self._compiled.program
         program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
-        if not self._solved(far=True) and not self._again(guess):
+        if not self._solved(tuning=Tuning.FAR) and not self._again(guess):
             return Decision(None, (), tuple(self._compiled.solves))
         least, answer, violations = program.excess, program.read_answer(), violations_of(program)
         none = least <= _KEPT
@@ -234,10 +235,10 @@ class LimitsFirst:
         self._compiled.start(guess)
         return self._solved()
 
-    def _solved(self, *, warm: bool = False, far: bool = False) -> bool:
+    def _solved(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR) -> bool:
         if self._deadline.has_passed():
             return False
-        return self._compiled.solve(warm=warm, far=far, seconds=self._deadline.left).status.solved
+        return self._compiled.solve(warm=warm, tuning=tuning, seconds=self._deadline.left).status.solved
 
     def _decision(self, note: str = "") -> Decision:
         program = self._compiled.program

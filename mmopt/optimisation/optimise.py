@@ -34,6 +34,9 @@ _ADAPTATIONS: Final = 4
 _REFINEMENTS: Final = 6
 """Most times a mesh is refined."""
 
+_FAILURES: Final = 4
+"""Solves of a constraint back-off without an answer, after which the best plan so far is taken."""
+
 _WORSE: Final = 1.0e-4
 """Fraction of its objective by which a plan may be below a start: the error of the integrator."""
 
@@ -206,13 +209,13 @@ class _Optimisation:
             return plan, None, {}
         if not self.search.options.back_off:
             return plan, self._on_reference(plan), {}
-        rounds = 0
+        rounds = failures = 0
 
         def solve_again(back_off: BackOff, last: Plan) -> Plan | None:
-            nonlocal rounds
+            nonlocal rounds, failures
             rounds += 1
             self.search.options.report("constraint back-off", rounds, MOST_ROUNDS)
-            if self.search.deadline.has_passed():
+            if self.search.deadline.has_passed() or failures == _FAILURES:
                 return None
             compiled.program.tighten(back_off)
             if self.reference is None:
@@ -221,7 +224,9 @@ class _Optimisation:
                     return compiled.plan(warm.status)
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
             guess = feasible_guess(tight, last.controls).trajectory
-            return compiled.solve_from(guess, self.search.deadline.left).plan
+            again = compiled.solve_from(guess, self.search.deadline.left).plan
+            failures += again is None
+            return again
 
         kept = backed_off(plan, self.surrogate if self.reference is None else self.reference, solve_again)
         return kept.plan, None if self.reference is None else kept.replay, kept.largest

@@ -142,6 +142,7 @@ class _SizeSearch:
         self._problem = problem
         self._name = next(iter(problem.controls))
         self.highest = problem.controls[self._name].high
+        self._near = 0.5
 
     def best_shape(self, family: Family, grid: Sequence[Sequence[float]]) -> list[float]:
         """Shape whose largest size has the highest objective: the best of a grid, refined by Nelder and Mead's simplex."""
@@ -167,19 +168,35 @@ class _SizeSearch:
         return shape
 
     def largest(self, family: Family, shape: Sequence[float], accuracy: _Accuracy) -> tuple[float, Trajectory]:
-        """Largest size of a shape that keeps the limits, by bisection, and its simulation."""
-        low, high, kept = 0.0, 1.0, self._simulated(family(0.0, shape), accuracy)
-        violated = violated_limits(kept, self._problem.limits)
-        if violated:
-            raise InfeasibleError(f"even a feed of zero violates {', '.join(violated)}; loosen the limits")
-        for _ in range(accuracy.halvings):
-            size = (low + high) / 2.0
-            trial = self._simulated(family(size, shape), accuracy)
-            if violated_limits(trial, self._problem.limits):
-                high = size
+        """Largest size of a shape that keeps the limits, and its simulation.
+
+        A bisection of [0, 1] would end there, too; the search begins at the size of the shape before, which is near.
+        """
+        count = 2**accuracy.halvings
+        low, high, step = -1, count, 1
+        number = min(count - 1, round(self._near * count))
+        kept: dict[int, Trajectory] = {}
+        while high - low > 1:
+            trial = self._simulated(family(number / count, shape), accuracy)
+            violated = violated_limits(trial, self._problem.limits)
+            if violated and number == 0:
+                raise InfeasibleError(f"even a feed of zero violates {', '.join(violated)}; loosen the limits")
+            if violated:
+                high = number
             else:
-                low, kept = size, trial
-        return low, kept
+                low, kept = number, {number: trial}
+            number, step = _between(low, high, count, number, step), 2 * step
+        self._near = low / count
+        return self._near, kept[low]
 
     def _simulated(self, profile: Profile, accuracy: _Accuracy) -> Trajectory:
         return self._simulator.run({self._name: profile}, points=accuracy.points, tolerance=accuracy.tolerance)
+
+
+def _between(low: int, high: int, count: int, last: int, step: int) -> int:
+    """The next number to try: farther from the last one until the wanted one is between two, then in the middle."""
+    if low < 0:
+        return max(0, last - step)
+    if high == count:
+        return min(count - 1, last + step)
+    return (low + high) // 2

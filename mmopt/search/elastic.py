@@ -21,7 +21,7 @@ from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import keeps_limits
 from mmopt.search.options import Deadline
-from mmopt.solvers.ipopt_options import FAR
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import CONTROL, FINAL
 from mmopt.transcription.compiled import CompiledProblem
@@ -32,9 +32,11 @@ _AT_END: Final = " at the end"
 
 _PRICE: Final = 1.0
 
-_FAR: Final = {**FAR, "max_iter": 1000}
-"""The guess may be far from the least violation. In a case where the options for optima take 286
-iterations and end without an answer, these take 55."""
+_MOST_ITERATIONS: Final = 500
+
+_TUNINGS: Final = (Tuning.FAR, Tuning.NEAR)
+"""The guess may be far from the least violation. In a case where the options for optima take 286 iterations and end without an
+answer, those for a far start take 55."""
 
 _VIOLATED: Final = 1.0e-4
 """Fraction of a scale from which on a limit counts as violated."""
@@ -146,11 +148,11 @@ def least_violation(
     ends_first = [END] if problem.final and keeps_limits(problem, guess) else []
     for where in (*ends_first, EVERYWHERE):
         relaxation = Relaxation(_PRICE, where, objective=False)
-        for defaults in (_FAR, {}):
-            own = {**defaults, **(options or {})}
-            compiled = CompiledProblem(problem, surrogate, relaxation=relaxation, options=own)
+        own = {"max_iter": _MOST_ITERATIONS, **(options or {})}
+        compiled = CompiledProblem(problem, surrogate, relaxation=relaxation, options=own)
+        for tuning in _TUNINGS:
             compiled.start(guess)
-            solve = compiled.solve(seconds=deadline.left)
+            solve = compiled.solve(tuning=tuning, seconds=deadline.left)
             if solve.status.solved:
                 return ElasticResult(
                     compiled.trajectory(solve.status), violations_of(compiled.program), _against(compiled)

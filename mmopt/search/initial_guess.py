@@ -32,6 +32,8 @@ _CUT: Final = 0.5
 
 _MOST_CUTS: Final = 8
 
+_CUTS: Final = (*(_CUT**power for power in range(_MOST_CUTS)), 0.0)
+
 _REGROWTH: Final = 1.4
 """An element tries at first this much more than the element before kept."""
 
@@ -227,25 +229,53 @@ def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> T
     return simulator.run(profiles, points=1 + _POINTS * problem.horizon.elements, tolerance=_TOLERANCE)
 
 
+def halved(guess: Trajectory, name: str, low: float) -> Profile:
+    """Return a control of a guess, halfway to its lowest value.
+
+    Parameters
+    ----------
+    guess, name
+        The guess, and the name of the control.
+    low
+        Its lowest value.
+
+    Returns
+    -------
+    Profile
+    """
+    first = np.append(True, np.diff(guess.time) > 0.0)
+    values = low + 0.5 * (guess[name] - low)
+    return LinearFeed(tuple(guess.time[first].tolist()), tuple(values[first].tolist()))
+
+
 def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int) -> tuple[dict[str, np.ndarray], float]:
-    """Lower the wanted controls element by element, looking ``ahead`` elements beyond each."""
+    """Lower the wanted controls element by element, looking ``ahead`` elements beyond each.
+
+    Where even the lowest controls violate a limit, nothing else is tried in the next elements until they do not.
+    """
     problem = simulator.problem
-    elements = problem.horizon.elements
+    elements, edges = problem.horizon.elements, problem.horizon.edges()
     low = {name: float(control.low) for name, control in problem.controls.items()}
     controls = {name: np.full(elements, lowest) for name, lowest in low.items()}
     kept = np.zeros(elements)
-    state, first_try = dict(problem.start_values), 1.0
+    state, first_try, lost = dict(problem.start_values), 1.0, False
+
+    def attempt(k: int, fraction: float) -> tuple[Trajectory, bool]:
+        kept[k] = fraction
+        for name, values in wanted.items():
+            controls[name][k] = low[name] + fraction * (values[k] - low[name])
+        trial = _simulated(simulator, state, controls, k, min(k + 1 + ahead, elements))
+        return trial, keeps_limits(problem, trial)
+
     for k in range(elements):
-        for cut in (*(_CUT**power for power in range(_MOST_CUTS)), 0.0):
-            kept[k] = cut * first_try
-            for name, values in wanted.items():
-                controls[name][k] = low[name] + kept[k] * (values[k] - low[name])
-            trial = _simulated(simulator, state, controls, k, min(k + 1 + ahead, elements))
-            if keeps_limits(problem, trial):
+        lost = lost and not attempt(k, 0.0)[1]
+        for cut in (0.0,) if lost else _CUTS:
+            trial, keeps = attempt(k, cut * first_try)
+            if keeps:
                 break
+        lost = not keeps
         first_try = min(1.0, max(_REGROWTH * kept[k], _CUT**_MOST_CUTS))
-        end = problem.horizon.edges()[k + 1]
-        state = {known.name: float(trial.at(known.name, end)) for known in problem.system.states}
+        state = {known.name: float(trial.at(known.name, edges[k + 1])) for known in problem.system.states}
     return controls, float(kept.mean())
 
 

@@ -11,23 +11,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-import numpy as np
-
 from mmopt.errors import InfeasibleError, SolverError, StudyError, first_line
 from mmopt.parallel.pool import ProcessPool
 from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
-from mmopt.reactor.profiles import LinearFeed, Profile
+from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.coarse import plan_on_coarse_mesh
 from mmopt.search.continuation import lowered_floors
 from mmopt.search.elastic import least_violation
 from mmopt.search.feed_gap import without_feed_gap
-from mmopt.search.initial_guess import Guess, feasible_guess, guessed_controls, keeps_limits
+from mmopt.search.initial_guess import Guess, feasible_guess, guessed_controls, halved, keeps_limits
 from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.search.starts import Start, lowered_start, simple_starts
 from mmopt.search.trial import SearchResult, Trial, best_plan, with_remedy
 from mmopt.solvers.ipopt import Solve
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.compiled import CompiledProblem, Outcome
@@ -140,7 +139,7 @@ class Search:
 
     def _from_less(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
         """Solve from half of the guessed controls, where Ipopt fails from all of them though they keep the limits."""
-        less = {name: _halved(guess, name, control.low) for name, control in compiled.problem.controls.items()}
+        less = {name: halved(guess, name, control.low) for name, control in compiled.problem.controls.items()}
         outcome = compiled.solve_from(feasible_guess(compiled.simulator, less).trajectory, self.deadline.left)
         if outcome.plan is None:
             raise SolverError(_ended(before))
@@ -193,7 +192,8 @@ class Search:
     def best(self, compiled: CompiledProblem, wanted: Controls | None, last_mesh: bool = False) -> SearchResult:
         """Solve from several starts, and return the best plan; after the deadline no more are begun.
 
-        The best constant and the best exponential feed are solved from, too, where no plan is better than they are. If no
+        Without controls to begin with, and with one guess, the first start is the better of the best constant and the best
+        exponential feed, then the other, then the guess; else they are solved from where no plan is better than they are. If no
         solve leads to an optimum, floors under dissolved gases are lowered step by step, then the least violation is
         computed; and if that fails, the best start that keeps the limits is the plan.
 
@@ -202,7 +202,7 @@ class Search:
         compiled
             The problem.
         wanted
-            Controls of the first guess; None for the middle of their ranges.
+            Controls of the first guess, which is then the first start; None for the middle of their ranges.
         last_mesh
             Whether no finer mesh will be tried.
 
@@ -220,6 +220,21 @@ class Search:
         StudyError
             If the problem cannot be sent to processes.
         """
+        simple_first = self.options.guesses == 1 and not wanted
+        simple = self._from_simple_feeds(compiled, []) if simple_first else []
+        guessed = [] if best_plan(simple) is not None else self._from_guesses(compiled, wanted)
+        ordered = [*guessed, *simple, *self._from_coarse_mesh(compiled)]
+        if not simple_first:
+            ordered += self._from_simple_feeds(compiled, ordered)
+        start = max((trial.start for trial in ordered), key=lambda start: start.rank)
+        plan = best_plan(ordered)
+        if plan is None:
+            plan = self._rescued(compiled, guessed[0], start if start.keeps else None, last_mesh)
+        records = tuple(trial.record for trial in ordered if trial.was_solved)
+        return SearchResult(replace(plan, record=replace(plan.record, guesses=records)), start if start.keeps else None)
+
+    def _from_guesses(self, compiled: CompiledProblem, wanted: Controls | None) -> list[Trial]:
+        """Try guesses, lowered until they keep the limits, in their order."""
         controls = list(guessed_controls(compiled.problem, self.options.guesses, self.options.seed))
         if wanted:
             controls[0] = wanted
@@ -227,15 +242,7 @@ class Search:
         for number, trial in self._trials(compiled, controls):
             trials.append((number, trial))
             self.options.report("initial guesses", len(trials), len(controls))
-        ordered = [trial for _, trial in sorted(trials, key=lambda entry: entry[0])]
-        ordered += self._from_coarse_mesh(compiled)
-        ordered += self._from_simple_feeds(compiled, ordered)
-        start = max((trial.start for trial in ordered), key=lambda start: start.rank)
-        plan = best_plan(ordered)
-        if plan is None:
-            plan = self._rescued(compiled, ordered[0], start if start.keeps else None, last_mesh)
-        records = tuple(trial.record for trial in ordered if trial.was_solved)
-        return SearchResult(replace(plan, record=replace(plan.record, guesses=records)), start if start.keeps else None)
+        return [trial for _, trial in sorted(trials, key=lambda entry: entry[0])]
 
     def _from_coarse_mesh(self, compiled: CompiledProblem) -> list[Trial]:
         """The plan from a search on a coarse mesh, if several guesses are wanted for a system without a cell."""
@@ -252,8 +259,10 @@ class Search:
         tried: list[Trial] = []
         for start in sorted(simple_starts(compiled.simulator), key=lambda start: start.objective, reverse=True):
             plan = best_plan([*trials, *tried])
-            needless = plan is not None and plan.objective >= start.objective
-            tried.append(Trial(start, []) if needless or self.deadline.has_passed() else _solved(compiled, start, self))
+            if (plan is not None and plan.objective >= start.objective) or self.deadline.has_passed():
+                tried.append(Trial(start, []))
+            else:
+                tried.append(_solved(compiled, start, self, again=not tried))
         return tried
 
     def _rescued(self, compiled: CompiledProblem, first: Trial, start: Start | None, last_mesh: bool) -> Plan:
@@ -323,23 +332,14 @@ def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> Trial
     return _solved(compiled, lowered_start("guess", compiled.simulator, wanted), search)
 
 
-def _solved(compiled: CompiledProblem, start: Start, search: Search) -> Trial:
-    """Solve from a start."""
+def _solved(compiled: CompiledProblem, start: Start, search: Search, again: bool = False) -> Trial:
+    """Solve from a start; ``again`` with other steps of the multipliers, where that fails and the start keeps the limits."""
     before = len(compiled.solves)
     outcome = search.direct(compiled, start.guess.trajectory)
+    if outcome.plan is None and start.keeps and again and not search.deadline.has_passed():
+        outcome = compiled.solve_from(start.guess.trajectory, search.deadline.left, tuning=Tuning.PRIMAL)
     plan = None if outcome.plan is None else search.without_gap(compiled, outcome.plan)
     return Trial(start, compiled.solves[before:], plan)
-
-
-def _halved(guess: Trajectory, name: str, low: float) -> Profile:
-    """A control of a guess, halfway to its lowest value."""
-    return LinearFeed(*_ascending(guess.time, low + 0.5 * (guess[name] - low)))
-
-
-def _ascending(times: np.ndarray, values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Points of a line with strictly ascending times."""
-    first = np.append(True, np.diff(times) > 0.0)
-    return tuple(times[first].tolist()), tuple(values[first].tolist())
 
 
 def _ended(solve: Solve) -> str:

@@ -153,6 +153,8 @@ def lowered_start(name: str, simulator: Simulator, wanted: Mapping[str, Profile]
 def simple_starts(simulator: Simulator) -> list[Start]:
     """Return the best constant and the best exponential feed, where any of a small grid keeps the limits.
 
+    Where no feed at all is the best of both, it is returned once.
+
     All controls have the same shape within their ranges; its size is the best of a bisection for the largest that keeps the
     limits.
 
@@ -181,11 +183,11 @@ def simple_starts(simulator: Simulator) -> list[Start]:
         "best exponential feed": [(beginning, growth / hours) for beginning, growth in product(beginnings, _GROWTHS)],
     }
     no_feed = _tried(simulator, 0.0, (0.0, 0.0))
-    starts = []
+    starts: list[Start] = []
     for name, family in shapes.items():
         best = _best_of(simulator, family, no_feed)
         start = None if best is None else _as_steps(name, simulator, best.size, *best.shape)
-        if start is not None:
+        if start is not None and (best is not no_feed or not starts):
             starts.append(start)
     return starts
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmopt.solvers.clock import Clock
 from mmopt.solvers.interruption import held_interruption
-from mmopt.solvers.ipopt_options import DEFAULTS, FAR, WARM, check_options
+from mmopt.solvers.ipopt_options import DEFAULTS, WARM, Tuning, check_options
 from mmopt.solvers.nlp import Nlp
 from mmopt.status import Status
 
@@ -84,7 +84,7 @@ class CompiledNlp:
         self.nlp = nlp
         self._options = {**DEFAULTS, **check_options(options)}
         self._derivatives = dict(nlp.derivatives)
-        self._solvers: dict[tuple[bool, bool], casadi.Function] = {}
+        self._solvers: dict[tuple[bool, Tuning], casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}
         self._clock = Clock(*self.size)
 
@@ -98,22 +98,22 @@ class CompiledNlp:
         """Multipliers of the bounds of all variables at the last accepted solve, above zero at upper bounds."""
         return self._multipliers["lam_x0"].ravel() if self._multipliers else None
 
-    def options(self, *, warm: bool = False, far: bool = False) -> dict[str, Any]:
+    def options(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR) -> dict[str, Any]:
         """Return the options of Ipopt.
 
         Parameters
         ----------
         warm
             Whether the solve is a warm start.
-        far
-            Whether the start may be far from the answer.
+        tuning
+            How Ipopt searches.
 
         Returns
         -------
         dict
             Values by name of option.
         """
-        return {**self._options, **(FAR if far else {}), **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
+        return {**self._options, **tuning.options, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
 
     def solve(
         self,
@@ -122,7 +122,7 @@ class CompiledNlp:
         upper: np.ndarray,
         *,
         warm: bool = False,
-        far: bool = False,
+        tuning: Tuning = Tuning.NEAR,
         seconds: float = math.inf,
     ) -> tuple[Solve, np.ndarray]:
         """Solve from a start.
@@ -133,8 +133,8 @@ class CompiledNlp:
             Values to start from, and bounds of all variables.
         warm
             Whether to start from the multipliers of the last accepted solve as well; without one this is a cold start.
-        far
-            Whether the start may be far from the answer.
+        tuning
+            How Ipopt searches.
         seconds
             Limit of wall-clock time [s], checked between iterations.
 
@@ -149,7 +149,7 @@ class CompiledNlp:
             After Ctrl-C, at the end of the iteration.
         """
         warm = warm and bool(self._multipliers)
-        solver = self._solver(warm, far)
+        solver = self._solver(warm, tuning)
         started = time.perf_counter()
         self._clock.deadline = started + seconds
         with held_interruption() as self._clock.interruption:
@@ -171,22 +171,22 @@ class CompiledNlp:
         record = Solve(status, int(stats["iter_count"]), seconds, objective, stats["return_status"])
         return record, arrays["x"].ravel()
 
-    def _solver(self, warm: bool, far: bool) -> casadi.Function:
-        if (warm, far) not in self._solvers:
+    def _solver(self, warm: bool, tuning: Tuning) -> casadi.Function:
+        if (warm, tuning) not in self._solvers:
             # derivatives take most of the build time: the second solver uses those of the first
             first = next(iter(self._solvers.values()), None)
             if first is not None:
                 self._derivatives = {ours: first.get_function(theirs) for ours, theirs in _DERIVATIVES.items()}
             nlp = {"x": self.nlp.x, "f": self.nlp.cost, "g": self.nlp.equations}
-            self._solvers[warm, far] = casadi.nlpsol(
+            self._solvers[warm, tuning] = casadi.nlpsol(
                 "problem",
                 "ipopt",
                 nlp,
                 {
-                    "ipopt": self.options(warm=warm, far=far),
+                    "ipopt": self.options(warm=warm, tuning=tuning),
                     "print_time": False,
                     "iteration_callback": self._clock,
                     **self._derivatives,
                 },
             )
-        return self._solvers[warm, far]
+        return self._solvers[warm, tuning]

@@ -18,7 +18,7 @@ import pyomo.environ as pyo
 from mmopt.checking import shown
 from mmopt.errors import SolverError, StudyError
 from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
-from mmopt.solvers.ipopt_options import DEFAULTS, FAR
+from mmopt.solvers.ipopt_options import DEFAULTS, Tuning
 from mmopt.solvers.nlp import read_nlp
 from mmopt.status import Status
 
@@ -113,15 +113,15 @@ class NonlinearProgram:
         """
         return self._compiled.options(warm=warm)
 
-    def solve(self, *, warm: bool = False, far: bool = False, seconds: float = math.inf) -> Solve:
+    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the solution into them if there is one.
 
         Parameters
         ----------
         warm
             Whether to start from the multipliers of the last accepted solve as well; without one this is a cold start.
-        far
-            Whether the start may be far from the answer.
+        tuning
+            How Ipopt searches.
         seconds
             Limit of wall-clock time [s], checked between iterations.
 
@@ -137,7 +137,7 @@ class NonlinearProgram:
         """
         lower, upper = bounds_of(self._variables)
         start = values_of(self._variables)
-        solve, values = self._compiled.solve(start, lower, upper, warm=warm, far=far, seconds=seconds)
+        solve, values = self._compiled.solve(start, lower, upper, warm=warm, tuning=tuning, seconds=seconds)
         pushes = self._compiled.bound_multipliers
         if solve.status.solved and pushes is not None:
             self._bounds_push = dict(zip(map(id, self._variables), pushes.tolist(), strict=True))
@@ -203,15 +203,15 @@ class IpoptExecutable:
         """
         return -sum(self._problem.component(suffix).get(variable) or 0.0 for suffix in _BOUND_SUFFIXES)
 
-    def solve(self, *, warm: bool = False, far: bool = False, seconds: float = math.inf) -> Solve:
+    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the solution into them if there is one.
 
         Parameters
         ----------
         warm
             Without effect: an executable always starts from values alone.
-        far
-            Whether the start may be far from the answer.
+        tuning
+            How Ipopt searches.
         seconds
             Limit of processor time [s], which every version of Ipopt can limit.
 
@@ -227,7 +227,7 @@ class IpoptExecutable:
         """
         started = time.perf_counter()
         try:
-            limited: dict[str, Any] = {**FAR} if far else {}
+            limited: dict[str, Any] = {**tuning.options}
             if seconds < math.inf:
                 limited["max_cpu_time"] = max(seconds, _LEAST_SECONDS)
             results = self._solver.solve(self._problem, load_solutions=False, options=limited)

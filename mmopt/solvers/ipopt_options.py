@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,16 +29,35 @@ WARM: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """Options of a warm start: barrier and pushes small enough to stay near the solution it starts from."""
 
-FAR: Final[Mapping[str, Any]] = MappingProxyType(
+
+class Tuning(Enum):
+    """How Ipopt searches, besides the options of the problem."""
+
+    NEAR = "the options of the problem"
+    PRIMAL = "steps of the multipliers as long as those of the variables"
+    ADAPTIVE = "a barrier that adapts to the progress"
+    FAR = "Ipopt's own defaults, for a start that may be far from the answer"
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options that differ from those of the problem."""
+        return _TUNED[self]
+
+
+_TUNED: Final[Mapping[Tuning, Mapping[str, Any]]] = MappingProxyType(
     {
-        "mu_init": 0.1,
-        "bound_push": 1.0e-2,
-        "bound_frac": 1.0e-2,
-        "nlp_scaling_max_gradient": 100.0,
-        "alpha_for_y": "primal",
+        Tuning.NEAR: {},
+        Tuning.PRIMAL: {"alpha_for_y": "primal"},
+        Tuning.ADAPTIVE: {"mu_strategy": "adaptive"},
+        Tuning.FAR: {
+            "mu_init": 0.1,
+            "bound_push": 1.0e-2,
+            "bound_frac": 1.0e-2,
+            "nlp_scaling_max_gradient": 100.0,
+            "alpha_for_y": "primal",
+        },
     }
 )
-"""Ipopt's own defaults, for a start that may be far from the answer."""
 
 _INVALID: Final = "Invalid_Option"
 _UNKNOWN: Final = "No such IPOPT option"

@@ -7,7 +7,7 @@ It is evaluated with NumPy alone; TensorFlow is needed for exports to Keras and 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -219,8 +219,8 @@ class Surrogate:
         SurrogateError
             If a name is unknown.
         """
-        spent = spent_substrates(self, *self._columns(names)[:2])
-        return SurrogateRates(self.domain, tuple(names), self.layers(names), spent)
+        self._columns(names)
+        return _rates_of(self, tuple(names))
 
     def with_maintenance(self, demand: float) -> "Surrogate":
         """Return the surrogate of the same cell with another maintenance demand.
@@ -264,12 +264,9 @@ class Surrogate:
         sections = self.card.get("error_report")
         return None if sections is None else ErrorReport.of(sections)
 
-    @property
-    def _notes(self) -> tuple[str, ...]:
-        return training_notes(self.card)
-
     def __repr__(self) -> str:
-        missed = ", wanted errors not reached" if self._notes and "not reached" in self._notes[0] else ""
+        notes = training_notes(self.card)
+        missed = ", wanted errors not reached" if notes and "not reached" in notes[0] else ""
         return f"Surrogate({self.card.get('network', 'unnamed network')}: {self._shape()}{missed})"
 
     def __str__(self) -> str:
@@ -277,18 +274,18 @@ class Surrogate:
         report = self.error_report
         errors = "no error report; add one with with_error_report" if report is None else str(report)
         head = f"Surrogate of {self.card.get('network', 'an unnamed network')}: {self._shape()}"
-        return "\n".join([head, errors, *self._notes])
+        return "\n".join([head, errors, *training_notes(self.card)])
 
     def _repr_html_(self) -> str:
         """Table for a notebook."""
         report = self.error_report
         facts = {"network": str(self.card.get("network", "unnamed")), "layers": self._shape()}
-        if report is not None:
-            facts |= {
-                f"worst error of {name}": f"{report.worst(name):.4g} {row['unit']}"
-                for name, row in report.readings.items()
-            }
-        return facts_table(facts)
+        rows = (
+            {}
+            if report is None
+            else {name: f"{report.worst(name):.4g} {report.readings[name]['unit']}" for name in report.readings}
+        )
+        return facts_table(facts | {f"worst error of {name}": error for name, error in rows.items()})
 
     def _shape(self) -> str:
         """Inputs and layers in one line."""
@@ -347,3 +344,10 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
         maintenance_demand=factor * surrogate.maintenance_demand,
         card=card,
     )
+
+
+@lru_cache(maxsize=64)
+def _rates_of(surrogate: Surrogate, names: Sequence[str]) -> SurrogateRates:
+    """Rate function of readings, kept: a simulation asks for the same again and again."""
+    spent = spent_substrates(surrogate, *surrogate._columns(names)[:2])
+    return SurrogateRates(surrogate.domain, tuple(names), surrogate.layers(names), spent)

@@ -18,6 +18,7 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
@@ -173,15 +174,15 @@ class CompiledProblem:
         """
         self.program.start_from(trajectory, begin)
 
-    def solve(self, *, warm: bool = False, far: bool = False, seconds: float = math.inf) -> Solve:
+    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
         """Solve from the present values.
 
         Parameters
         ----------
         warm
             Whether to start from the multipliers of the last accepted solve, too.
-        far
-            Whether the start may be far from the answer; Ipopt then has its own defaults.
+        tuning
+            How Ipopt searches.
         seconds
             Time limit of the solve [s].
 
@@ -190,10 +191,12 @@ class CompiledProblem:
         Solve
             Status, iterations and seconds.
         """
-        self.solves.append(self.ipopt.solve(warm=warm, far=far, seconds=seconds))
+        self.solves.append(self.ipopt.solve(warm=warm, tuning=tuning, seconds=seconds))
         return self.solves[-1]
 
-    def solve_from(self, trajectory: Trajectory, seconds: float = math.inf) -> "Outcome":
+    def solve_from(
+        self, trajectory: Trajectory, seconds: float = math.inf, *, tuning: Tuning = Tuning.NEAR
+    ) -> "Outcome":
         """Solve from a trajectory.
 
         Parameters
@@ -202,6 +205,8 @@ class CompiledProblem:
             States and controls over time.
         seconds
             Time limit of the solve [s].
+        tuning
+            How Ipopt searches.
 
         Returns
         -------
@@ -209,7 +214,7 @@ class CompiledProblem:
             The solve, and the plan if it ended with an optimum.
         """
         self.start(trajectory)
-        solve = self.solve(seconds=seconds)
+        solve = self.solve(tuning=tuning, seconds=seconds)
         return Outcome(solve, self.plan(solve.status) if solve.status.solved else None)
 
     def multiplier(self, variable: Any) -> float:
