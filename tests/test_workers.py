@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,8 @@ SCRIPT = f"""
 import pickle, resource, sys
 from pathlib import Path
 
-folder, workers, n, room = Path(sys.argv[1]), *map(int, sys.argv[2:])
 
-if __name__ == "__main__":
+def sample(folder, workers, n, room):
     from mmopt import tabulate_fluxes
     from mmopt.fba import Domain
 
@@ -47,7 +47,33 @@ if __name__ == "__main__":
     report = lambda done, total: print(done, flush=True)
     table = tabulate_fluxes(network, domain, n, seed=3, workers=workers, journal=journal, progress=report)
     table.save(folder / "table.nc")
+
+
+if __name__ == "__main__":
+    sample(Path(sys.argv[1]), *map(int, sys.argv[2:]))
 """
+
+STARTER = """
+import os, signal, sys
+from pathlib import Path
+
+from script import sample
+
+if __name__ == "__main__":
+    import mmopt.fba, mmopt.dataset.tabulate
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            sys.stdout = open(os.devnull, "w")
+            sample(Path("."), *map(int, line.split()))
+            os._exit(0)
+        print(child, flush=True)
+"""
+"""Starts samplings as processes of their own in which everything is imported already."""
 
 
 class Busy:
@@ -226,14 +252,6 @@ class Scripted:
             start_new_session=True,
         )
 
-    def finish(self, *, size: int) -> float:
-        """Run to the end; how long that took [s]."""
-        began = time.monotonic()
-        with self.start(size=size) as process:
-            said = process.communicate()[1]
-        assert process.returncode == 0, said
-        return time.monotonic() - began
-
     def clear(self) -> None:
         for path in (self.journal, self.table):
             path.unlink(missing_ok=True)
@@ -244,7 +262,7 @@ def scripted(tmp_path: Path, textbook: Network) -> Scripted:
     return Scripted(tmp_path, textbook)
 
 
-def everybody(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+def everybody(process: "subprocess.Popen[str] | psutil.Process") -> list[psutil.Process]:
     """A process with all that came from it."""
     try:
         first = psutil.Process(process.pid)
@@ -278,26 +296,67 @@ def integrity(journal: Path) -> str:
     return str(found)
 
 
-def test_twenty_kills_change_nothing(scripted: Scripted, textbook: Network) -> None:
+class Starter:
+    """Samplings in processes of their own, which are spared the imports."""
+
+    def __init__(self, scripted: Scripted) -> None:
+        folder = scripted.folder
+        (folder / "starter.py").write_text(STARTER)
+        words = [sys.executable, "starter.py"]
+        self._process = subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def start(self, workers: int, size: int) -> psutil.Process:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(workers, size, 0, file=self._process.stdin, flush=True)
+        return psutil.Process(int(self._process.stdout.readline()))
+
+    def finish(self, workers: int, size: int) -> float:
+        """Run to the end; how long that took [s]."""
+        process, began = self.start(workers, size), time.monotonic()
+        process.wait(timeout=120.0)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def starter(scripted: Scripted) -> Iterator[Starter]:
+    starter = Starter(scripted)
+    yield starter
+    starter.close()
+
+
+def test_twenty_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
-    size = 8 * CHUNK
-    lasted = scripted.finish(size=size)
-    whole = load_table(scripted.table, textbook)
+    size, lasted = 8 * CHUNK, {}
+    for workers in (1, 2):
+        scripted.clear()
+        lasted[workers] = starter.finish(workers, size)
+        whole = load_table(scripted.table, textbook)
     scripted.clear()
-    for number, moment in enumerate(np.random.default_rng(7).uniform(0.0, lasted, size=20)):
-        with scripted.start(size=size, workers=1 + number % 2) as process:
-            try:
-                process.wait(timeout=moment)
-            except subprocess.TimeoutExpired:
-                present = everybody(process)
+    killed = 0
+    for number, fraction in enumerate(np.random.default_rng(7).uniform(size=100)):
+        if killed == 20:
+            break
+        workers = 1 + number % 2
+        process = starter.start(workers, size)
+        try:
+            process.wait(timeout=fraction * lasted[workers])
+        except psutil.TimeoutExpired:
+            present = everybody(process)
+            killed += bool(present)
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-                assert left_of(present) == []
+            assert left_of(present) == []
         if scripted.journal.exists():
             assert integrity(scripted.journal) == "ok"
         if scripted.table.exists():
             assert same(load_table(scripted.table, textbook), whole)
             scripted.clear()
-    scripted.finish(size=size)
+    assert killed == 20
+    starter.finish(1, size)
     assert same(load_table(scripted.table, textbook), whole)
 
 

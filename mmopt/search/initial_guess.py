@@ -260,7 +260,7 @@ def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int)
     kept = np.zeros(elements)
     state, first_try, lost = dict(problem.start_values), 1.0, False
 
-    def attempt(k: int, fraction: float) -> tuple[Trajectory, bool]:
+    def with_fraction(k: int, fraction: float) -> tuple[Trajectory, bool]:
         kept[k] = fraction
         for name, values in wanted.items():
             controls[name][k] = low[name] + fraction * (values[k] - low[name])
@@ -268,9 +268,9 @@ def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int)
         return trial, keeps_limits(problem, trial)
 
     for k in range(elements):
-        lost = lost and not attempt(k, 0.0)[1]
+        lost = lost and not with_fraction(k, 0.0)[1]
         for cut in (0.0,) if lost else _CUTS:
-            trial, keeps = attempt(k, cut * first_try)
+            trial, keeps = with_fraction(k, cut * first_try)
             if keeps:
                 break
         lost = not keeps

@@ -133,6 +133,13 @@ class ErrorReport:
         zones = self.readings.get(name, {}).get("zones", {})
         return self.relative(name, OFF_CLIFFS if OFF_CLIFFS in zones else _WHOLE)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Worst error of every reading with its unit, in words."""
+        return {
+            f"worst error of {name}": f"{self.worst(name):.4g} {row['unit']}" for name, row in self.readings.items()
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Return all sections, as a card contains them."""
         return {name: plain(getattr(self, name)) for name in _SECTIONS}

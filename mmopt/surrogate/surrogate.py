@@ -261,8 +261,7 @@ class Surrogate:
     @property
     def error_report(self) -> ErrorReport | None:
         """The error report on the card; None where there is none."""
-        sections = self.card.get("error_report")
-        return None if sections is None else ErrorReport.of(sections)
+        return ErrorReport.of(self.card["error_report"]) if self.card.get("error_report") is not None else None
 
     def __repr__(self) -> str:
         notes = training_notes(self.card)
@@ -271,21 +270,15 @@ class Surrogate:
 
     def __str__(self) -> str:
         """Return network, inputs, layers, the error report, and what the training did not reach."""
-        report = self.error_report
-        errors = "no error report; add one with with_error_report" if report is None else str(report)
+        errors = str(self.error_report or "no error report; add one with with_error_report")
         head = f"Surrogate of {self.card.get('network', 'an unnamed network')}: {self._shape()}"
         return "\n".join([head, errors, *training_notes(self.card)])
 
     def _repr_html_(self) -> str:
         """Table for a notebook."""
-        report = self.error_report
         facts = {"network": str(self.card.get("network", "unnamed")), "layers": self._shape()}
-        rows = (
-            {}
-            if report is None
-            else {name: f"{report.worst(name):.4g} {report.readings[name]['unit']}" for name in report.readings}
-        )
-        return facts_table(facts | {f"worst error of {name}": error for name, error in rows.items()})
+        report = self.error_report
+        return facts_table(facts if report is None else facts | report.facts)
 
     def _shape(self) -> str:
         """Inputs and layers in one line."""
@@ -348,6 +341,6 @@ def scaled(surrogate: Surrogate, factor: float) -> Surrogate:
 
 @lru_cache(maxsize=64)
 def _rates_of(surrogate: Surrogate, names: Sequence[str]) -> SurrogateRates:
-    """Rate function of readings, kept: a simulation asks for the same again and again."""
+    """Rate function of readings, kept: every simulation needs the same."""
     spent = spent_substrates(surrogate, *surrogate._columns(names)[:2])
     return SurrogateRates(surrogate.domain, tuple(names), surrogate.layers(names), spent)
