@@ -119,11 +119,14 @@ def train(
     iterations: Annotated[int | None, typer.Option(min=1, help="Number of iterations, instead of the study's.")] = None,
 ) -> None:
     """Train a surrogate on tabulated fluxes; they are tabulated first if there are none."""
+    from mmopt.errors import StudyError
     from mmopt.study.surrogates import train_surrogate
     from mmopt.study.tables import table_of
     from mmopt.surrogate.error_report import training_notes
 
     with _opened(file, folder) as (study, current):
+        if study.soft_law is not None:
+            raise StudyError(f"{file} has a soft_law, which needs no training; leave it out to train a surrogate")
         network = study.read_network()
         surrogate = train_surrogate(study, current, table_of(study, current, network), iterations=iterations)
         growth, report, atlas = surrogate.card["held_out"]["growth"], surrogate.error_report, current.summary.atlas
@@ -197,11 +200,16 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
 @app.command()
 def diagnose(file: StudyFile, folder: Folder = None) -> None:
     """Check the structure of the study's optimisation problem with the tools of IDAES, all choices fixed."""
+    from mmopt.errors import StudyError
     from mmopt.study.surrogates import surrogate_of
     from mmopt.transcription.diagnose import diagnose as structural_warnings
     from mmopt.transcription.diagnose import with_few_elements
 
     with _opened(file, folder) as (study, current):
+        if study.soft_law is not None:
+            raise StudyError(
+                f"{file} has a soft_law, which the tools of IDAES cannot look into; name a surrogate in its place"
+            )
         surrogate = surrogate_of(study, current, study.read_network())
         warnings = structural_warnings(with_few_elements(study.problem), surrogate)
         for warning in warnings:

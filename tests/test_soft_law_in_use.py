@@ -1,5 +1,7 @@
 """The soft law in simulations, optimisations and controllers: nothing is trained, and the exact fluxes agree."""
 
+from pathlib import Path
+
 import casadi
 import numpy as np
 import pytest
@@ -13,13 +15,19 @@ from mmopt import (
     Network,
     OptimiseOptions,
     Problem,
+    Study,
     ecoli_fed_batch,
     optimise,
+    read_study,
 )
 from mmopt.errors import StudyError, SurrogateError
 from mmopt.problem.simulator import Simulator
+from mmopt.report import write_report
 from mmopt.solvers.affine_law import Mixture
 from mmopt.solvers.dense import AtColumns, NetworkAtPoints
+from mmopt.study import open_run, tables
+from mmopt.study.plans import plan_and_replay
+from mmopt.study.surrogates import fresh_or_known_surrogate, surrogate_of
 from mmopt.surrogate import SoftLaw, soft_law
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -122,3 +130,60 @@ def test_growth_from_planes_is_refused(atlas: Atlas) -> None:
 def test_surrogate_that_is_to_be_trained_further_is_a_trained_one(law: SoftLaw, atlas: Atlas) -> None:
     with pytest.raises(StudyError, match="to adapt, give a trained surrogate"):
         optimise(problem(), law, reference=atlas, adapt=True)
+
+
+# in a study file
+
+STUDY = """
+title: A batch by its soft law
+network: textbook
+domain: {EX_glc__D_e: [0.0, 12.0], EX_o2_e: [0.0, 16.0], EX_ac_e: [0.0, 4.0]}
+soft_law: 0.05
+problem:
+  system: ecoli_fed_batch
+  initial: {volume: 2.0, biomass: 1.0, glucose: 4.0, acetate: 0.0, oxygen: 0.2}
+  horizon: {length: 2.0, elements: 10}
+  controls: {feed: [0.0, 0.1]}
+  limits: {oxygen_saturation: [20.0, null]}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return read_study(tmp_path / "study.yaml")
+
+
+def test_study_with_a_soft_law_is_optimised_and_its_errors_are_on_the_page(
+    study: Study, textbook: Network, tmp_path: Path
+) -> None:
+    run = open_run(tmp_path / "run", study.title)
+    law = fresh_or_known_surrogate(study, run, textbook, fresh=True)
+    assert isinstance(law, SoftLaw)
+    plan, replay = plan_and_replay(run, study.problem, law, Atlas(textbook, law.domain))
+    assert plan.status.solved
+    assert replay.gap < 0.01
+    assert "Largest errors, proved" in write_report(run.folder).read_text()
+
+
+def test_soft_law_of_a_study_needs_all_regions(
+    study: Study, textbook: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_EXPLORABLE", 2)
+    with pytest.raises(StudyError, match=r"needs all critical regions .* but the \d+ that are known fill .* of it"):
+        surrogate_of(study, open_run(tmp_path / "run", study.title), textbook)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("soft_law: 0.05\nsurrogate: ecoli_textbook", "surrogate and soft_law are both given"),
+        ("soft_law: 1.0", "soft_law is 1; give a fraction"),
+        ("soft_law: 0", "soft_law"),
+        ("soft_law: yes", "soft_law"),
+    ],
+)
+def test_wrong_soft_law_of_a_study_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("soft_law: 0.05", line))
+    with pytest.raises(StudyError, match=said):
+        read_study(tmp_path / "study.yaml")

@@ -99,6 +99,7 @@ def surrogate(run: RunFolder) -> str:
         card = summary.surrogate.card
         body += "".join(f'<p class="alarm">{page.text(note)}</p>' for note in training_notes(card))
         body += _error_report(card.get("error_report"), summary.names)
+        body += _proved(card.get("bounds"), card.get("units"), summary.names)
         body += _held_out(card.get("held_out"), summary.names)
     return body
 
@@ -127,6 +128,25 @@ def _error_report(report: object, names: Mapping[str, str]) -> str:
         "<h3>Worst errors over the domain</h3><p>Errors against the exact solution. The worst ones were searched from many "
         "starting points in every critical region and on every border of two; the last columns give the worst error by "
         "zone, in percent of the range.</p>" + page.table(head, rows) + page.details("Further checks", _checks(report))
+    )
+
+
+def _proved(bounds: object, units: object, names: Mapping[str, str]) -> str:
+    """The proved errors of a soft law."""
+    if (
+        not isinstance(bounds, dict)
+        or not isinstance(units, dict)
+        or not all(isinstance(row, dict) for row in bounds.values())
+    ):
+        return ""
+    rows = []
+    for name, row in bounds.items():
+        bound, span = page.real(row.get("bound")), page.real(row.get("range"))
+        fraction = bound / span if bound is not None and span else None
+        rows.append([page.identified(name, names), bound, span, str(units.get(name, "")), page.percent(fraction)])
+    return (
+        "<h3>Largest errors, proved</h3><p>No prediction inside the domain errs by more, against the exact solution.</p>"
+        + page.table(["output", "error", "range", "unit", "of the range"], rows)
     )
 
 

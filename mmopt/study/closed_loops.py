@@ -16,14 +16,14 @@ from mmopt.report.records import Amount, ClosedLoopRecord
 from mmopt.study.description import describe_limits
 from mmopt.study.options import ClosedLoopOptions
 from mmopt.study.run import Run
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 _MILLI: Final = 1.0e3
 """Milliseconds per second."""
 
 
 def run_closed_loops(
-    settings: ClosedLoopOptions, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
+    settings: ClosedLoopOptions, run: Run, problem: Problem, surrogate: SmoothCell, atlas: Atlas
 ) -> ClosedLoopRecord:
     """Control the batch on a disturbed plant, and with a controller that knows the plant.
 
@@ -62,7 +62,7 @@ def _loop(
     name: str,
     stage: str,
     problem: Problem,
-    surrogate: Surrogate,
+    surrogate: SmoothCell,
     assumed: dict[str, float],
     metabolism: Metabolism,
 ) -> ClosedLoop:

@@ -11,7 +11,7 @@ from mmopt.report.records import Amount, FeedRecord, Gaps, OptimisationRecord, R
 from mmopt.results import Trajectory
 from mmopt.search.options import OptimiseOptions
 from mmopt.study.run import Run
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 _GUESSES: Final = 4
 """Initial guesses of an optimisation, since optima are local; `docs/design.md` has how far apart they were."""
@@ -22,7 +22,7 @@ _NO_BACK_OFF: Final = 1.0e-6
 PLANNING: Final = "optimal feed"
 
 
-def plan_and_replay(run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas) -> tuple[Plan, Replay]:
+def plan_and_replay(run: Run, problem: Problem, surrogate: SmoothCell, atlas: Atlas) -> tuple[Plan, Replay]:
     """Optimise, write the feed as a table, and replay the plan on the linear program itself.
 
     Parameters

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, TypeAdapter
 
-from mmopt.checking import Name, as_float, checked, checked_arguments, shown
+from mmopt.checking import Name, Positive, as_float, checked, checked_arguments, shown
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
@@ -57,6 +57,9 @@ class Study:
         Reactions of growth and of ATP maintenance, where the network does not say.
     surrogate
         Name of a surrogate that ships with mmopt, or its folder; None trains one.
+    soft_law
+        Largest error of any reading, as a fraction of its range over the domain, of a soft law that is computed from the
+        critical regions and takes the place of a surrogate, as of `mmopt.surrogate.soft_law`; None for a surrogate.
     table
         Options of the table of fluxes.
     training
@@ -86,12 +89,19 @@ class Study:
     biomass: Name | None = None
     maintenance: Name | None = None
     surrogate: Name | None = None
+    soft_law: Positive | None = None
     table: TableOptions = field(default_factory=TableOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     closed_loop: ClosedLoopOptions | None = None
     starvation: StarvationOptions | None = None
 
     def __post_init__(self) -> None:
+        if self.soft_law is not None and self.soft_law >= 1.0:
+            raise StudyError(
+                f"soft_law is {self.soft_law:g}; give a fraction of the range of the readings, such as 0.05"
+            )
+        if self.soft_law is not None and self.surrogate is not None:
+            raise StudyError("surrogate and soft_law are both given; leave one of them out")
         for message in _unknown_names(self):
             raise StudyError(message)
 

@@ -10,14 +10,14 @@ from mmopt.report.records import StarvationRecord
 from mmopt.results import Trajectory
 from mmopt.study.options import StarvationOptions
 from mmopt.study.run import Run
-from mmopt.surrogate.surrogate import Surrogate
+from mmopt.surrogate.layer import SmoothCell
 
 _STARVES = 1.0e-6
 """Shortfall of maintenance from which on the cell starves [mmol/gDW/h]."""
 
 
 def simulate_starvation(
-    settings: StarvationOptions, run: Run, problem: Problem, surrogate: Surrogate, atlas: Atlas
+    settings: StarvationOptions, run: Run, problem: Problem, surrogate: SmoothCell, atlas: Atlas
 ) -> StarvationRecord:
     """Stop the feed, and simulate the cell with the linear program and with the surrogate.
 

@@ -7,6 +7,7 @@ import numpy as np
 from mmopt.dataset.flux_table import FluxTable
 from mmopt.dataset.tabulate import tabulate_fluxes
 from mmopt.errors import StudyError
+from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH
 from mmopt.io.files import write_whole
 from mmopt.network.network import Network
@@ -16,6 +17,7 @@ from mmopt.study.run import Run
 from mmopt.study.schema import Study
 from mmopt.study.tables import compute_table, explored_atlas
 from mmopt.surrogate.loading import load_surrogate
+from mmopt.surrogate.soft_law import SoftLaw, soft_law
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.comparison import compare
 from mmopt.training.worst_case_errors import with_error_report
@@ -23,6 +25,9 @@ from mmopt.training.worst_case_errors import with_error_report
 _FRESH_POINTS: Final = 400
 _FRESH_SEED: Final = 20260101
 """Seed of the points at which a surrogate is compared with the linear program; no training uses it."""
+
+_WHOLE: Final = 1.0 - 1.0e-6
+"""Fraction of the domain that the critical regions of a soft law fill."""
 
 _TRAINED_HERE: Final = "trained in this run"
 
@@ -63,7 +68,7 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
         "iterations": most,
         "seed": settings.seed,
     }
-    atlas = explored_atlas(run, table)
+    atlas = explored_atlas(run, table.network, table.domain)
     if atlas is None or settings.wanted is None:
         with run.stage("training", most) as progress:
             surrogate = train(table, **options, progress=progress)
@@ -79,8 +84,46 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
     return surrogate
 
 
-def surrogate_of(study: Study, run: Run, network: Network) -> Surrogate:
-    """Load the surrogate that a study names, else the one that was trained in this run folder.
+def soft_law_of(error: float, run: Run, network: Network, domain: Domain) -> SoftLaw:
+    """Compute the soft law of a study from the critical regions of its domain.
+
+    Parameters
+    ----------
+    error
+        Largest error of any reading, as a fraction of its range.
+    run
+        The run.
+    network, domain
+        The network, and the domain of its uptake limits.
+
+    Returns
+    -------
+    SoftLaw
+        The law.
+
+    Raises
+    ------
+    StudyError
+        If the critical regions do not fill the domain.
+    """
+    atlas = explored_atlas(run, network, domain)
+    if atlas is None or atlas.coverage < _WHOLE:
+        known = run.summary.atlas
+        filled = (
+            "" if known is None else f", but the {known.regions} that are known fill {known.coverage or 0.0:.1%} of it"
+        )
+        raise StudyError(
+            f"a soft law needs all critical regions of the domain{filled}; make the domain smaller, use fewer inputs, or leave "
+            "soft_law out to train a surrogate"
+        )
+    with run.stage("soft law"):
+        law = soft_law(atlas, error=error)
+    _describe(run, "soft law of the critical regions", law)
+    return law
+
+
+def surrogate_of(study: Study, run: Run, network: Network) -> Surrogate | SoftLaw:
+    """Load the surrogate that a study names, else the one that was trained in this run folder; or compute its soft law.
 
     Parameters
     ----------
@@ -93,7 +136,7 @@ def surrogate_of(study: Study, run: Run, network: Network) -> Surrogate:
 
     Returns
     -------
-    Surrogate
+    Surrogate or SoftLaw
         The surrogate.
 
     Raises
@@ -101,6 +144,8 @@ def surrogate_of(study: Study, run: Run, network: Network) -> Surrogate:
     StudyError
         If there is none, or it was trained with another network.
     """
+    if study.soft_law is not None:
+        return soft_law_of(study.soft_law, run, network, study.domain)
     if study.surrogate is not None:
         surrogate, name = load_surrogate(study.surrogate), study.surrogate
     elif (run.folder / "surrogate").is_dir():
@@ -115,8 +160,8 @@ def surrogate_of(study: Study, run: Run, network: Network) -> Surrogate:
     return surrogate
 
 
-def fresh_or_known_surrogate(study: Study, run: Run, network: Network, fresh: bool) -> Surrogate:
-    """Train a surrogate on new fluxes, or load the known one.
+def fresh_or_known_surrogate(study: Study, run: Run, network: Network, fresh: bool) -> Surrogate | SoftLaw:
+    """Train a surrogate on new fluxes, or load the known one, or compute the soft law of a study.
 
     Parameters
     ----------
@@ -127,19 +172,19 @@ def fresh_or_known_surrogate(study: Study, run: Run, network: Network, fresh: bo
     network
         Its network.
     fresh
-        Whether to train anew, whatever the study names.
+        Whether to train anew, whatever surrogate the study names.
 
     Returns
     -------
-    Surrogate
+    Surrogate or SoftLaw
         The surrogate.
     """
-    return (
-        train_surrogate(study, run, compute_table(study, run, network)) if fresh else surrogate_of(study, run, network)
-    )
+    if fresh and study.soft_law is None:
+        return train_surrogate(study, run, compute_table(study, run, network))
+    return surrogate_of(study, run, network)
 
 
-def compare_at_fresh_points(run: Run, network: Network, surrogate: Surrogate) -> None:
+def compare_at_fresh_points(run: Run, network: Network, surrogate: Surrogate | SoftLaw) -> None:
     """Compare the surrogate with the linear program at points that were not used for training.
 
     Parameters
@@ -168,5 +213,5 @@ def compare_at_fresh_points(run: Run, network: Network, surrogate: Surrogate) ->
             run.record(surrogate=SurrogateRecord(name=known.name, card=known.card, fresh_points=errors))
 
 
-def _describe(run: Run, name: str, surrogate: Surrogate) -> None:
+def _describe(run: Run, name: str, surrogate: Surrogate | SoftLaw) -> None:
     run.record(surrogate=SurrogateRecord(name=name, card=dict(surrogate.card)))

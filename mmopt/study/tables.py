@@ -3,6 +3,7 @@
 from mmopt.dataset.flux_table import FluxTable, load_table
 from mmopt.dataset.tabulate import tabulate_fluxes, worthwhile_workers
 from mmopt.fba.atlas import Atlas
+from mmopt.fba.domain import Domain
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.report.records import AtlasRecord
@@ -93,15 +94,15 @@ def table_of(study: Study, run: Run, network: Network) -> FluxTable:
     return compute_table(study, run, network)
 
 
-def explored_atlas(run: Run, table: FluxTable) -> Atlas | None:
-    """Explore the critical regions of a table's domain.
+def explored_atlas(run: Run, network: Network, domain: Domain) -> Atlas | None:
+    """Explore the critical regions of a domain.
 
     Parameters
     ----------
     run
         The run; an atlas that it has explored before is used again.
-    table
-        The table.
+    network, domain
+        The network, and the domain of its uptake limits.
 
     Returns
     -------
@@ -109,8 +110,8 @@ def explored_atlas(run: Run, table: FluxTable) -> Atlas | None:
         An atlas that covers what has a solution; None where that takes too many critical regions.
     """
     atlas = run.atlas
-    if atlas is None or atlas.domain != table.domain or atlas.network.hash != table.network.hash:
-        atlas = Atlas(table.network, table.domain)
+    if atlas is None or atlas.domain != domain or atlas.network.hash != network.hash:
+        atlas = Atlas(network, domain)
     if not is_explored(atlas):
         _explore(run, atlas, _EXPLORABLE)
     _record(run, atlas)

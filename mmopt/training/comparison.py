@@ -6,11 +6,12 @@ import numpy as np
 
 from mmopt.fba.rates import GROWTH
 from mmopt.network.network import Network
+from mmopt.surrogate.soft_law import SoftLaw
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.units import GROWTH_UNIT, RATE
 
 
-def compare(surrogate: Surrogate, network: Network, limits: np.ndarray, fluxes: np.ndarray) -> dict[str, Any]:
+def compare(surrogate: Surrogate | SoftLaw, network: Network, limits: np.ndarray, fluxes: np.ndarray) -> dict[str, Any]:
     """Compute the errors of growth and of every exchange that is not constant, against tabulated fluxes.
 
     Parameters
