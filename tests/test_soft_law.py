@@ -1,5 +1,6 @@
 """A soft law errs by no more than its proof says, balances whatever it says, is smooth, and stands in a reactor."""
 
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.simulation.simulate import simulate
-from mmopt.surrogate.max_affine import scaled
+from mmopt.surrogate.limit_points import scaled
 from mmopt.surrogate.soft_bound import Separation
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 from mmopt.surrogate.soft_law import SoftLaw, soft_law
@@ -463,6 +464,12 @@ def test_error_smaller_than_rounding_is_refused(textbook_atlas: Atlas) -> None:
 def test_growth_from_elsewhere_is_refused(textbook_atlas: Atlas) -> None:
     with pytest.raises(SurrogateError, match="growth cannot be read from 'plane'; give 'fluxes' or 'planes'"):
         soft_law(textbook_atlas, growth="plane")  # type: ignore[arg-type]
+
+
+def test_law_that_would_take_gigabytes_is_refused(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[SoftLaw.__module__], "_MOST_GIGABYTES", 1.0e-6)
+    with pytest.raises(SurrogateError, match=r"a law of \d+ regions with \d+ corners would take about 0 GB; use fewer"):
+        soft_law(atlas)
 
 
 def test_planes_of_what_never_grows_are_refused(textbook: Network) -> None:

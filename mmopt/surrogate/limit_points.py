@@ -97,3 +97,62 @@ def _check_names(domain: Domain, limits: Mapping[str, float]) -> None:
 
 def _columns(domain: Domain, limits: Mapping[str, float]) -> np.ndarray:
     return np.stack([np.asarray(limits[name]) for name in domain.inputs], axis=-1)
+
+
+def scaled(domain: Domain, limits: np.ndarray) -> np.ndarray:
+    """Return limits as fractions of their ranges, and a one.
+
+    Parameters
+    ----------
+    domain
+        The box of inputs.
+    limits
+        Shape (..., inputs).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., inputs + 1).
+    """
+    fractions = (limits - domain.lower) / (domain.upper - domain.lower)
+    return np.concatenate([fractions, np.ones((*fractions.shape[:-1], 1))], axis=-1)
+
+
+def planes_of(domain: Domain, slopes: np.ndarray, constants: np.ndarray) -> np.ndarray:
+    """Return planes for scaled inputs and a one.
+
+    Parameters
+    ----------
+    domain
+        The box of inputs.
+    slopes
+        Slopes for inputs, shape (planes, inputs).
+    constants
+        Shape (planes,).
+
+    Returns
+    -------
+    ndarray
+        Shape (planes, inputs + 1).
+    """
+    return np.column_stack([slopes * (domain.upper - domain.lower), constants + slopes @ domain.lower])
+
+
+def unscaled(domain: Domain, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients of limits and constants, from those of fractions and a one.
+
+    Parameters
+    ----------
+    domain
+        The box of inputs.
+    coefficients
+        Shape (regions, inputs + 1) or (regions, inputs + 1, readings).
+
+    Returns
+    -------
+    slopes, constants
+        Without the last entry of the second axis, and without that axis.
+    """
+    ranges = (domain.upper - domain.lower).reshape(-1, *[1] * (coefficients.ndim - 2))
+    slopes = coefficients[:, :-1] / ranges
+    return slopes, coefficients[:, -1] - np.tensordot(slopes, domain.lower, axes=(1, 0))

@@ -21,7 +21,7 @@ from scipy.optimize import linprog
 
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.fba.domain import Domain
+from mmopt.surrogate.limit_points import planes_of, scaled
 
 ROUNDING: Final = 1.0e-6
 """Violation of their conditions that weights may have, on the scale of the readings: corners are rounded, solvers have
@@ -37,6 +37,12 @@ _ALIKE: Final = 7
 """Decimals to which two readings are multiples of each other, or two corners one."""
 
 _ROUNDS: Final = 8
+
+_CHUNK: Final = 20_000
+"""Pairs of a corner and a region whose bends are computed at once."""
+
+_UNBOUNDED: Final = 3
+"""Status of a linear program without a least value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,45 +97,6 @@ class Corners:
         """
         largest: np.ndarray = np.maximum.reduceat(values, self.starts, axis=0)
         return largest
-
-
-def scaled(domain: Domain, limits: np.ndarray) -> np.ndarray:
-    """Return limits as fractions of their ranges, and a one.
-
-    Parameters
-    ----------
-    domain
-        The box of inputs.
-    limits
-        Shape (..., inputs).
-
-    Returns
-    -------
-    ndarray
-        Shape (..., inputs + 1).
-    """
-    fractions = (limits - domain.lower) / (domain.upper - domain.lower)
-    return np.concatenate([fractions, np.ones((*fractions.shape[:-1], 1))], axis=-1)
-
-
-def planes_of(domain: Domain, slopes: np.ndarray, constants: np.ndarray) -> np.ndarray:
-    """Return planes for scaled inputs and a one.
-
-    Parameters
-    ----------
-    domain
-        The box of inputs.
-    slopes
-        Slopes for inputs, shape (planes, inputs).
-    constants
-        Shape (planes,).
-
-    Returns
-    -------
-    ndarray
-        Shape (planes, inputs + 1).
-    """
-    return np.column_stack([slopes * (domain.upper - domain.lower), constants + slopes @ domain.lower])
 
 
 def corners_of(atlas: Atlas) -> Corners:
@@ -188,26 +155,6 @@ def neighbours_of(atlas: Atlas, corners: Corners) -> np.ndarray:
     touching = (shared >= len(atlas.inputs)) & ~np.eye(len(shapes), dtype=bool)
     neighbours: np.ndarray = touching | touching.T
     return neighbours
-
-
-def unscaled(domain: Domain, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return coefficients of limits and constants, from those of fractions and a one.
-
-    Parameters
-    ----------
-    domain
-        The box of inputs.
-    coefficients
-        Shape (regions, inputs + 1) or (regions, inputs + 1, readings).
-
-    Returns
-    -------
-    slopes, constants
-        Without the last entry of the second axis, and without that axis.
-    """
-    ranges = (domain.upper - domain.lower).reshape(-1, *[1] * (coefficients.ndim - 2))
-    slopes = coefficients[:, :-1] / ranges
-    return slopes, coefficients[:, -1] - np.tensordot(slopes, domain.lower, axes=(1, 0))
 
 
 def spans_of(corners: Corners, affine_laws: np.ndarray) -> np.ndarray:
@@ -301,14 +248,67 @@ def max_affine_weights(
 
 
 def _solved(corners: Corners, basis: np.ndarray, separations: np.ndarray, required: np.ndarray) -> np.ndarray | None:
-    """Weights that bend least over the required pairs of corners and regions; None if the linear program fails."""
-    corner, other = np.nonzero(required)
-    bends = np.einsum("pi,pir->pr", corners.points[corner], basis[corners.owner[corner]] - basis[other])
-    size = np.maximum(np.abs(bends).max(axis=0), np.finfo(float).tiny)
-    apart_from_others = np.abs(bends / size).max(axis=1) > ROUNDING  # in all others two regions meet, at whatever price
-    bends, enough = bends[apart_from_others] / size, separations[corner, other][apart_from_others] - ROUNDING
-    solved = linprog(bends.sum(axis=0), -bends, -enough, bounds=(None, None), method="highs")
-    return None if solved.status != 0 else basis @ (solved.x / size)
+    """Weights that bend least over the required pairs of corners and regions; None if the linear program fails.
+
+    Of the corners of two neighbours the worst enters the linear program first, and others where its answer violates theirs.
+    """
+    pairs = _Pairs(corners, basis, *np.nonzero(required))
+    enough = separations[pairs.corner, pairs.other] - ROUNDING
+    largest = np.max([np.abs(pairs.bends(here)).max(axis=0) for here in pairs.chunks], axis=0)
+    size = np.maximum(largest, np.finfo(float).tiny)
+    # in all others two regions meet, at whatever price
+    apart = np.concatenate([np.abs(pairs.bends(here) / size).max(axis=1) > ROUNDING for here in pairs.chunks])
+    bent = np.sum([pairs.bends(here)[apart[here]].sum(axis=0) for here in pairs.chunks], axis=0) / size
+    weights = np.zeros(basis.shape[:2])
+    rows, wanted = np.zeros(0, dtype=int), np.where(apart, enough, -np.inf)
+    while np.any(wanted > -np.inf):
+        rows = np.append(rows, pairs.worst(wanted))
+        solved = linprog(bent, -pairs.bends(rows) / size, -enough[rows], bounds=(None, None), method="highs")
+        if solved.status == _UNBOUNDED and len(rows) < np.count_nonzero(apart):
+            wanted[rows] = -np.inf  # so few pairs leave some price without a bound
+            continue
+        if solved.status != 0:
+            return None
+        weights = basis @ (solved.x / size)
+        missing = enough - pairs.separated(weights)
+        wanted = np.where(apart & (missing > ROUNDING / 2.0), missing, -np.inf)
+        wanted[rows] = -np.inf
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Pairs of a corner and a region other than its own, and how far weights of a basis bend between the two."""
+
+    corners: Corners
+    basis: np.ndarray
+    corner: np.ndarray
+    other: np.ndarray
+
+    def bends(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Bends of all weights of the basis, shape (rows, weights)."""
+        corner, other = self.corner[rows], self.other[rows]
+        between = self.basis[self.corners.owner[corner]] - self.basis[other]
+        bends: np.ndarray = np.einsum("pi,pir->pr", self.corners.points[corner], between)
+        return bends
+
+    @property
+    def chunks(self) -> list[slice]:
+        """Slices of rows; the bends of all at once would take gigabytes with four inputs."""
+        return [slice(first, first + _CHUNK) for first in range(0, len(self.corner), _CHUNK)]
+
+    def separated(self, weights: np.ndarray) -> np.ndarray:
+        """By how much the own weight is above the other's, shape (pairs,)."""
+        between = weights[self.corners.owner[self.corner]] - weights[self.other]
+        above: np.ndarray = np.einsum("pi,pi->p", self.corners.points[self.corner], between)
+        return above
+
+    def worst(self, values: np.ndarray) -> np.ndarray:
+        """For every two regions the pair with the largest value, of those above minus infinity."""
+        order = np.argsort(-values, kind="stable")[: np.count_nonzero(values > -np.inf)]
+        regions = self.corners.owner[self.corner].astype(np.int64) * len(self.basis) + self.other
+        first: np.ndarray = order[np.unique(regions[order], return_index=True)[1]]
+        return first
 
 
 def _priced(corners: Corners, affine_laws: np.ndarray) -> np.ndarray:

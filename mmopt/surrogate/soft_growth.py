@@ -15,7 +15,8 @@ import numpy as np
 
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
-from mmopt.surrogate.max_affine import Corners, planes_of
+from mmopt.surrogate.limit_points import planes_of
+from mmopt.surrogate.max_affine import Corners
 from mmopt.surrogate.soft_bound import least
 
 _NO_SHORTFALL: Final = 1.0e-9

@@ -16,17 +16,15 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.solvers.affine_law import Mixture
-from mmopt.surrogate.limit_points import Limits, limit_points, limit_values
+from mmopt.surrogate.limit_points import Limits, limit_points, limit_values, scaled, unscaled
 from mmopt.surrogate.max_affine import (
     Corners,
     affine_laws_of,
     corners_of,
     max_affine_weights,
     neighbours_of,
-    scaled,
     separation,
     spans_of,
-    unscaled,
 )
 from mmopt.surrogate.rates import PlanesRates, SoftLawRates
 from mmopt.surrogate.soft_bound import Separation, card_of
@@ -40,6 +38,9 @@ _ANSWERED: Final = 1.0e-7
 
 _MOVES: Final = 1.0e-7
 """Least change of a flux over the domain that counts in the weights [mmol/gDW/h]."""
+
+_MATRICES, _MOST_GIGABYTES = 4, 6.0
+"""Matrices of corners and regions that exist at once, and what they may take."""
 
 _MINOR: Final = 0.1
 """Errors of a flux that changes less than this fraction of the exchange that changes most are relative to that fraction."""
@@ -300,7 +301,8 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     Raises
     ------
     SurrogateError
-        If the atlas is not explored, ``error`` is not between 0 and 1, or smaller than rounding allows.
+        If the atlas is not explored, ``error`` is not between 0 and 1, or smaller than rounding allows, or the law would
+        take more than 6 GB, as with five inputs of a genome-scale network.
 
     Examples
     --------
@@ -311,7 +313,14 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     True
     """
     _check(atlas, error, growth)
-    corners, affine_laws, network = corners_of(atlas), affine_laws_of(atlas), atlas.network
+    corners, network = corners_of(atlas), atlas.network
+    gigabytes = _MATRICES * 8.0e-9 * len(corners.owner) * len(atlas.regions)
+    if gigabytes > _MOST_GIGABYTES:
+        raise SurrogateError(
+            f"a law of {len(atlas.regions)} regions with {len(corners.owner)} corners would take about {gigabytes:.0f} GB; use "
+            "fewer inputs or a smaller domain, or train a surrogate"
+        )
+    affine_laws = affine_laws_of(atlas)
     spans, biomass = spans_of(corners, affine_laws), network.column(network.biomass)
     scale = np.maximum(spans, _MINOR * spans[[network.column(exchange) for exchange in network.exchanges]].max())
     scale[biomass] = spans[biomass]
