@@ -80,12 +80,12 @@ def scenarios() -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def mean(scenarios: list[dict[str, float]], surrogate: Surrogate) -> list[Plan]:
-    return optimise_scenarios(fed_batch(), scenarios, surrogate)
+    return optimise_scenarios(fed_batch(), scenarios, surrogate, back_off=False)
 
 
 @pytest.fixture(scope="module")
 def worst(scenarios: list[dict[str, float]], surrogate: Surrogate) -> list[Plan]:
-    return optimise_scenarios(fed_batch(), scenarios, surrogate, worst=True)
+    return optimise_scenarios(fed_batch(), scenarios, surrogate, worst=True, back_off=False)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_equal_scenarios_have_the_optimum_of_the_problem(
     scenarios: list[dict[str, float]], surrogate: Surrogate
 ) -> None:
     problem = fed_batch()
-    plans = optimise_scenarios(problem, scenarios, surrogate)
+    plans = optimise_scenarios(problem, scenarios, surrogate, back_off=False)
     assert len(plans) == len(scenarios)
     alone = at_points(problem, surrogate)
     assert [plan.objective for plan in plans] == pytest.approx([alone] * len(plans), rel=GAP)
@@ -127,14 +127,14 @@ def test_equal_scenarios_have_the_optimum_of_the_problem(
 
 def test_scenarios_that_hardly_differ_have_nearly_the_optimum_of_the_problem(surrogate: Surrogate) -> None:
     """Their active limits are nearly the same, so that their gradients nearly depend on each other."""
-    plans = optimise_scenarios(fed_batch(), [{"kla": 300.0 + 1.0e-4 * k} for k in range(4)], surrogate)
+    plans = optimise_scenarios(fed_batch(), [{"kla": 300.0 + 1.0e-4 * k} for k in range(4)], surrogate, back_off=False)
     assert plans[0].objective == pytest.approx(at_points(fed_batch(), surrogate), rel=GAP)
 
 
 def test_four_scenarios_of_another_network_with_a_free_length() -> None:
     core = load_surrogate("ecoli_textbook")
     problem = fed_batch(horizon=Horizon((5.0, 9.0), 8), maximise=productivity("biomass_amount"))
-    plans = optimise_scenarios(problem, FOUR, core)
+    plans = optimise_scenarios(problem, FOUR, core, back_off=False)
     check_limits_at_points(problem, plans)
     lengths = {plan.choices.length for plan in plans}
     assert len(lengths) == 1
@@ -197,6 +197,17 @@ def test_price_that_keeps_a_limit_alone_keeps_it_in_many_scenarios(count: int) -
     strengths = np.linspace(1.0, 2.0, count) if count > 1 else [2.0]
     plans = optimise_scenarios(problem, [{"strength": float(s)} for s in strengths])
     assert plans[-1].trajectory["volume"].max() <= 3.0 + 1.0e-4
+
+
+@pytest.mark.parametrize("worst", [False, True])
+def test_limits_are_kept_between_points_in_every_scenario(worst: bool) -> None:
+    core, kla = load_surrogate("ecoli_textbook"), [{"kla": 250.0}, {"kla": 300.0}, {"kla": 350.0}]
+    loose, tight = (
+        optimise_scenarios(fed_batch(), kla, core, worst=worst, back_off=back_off) for back_off in (False, True)
+    )
+    assert max(plan.replay(core).worst_violation for plan in loose) > 0.02, "the case shows nothing"
+    assert max(plan.replay(core).worst_violation for plan in tight) < 0.005
+    assert tight[0].objective > 0.95 * loose[0].objective
 
 
 def test_scenario_without_controls_is_named_among_four() -> None:

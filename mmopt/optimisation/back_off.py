@@ -97,7 +97,7 @@ def backed_off(
             break
         if best is None or _better(now, best):
             best = now
-        wanted = {name: _next(name, now, grow=number >= _GROW_AFTER) for name in hard}
+        wanted = next_back_off(now, number)
         solved = None
         for fraction in _FRACTIONS:
             back_off = {name: now.back_off[name] + fraction * (wanted[name] - now.back_off[name]) for name in wanted}
@@ -156,8 +156,26 @@ def _better(now: BackedOff, best: BackedOff) -> bool:
     return now.worst_violation <= KEPT and gain > _WORTHWHILE * abs(best.replay.objective)
 
 
+def next_back_off(now: BackedOff, number: int) -> BackOff:
+    """Return the back-off of the next round.
+
+    Parameters
+    ----------
+    now
+        The plan of this round.
+    number
+        The round, from 0.
+
+    Returns
+    -------
+    mapping
+        By hard limit the difference of the plan and its replay in each element, and some of the present back-off, or all.
+    """
+    return {name: _next(name, now, grow=number >= _GROW_AFTER) for name in now.back_off}
+
+
 def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:
-    """Difference of the plan and its replay in each element, and some of the present back-off, or all."""
+    """The next back-off of one quantity."""
     low, high = now.plan.problem.limits[name]
     planned, replayed = now.plan.trajectory, now.replay.trajectory
     gaps = []

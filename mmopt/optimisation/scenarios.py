@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.plan.plan import Plan, SolveRecord
+from mmopt.optimisation.back_off import MOST_ROUNDS, BackedOff, BackOff, next_back_off, worst_of
+from mmopt.plan.plan import KEPT, Plan, SolveRecord
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.search.elastic import least_violation
@@ -36,6 +37,7 @@ def optimise_scenarios(
     *,
     worst: bool = False,
     weights: Sequence[float] | None = None,
+    back_off: bool = True,
     time_limit: float | None = None,
     ipopt: Mapping[str, Any] | None = None,
 ) -> list[Plan]:
@@ -53,6 +55,9 @@ def optimise_scenarios(
         Whether the worst scenario is to be as good as possible; else the mean is.
     weights
         Weights of the scenarios in the mean, above zero; by default equal.
+    back_off
+        Whether limits are tightened until the integrations of the controls keep them between collocation points, too, in
+        every scenario.
     time_limit
         Seconds after which no further solve is begun, and the running one is stopped; the best plans by then are returned.
     ipopt
@@ -92,6 +97,8 @@ def optimise_scenarios(
     started = perf_counter()
     result = search.best()
     plans = [replace(plan, integration=plan.replay(surrogate)) for plan in result.plans]
+    if back_off:
+        plans = _backed_off(search, plans)
     remedies = result.remedies
     if result.start is not None and (not plans or _is_worse(plans, result.start, known)):
         plans, remedies = _as_simulated(search, result.start), (*remedies, AS_SIMULATED)
@@ -101,6 +108,39 @@ def optimise_scenarios(
     solves = search.program.solves
     plans = [replace(plan, record=_completed(plan.record, solves, seconds, late, remedies)) for plan in plans]
     return [replace(plans[kept.index(k)], problem=own) for k, own in zip(numbers, problems, strict=True)]
+
+
+def _backed_off(search: ScenarioSearch, plans: list[Plan]) -> list[Plan]:
+    """Tighten the limits of every scenario until the integrations keep them; plans that violate them least."""
+    best = plans
+    back_offs: list[BackOff] = [
+        {name: np.zeros(plan.problem.horizon.elements) for name in plan.problem.hard_limits} for plan in plans
+    ]
+    for number in range(MOST_ROUNDS):
+        if _worst(best) <= KEPT or search.deadline.has_passed():
+            break
+        if number == 0:
+            search.program.start([plan.trajectory for plan in plans], plans[0].choices)
+        back_offs = [
+            next_back_off(BackedOff(plan, plan.integration, back_off), number)
+            for plan, back_off in zip(plans, back_offs, strict=True)
+            if plan.integration is not None
+        ]
+        search.program.tighten(back_offs)
+        solve = search.program.solve(search.deadline.left, warm=number > 0)
+        if not solve.status.solved:
+            break
+        surrogate = search.scenarios.surrogate
+        plans = [replace(plan, integration=plan.replay(surrogate)) for plan in search.program.plans(solve.status)]
+        best = min(best, plans, key=_worst)
+    return best
+
+
+def _worst(plans: Sequence[Plan]) -> float:
+    """The largest violation of a limit without a price, in any scenario."""
+    return max(
+        (worst_of(plan.integration, plan.problem) for plan in plans if plan.integration is not None), default=0.0
+    )
 
 
 def _completed(

@@ -173,6 +173,20 @@ class ScenarioProgram:
             self._set_data(number)
             self._read_bounds(number)
 
+    def tighten(self, back_offs: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Tighten the limits of every scenario.
+
+        Parameters
+        ----------
+        back_offs
+            For every scenario as for `CollocationProgram.tighten`.
+        """
+        for number, back_off in enumerate(back_offs):
+            self._set_data(number)
+            self.program.tighten(back_off)
+            self._read_bounds(number)
+            self.program.tighten({name: np.zeros_like(amounts) for name, amounts in back_off.items()})
+
     def start(self, trajectories: Sequence[Trajectory], choices: Choices) -> None:
         """Start the next solve from trajectories with the same controls.
 
@@ -194,19 +208,21 @@ class ScenarioProgram:
         if self._aims is not None:
             self._values[0] = self._values[self._aims].min()
 
-    def solve(self, seconds: float = np.inf) -> Solve:
+    def solve(self, seconds: float = np.inf, *, warm: bool = False) -> Solve:
         """Solve from the present values, and keep the solution if there is one.
 
         Parameters
         ----------
         seconds
             Time limit [s].
+        warm
+            Whether to start from the multipliers of the last accepted solve, too.
 
         Returns
         -------
         Solve
         """
-        solve, values = self._ipopt.solve(self._values, self._lower, self._upper, seconds=seconds)
+        solve, values = self._ipopt.solve(self._values, self._lower, self._upper, warm=warm, seconds=seconds)
         if solve.status.solved:
             self._values = values
         self.solves.append(solve)
