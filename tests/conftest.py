@@ -19,6 +19,7 @@ GENOME_SCALE = {
 
 SLOW_FILES = {
     "test_architecture_search",  # trains many surrogates
+    "test_back_off",  # optimises
     "test_cli",  # starts a process for every command
     "test_control",  # optimises the case study of iJO1366
     "test_core_network",  # optimises from four starts
@@ -38,6 +39,7 @@ SLOW_FILES = {
     "test_scenarios",  # one feed for many scenarios
     "test_soft_law",  # explores iJO1366
     "test_soft_law_in_use",  # optimises
+    "test_spent",  # simulates with a genome-scale surrogate
     "test_starts",  # searches simple feeds, and optimises
     "test_surrogate",  # embeds and simulates genome-scale surrogates
     "test_train_to_error",  # trains in rounds
