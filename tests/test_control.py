@@ -159,7 +159,7 @@ def test_one_feed_for_two_vessels_is_that_of_the_one_which_transfers_less(
     problem: Problem, surrogate: Surrogate
 ) -> None:
     short = replace(problem, horizon=Horizon(12.0, 12))
-    poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True)
+    poor, rich = optimise_scenarios(short, [{"kla": 255.0}, {"kla": 345.0}], surrogate, worst=True, back_off=False)
     options = OptimiseOptions(guesses=3, back_off=False)
     alone = optimise(replace(short, parameters={"kla": 255.0}), surrogate, options=options)
     assert poor.objective == pytest.approx(alone.objective, rel=ONE_OPTIMUM)
