@@ -63,8 +63,9 @@ def optimise(
     surrogate
         Surrogate of the cell; None for a system without one.
     guess
-        Profiles to start from, by control; they are lowered until their simulation keeps the limits. By default the middle
-        of each control's range.
+        Profiles to start from, by control; they are lowered until their simulation keeps the limits. By default the
+        better of the best constant and the best exponential feed, and where no simple feed leads to an optimum, the middle of
+        each control's range.
     reference
         If given, the plan is replayed on this metabolism, and limits are tightened, element by element, by the difference
         between the two, until they are kept there. By default the integration of the plan takes its place, where that
