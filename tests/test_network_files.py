@@ -85,13 +85,6 @@ def test_growth_of_the_textbook_network_is_that_of_cobra() -> None:
     assert growth(read_network("textbook")) == pytest.approx(source.slim_optimize(), rel=1e-7)
 
 
-@pytest.mark.genome
-@pytest.mark.parametrize("name", ["iJO1366", "salmonella"])
-def test_growth_of_a_genome_scale_packaged_network_is_that_of_cobra(name: str) -> None:
-    source = read_sbml_model(str(files("cobra.data") / f"{name}.xml.gz"))
-    assert growth(read_network(name)) == pytest.approx(source.slim_optimize(), rel=1e-7)
-
-
 # species of the border
 
 

@@ -203,6 +203,14 @@ def test_growth_and_total_flux_agree_with_cobra(
     assert np.all(off < [1.0e-7, PRICE_OF_GROWTH * 1.0e-9])
 
 
+@pytest.mark.parametrize("name", [IJO1366, SALMONELLA])
+def test_growth_in_the_medium_of_the_file_is_that_of_cobra(
+    request: pytest.FixtureRequest, sources: Sources, name: str
+) -> None:
+    with sources(name) as source:
+        assert pfba(request.getfixturevalue(name), {}).growth == pytest.approx(source.slim_optimize(), rel=1e-7)
+
+
 def permuted(network: Network, seed: int) -> Network:
     generator = np.random.default_rng(seed)
     rows, columns = generator.permutation(len(network.metabolites)), generator.permutation(len(network.reactions))
