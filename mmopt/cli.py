@@ -200,16 +200,11 @@ def optimise(file: StudyFile, folder: Folder = None) -> None:
 @app.command()
 def diagnose(file: StudyFile, folder: Folder = None) -> None:
     """Check the structure of the study's optimisation problem with the tools of IDAES, all choices fixed."""
-    from mmopt.errors import StudyError
     from mmopt.study.surrogates import surrogate_of
     from mmopt.transcription.diagnose import diagnose as structural_warnings
     from mmopt.transcription.diagnose import with_few_elements
 
     with _opened(file, folder) as (study, current):
-        if study.soft_law is not None:
-            raise StudyError(
-                f"{file} has a soft_law, which the tools of IDAES cannot look into; name a surrogate in its place"
-            )
         surrogate = surrogate_of(study, current, study.read_network())
         warnings = structural_warnings(with_few_elements(study.problem), surrogate)
         for warning in warnings:

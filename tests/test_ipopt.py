@@ -12,6 +12,7 @@ from mmopt.optimisation import optimise
 from mmopt.problem import Horizon, Problem
 from mmopt.search import OptimiseOptions
 from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from tests.systems import Pulled
 
@@ -149,6 +150,13 @@ def test_executable_with_enough_time_ends_at_the_optimum(executable: Path) -> No
 def test_executable_on_the_search_path_is_used(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(executable.parent))
     assert find_executable() == executable
+
+
+def test_no_tuning_changes_an_option_of_the_user() -> None:
+    program = NonlinearProgram(hs71(), {"mu_init": 1.0e-3, "alpha_for_y": "min-dual-infeas"}, {"mu_init": 0.5})
+    far = program.options(tuning=Tuning.FAR)
+    assert (far["mu_init"], far["alpha_for_y"]) == (0.5, "primal")
+    assert program.options()["alpha_for_y"] == "min-dual-infeas"
 
 
 def test_executable_is_the_one_that_optimises(executable: Path, monkeypatch: pytest.MonkeyPatch) -> None:

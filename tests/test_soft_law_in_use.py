@@ -117,7 +117,7 @@ def test_controller_takes_it(law: SoftLaw) -> None:
 
 
 def test_other_formulations_are_refused(law: SoftLaw) -> None:
-    with pytest.raises(StudyError, match="a soft law goes into an optimisation as a grey box alone"):
+    with pytest.raises(StudyError, match="a soft law goes into equations as a grey box alone"):
         optimise(problem(), law, options=OptimiseOptions(formulation="reduced_space"))
 
 

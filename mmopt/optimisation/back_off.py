@@ -10,7 +10,7 @@ References
 Chachuat, Srinivasan and Bonvin (2009), Comput. Chem. Eng. 33:1557-1567 (constraint adaptation).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -70,44 +70,49 @@ class BackedOff:
 
 
 def backed_off(
-    plan: Plan, reference: Metabolism | None, solve_again: Callable[[BackOff, Plan], Plan | None]
-) -> BackedOff:
-    """Tighten limits until a plan keeps them on the reference.
+    plans: Sequence[Plan],
+    reference: Metabolism | None,
+    solve_again: Callable[[Sequence[BackOff], Sequence[Plan]], Sequence[Plan] | None],
+    goal: Callable[[Sequence[float]], float],
+) -> list[BackedOff]:
+    """Tighten limits until plans keep them on the reference.
 
     Parameters
     ----------
-    plan
-        The optimum without back-off.
+    plans
+        The optimum without back-off: one plan, or one for each scenario.
     reference
         Metabolism of the cell in the replay.
     solve_again
-        Solves with a back-off, from the last plan; None if there is no answer.
+        Solves with a back-off for every plan, from the last plans; None if there is no answer.
+    goal
+        From the objectives of all plans to what is maximised.
 
     Returns
     -------
-    BackedOff
-        The best plan that keeps the limits; if none does, the one with the least violation.
+    list of BackedOff
+        The best plans that keep the limits; if none do, those with the least violation.
     """
-    hard = tuple(plan.problem.hard_limits)
-    back_off: BackOff = {name: np.zeros(plan.problem.horizon.elements) for name in hard}
-    best: BackedOff | None = None
+    back_offs: list[BackOff] = [
+        {name: np.zeros(plan.problem.horizon.elements) for name in plan.problem.hard_limits} for plan in plans
+    ]
+    best: list[BackedOff] = []
     for number in range(MOST_ROUNDS):
-        now = BackedOff(plan, plan.replay(reference), back_off)
-        if best is not None and best.worst_violation <= KEPT and not _better(now, best):
+        now = [BackedOff(plan, plan.replay(reference), own) for plan, own in zip(plans, back_offs, strict=True)]
+        if best and _worst(best) <= KEPT and not _better(now, best, goal):
             break
-        if best is None or _better(now, best):
+        if not best or _better(now, best, goal):
             best = now
-        wanted = next_back_off(now, number)
-        solved = None
+        wanted = [{name: _next(name, one, grow=number >= _GROW_AFTER) for name in one.back_off} for one in now]
         for fraction in _FRACTIONS:
-            back_off = {name: now.back_off[name] + fraction * (wanted[name] - now.back_off[name]) for name in wanted}
-            solved = solve_again(back_off, plan)
+            back_offs = [_between(one.back_off, other, fraction) for one, other in zip(now, wanted, strict=True)]
+            solved = solve_again(back_offs, plans)
             if solved is not None:
                 break
         if solved is None:
             break
-        plan = solved
-    return now if best is None else best
+        plans = solved
+    return best
 
 
 def tightened(problem: Problem, back_off: BackOff) -> Problem:
@@ -148,34 +153,25 @@ def worst_of(replay: Replay, problem: Problem) -> float:
     return max((replay.violations.get(name, 0.0) for name in problem.hard_limits), default=0.0)
 
 
-def _better(now: BackedOff, best: BackedOff) -> bool:
-    """Whether a plan keeps limits where the best does not, violates less, or has a worthwhile higher objective."""
-    if best.worst_violation > KEPT:
-        return now.worst_violation < best.worst_violation
-    gain = now.replay.objective - best.replay.objective
-    return now.worst_violation <= KEPT and gain > _WORTHWHILE * abs(best.replay.objective)
+def _worst(plans: Sequence[BackedOff]) -> float:
+    return max(plan.worst_violation for plan in plans)
 
 
-def next_back_off(now: BackedOff, number: int) -> BackOff:
-    """Return the back-off of the next round.
+def _better(now: Sequence[BackedOff], best: Sequence[BackedOff], goal: Callable[[Sequence[float]], float]) -> bool:
+    """Whether plans keep limits where the best do not, violate less, or have a worthwhile higher objective."""
+    if _worst(best) > KEPT:
+        return _worst(now) < _worst(best)
+    ours, theirs = (goal([plan.replay.objective for plan in plans]) for plans in (now, best))
+    return _worst(now) <= KEPT and ours - theirs > _WORTHWHILE * abs(theirs)
 
-    Parameters
-    ----------
-    now
-        The plan of this round.
-    number
-        The round, from 0.
 
-    Returns
-    -------
-    mapping
-        By hard limit the difference of the plan and its replay in each element, and some of the present back-off, or all.
-    """
-    return {name: _next(name, now, grow=number >= _GROW_AFTER) for name in now.back_off}
+def _between(before: BackOff, wanted: BackOff, fraction: float) -> BackOff:
+    """A fraction of the step from one back-off to another."""
+    return {name: before[name] + fraction * (amount - before[name]) for name, amount in wanted.items()}
 
 
 def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:
-    """The next back-off of one quantity."""
+    """Difference of the plan and its replay in each element, and some of the present back-off, or all."""
     low, high = now.plan.problem.limits[name]
     planned, replayed = now.plan.trajectory, now.replay.trajectory
     gaps = []

@@ -4,7 +4,7 @@ The objective of a collocation can be wrong, and a surrogate can. So every optim
 controls, and its limits are tightened until they are kept there, or, with a reference, on that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -212,8 +212,9 @@ class _Optimisation:
             return plan, self._on_reference(plan), {}
         rounds = failures = 0
 
-        def solve_again(back_off: BackOff, last: Plan) -> Plan | None:
+        def solve_again(back_offs: Sequence[BackOff], plans: Sequence[Plan]) -> list[Plan] | None:
             nonlocal rounds, failures
+            (back_off,), (last,) = back_offs, plans
             rounds += 1
             self.search.options.report("constraint back-off", rounds, MOST_ROUNDS)
             if self.search.deadline.has_passed() or failures == _FAILURES:
@@ -222,14 +223,15 @@ class _Optimisation:
             if self.reference is None:
                 compiled.start(last.trajectory)
                 if (warm := compiled.solve(warm=True, seconds=self.search.deadline.left)).status.solved:
-                    return compiled.plan(warm.status)
+                    return [compiled.plan(warm.status)]
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
             guess = feasible_guess(tight, last.controls).trajectory
             again = compiled.solve_from(guess, self.search.deadline.left).plan
             failures += again is None
-            return again
+            return None if again is None else [again]
 
-        kept = backed_off(plan, self.surrogate if self.reference is None else self.reference, solve_again)
+        metabolism = self.surrogate if self.reference is None else self.reference
+        (kept,) = backed_off([plan], metabolism, solve_again, goal=max)
         return kept.plan, None if self.reference is None else kept.replay, kept.largest
 
 

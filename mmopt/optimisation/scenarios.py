@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.errors import InfeasibleError, SolverError, StudyError
-from mmopt.optimisation.back_off import MOST_ROUNDS, BackedOff, BackOff, next_back_off, worst_of
+from mmopt.optimisation.back_off import BackOff, backed_off, worst_of
 from mmopt.plan.plan import KEPT, Plan, SolveRecord
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
@@ -97,7 +97,7 @@ def optimise_scenarios(
     started = perf_counter()
     result = search.best()
     plans = [replace(plan, integration=plan.replay(surrogate)) for plan in result.plans]
-    if back_off:
+    if back_off and any(map(_violates, plans)):
         plans = _backed_off(search, plans)
     remedies = result.remedies
     if result.start is not None and (not plans or _is_worse(plans, result.start, known)):
@@ -111,36 +111,27 @@ def optimise_scenarios(
 
 
 def _backed_off(search: ScenarioSearch, plans: list[Plan]) -> list[Plan]:
-    """Tighten the limits of every scenario until the integrations keep them; plans that violate them least."""
-    best = plans
-    back_offs: list[BackOff] = [
-        {name: np.zeros(plan.problem.horizon.elements) for name in plan.problem.hard_limits} for plan in plans
+    """Integrate the controls of plans, and tighten the limits of every scenario until the integrations keep them."""
+    program, known = search.program, search.scenarios
+    program.start([plan.trajectory for plan in plans], plans[0].choices)
+    begun = len(program.solves)
+
+    def solve_again(back_offs: Sequence[BackOff], _: Sequence[Plan]) -> list[Plan] | None:
+        if search.deadline.has_passed():
+            return None
+        program.tighten(back_offs)
+        solve = program.solve(search.deadline.left, warm=len(program.solves) > begun)
+        return program.plans(solve.status) if solve.status.solved else None
+
+    kept = backed_off(plans, known.surrogate, solve_again, known.goal.value)
+    return [
+        replace(one.plan, integration=one.replay, record=replace(one.plan.record, back_off=one.largest)) for one in kept
     ]
-    for number in range(MOST_ROUNDS):
-        if _worst(best) <= KEPT or search.deadline.has_passed():
-            break
-        if number == 0:
-            search.program.start([plan.trajectory for plan in plans], plans[0].choices)
-        back_offs = [
-            next_back_off(BackedOff(plan, plan.integration, back_off), number)
-            for plan, back_off in zip(plans, back_offs, strict=True)
-            if plan.integration is not None
-        ]
-        search.program.tighten(back_offs)
-        solve = search.program.solve(search.deadline.left, warm=number > 0)
-        if not solve.status.solved:
-            break
-        surrogate = search.scenarios.surrogate
-        plans = [replace(plan, integration=plan.replay(surrogate)) for plan in search.program.plans(solve.status)]
-        best = min(best, plans, key=_worst)
-    return best
 
 
-def _worst(plans: Sequence[Plan]) -> float:
-    """The largest violation of a limit without a price, in any scenario."""
-    return max(
-        (worst_of(plan.integration, plan.problem) for plan in plans if plan.integration is not None), default=0.0
-    )
+def _violates(plan: Plan) -> bool:
+    """Whether the integration of a plan violates a limit without a price."""
+    return plan.integration is not None and worst_of(plan.integration, plan.problem) > KEPT
 
 
 def _completed(

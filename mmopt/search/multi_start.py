@@ -42,9 +42,6 @@ LEAST_VIOLATION: Final = "a start from the least violation of the limits"
 AS_SIMULATED: Final = "the best simulated start, as it is"
 """Remedies where no start led to an optimum."""
 
-_UNSENDABLE: Final = StudyError
-"""Raised by a pool for what pickle refuses."""
-
 Controls = Mapping[str, Profile]
 
 
@@ -222,14 +219,15 @@ class Search:
         """
         simple_first = self.options.guesses == 1 and not wanted
         simple = self._from_simple_feeds(compiled, []) if simple_first else []
-        guessed = [] if best_plan(simple) is not None else self._from_guesses(compiled, wanted)
+        late = self.deadline.has_passed() and any(trial.start.keeps for trial in simple)
+        guessed = [] if late or best_plan(simple) is not None else self._from_guesses(compiled, wanted)
         ordered = [*guessed, *simple, *self._from_coarse_mesh(compiled)]
         if not simple_first:
             ordered += self._from_simple_feeds(compiled, ordered)
         start = max((trial.start for trial in ordered), key=lambda start: start.rank)
         plan = best_plan(ordered)
         if plan is None:
-            plan = self._rescued(compiled, guessed[0], start if start.keeps else None, last_mesh)
+            plan = self._rescued(compiled, ordered[0], start if start.keeps else None, last_mesh)
         records = tuple(trial.record for trial in ordered if trial.was_solved)
         return SearchResult(replace(plan, record=replace(plan.record, guesses=records)), start if start.keeps else None)
 
@@ -268,9 +266,10 @@ class Search:
     def _rescued(self, compiled: CompiledProblem, first: Trial, start: Start | None, last_mesh: bool) -> Plan:
         """A plan where no start led to one."""
         if start is not None:
-            plan = None
-            if not self.deadline.has_passed():
-                plan = lowered_floors(compiled, start.guess.trajectory, self.options, self.deadline)
+            as_simulated = with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
+            if self.deadline.has_passed():
+                return as_simulated
+            plan = lowered_floors(compiled, start.guess.trajectory, self.options, self.deadline)
             if plan is not None:
                 return with_remedy(plan, FLOORS)
         guess = (first.start if start is None else start).guess.trajectory
@@ -279,7 +278,7 @@ class Search:
         except (InfeasibleError, SolverError) as error:
             if start is None or (isinstance(error, CoarseMeshError) and not last_mesh):
                 raise
-            return with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
+            return as_simulated
         return with_remedy(plan, LEAST_VIOLATION)
 
     def _trials(self, compiled: CompiledProblem, controls: list[Controls]) -> Iterator[tuple[int, Trial]]:
@@ -293,7 +292,7 @@ class Search:
         search = replace(self, options=replace(self.options, progress=None))
         try:
             pool = ProcessPool(_RemoteSearch(compiled.problem, compiled.surrogate, search), workers)
-        except _UNSENDABLE as error:
+        except StudyError as error:  # pickle refuses it
             raise StudyError(
                 f"the problem cannot be sent to other processes ({first_line(error)}); define its system and objective at the "
                 "top of a module, or use workers=1"

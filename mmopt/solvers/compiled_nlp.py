@@ -66,6 +66,8 @@ class CompiledNlp:
         The NLP.
     options
         Options of Ipopt that differ from mmopt's.
+    own
+        Options that no tuning changes.
 
     Attributes
     ----------
@@ -80,9 +82,11 @@ class CompiledNlp:
         If Ipopt does not accept an option.
     """
 
-    def __init__(self, nlp: Nlp, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, nlp: Nlp, options: Mapping[str, Any] | None = None, own: Mapping[str, Any] | None = None
+    ) -> None:
         self.nlp = nlp
-        self._options = {**DEFAULTS, **check_options(options)}
+        self._options, self._own = {**DEFAULTS, **check_options(options)}, check_options(own)
         self._derivatives = dict(nlp.derivatives)
         self._solvers: dict[tuple[bool, Tuning], casadi.Function] = {}
         self._multipliers: dict[str, np.ndarray] = {}
@@ -113,7 +117,8 @@ class CompiledNlp:
         dict
             Values by name of option.
         """
-        return {**self._options, **tuning.options, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
+        tuned = {**self._options, **tuning.options, **self._own}
+        return {**tuned, **(WARM if warm else {}), "print_level": 0, "sb": "yes"}
 
     def solve(
         self,

@@ -63,6 +63,8 @@ class NonlinearProgram:
         A Pyomo problem with one active objective.
     options
         Options of Ipopt that differ from mmopt's.
+    own
+        Options that no tuning changes.
 
     Raises
     ------
@@ -87,10 +89,15 @@ class NonlinearProgram:
 
     name = "bundled Ipopt"
 
-    def __init__(self, problem: pyo.ConcreteModel, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        problem: pyo.ConcreteModel,
+        options: Mapping[str, Any] | None = None,
+        own: Mapping[str, Any] | None = None,
+    ) -> None:
         check_problem(problem)
         self._variables, nlp = read_nlp(problem)
-        self._compiled = CompiledNlp(nlp, options)
+        self._compiled = CompiledNlp(nlp, options, own)
         self._bounds_push: dict[int, float] = {}
 
     @property
@@ -98,20 +105,22 @@ class NonlinearProgram:
         """Numbers of variables (data among them) and constraints."""
         return self._compiled.size
 
-    def options(self, *, warm: bool = False) -> dict[str, Any]:
+    def options(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR) -> dict[str, Any]:
         """Return the options of Ipopt.
 
         Parameters
         ----------
         warm
             Whether the solve is a warm start.
+        tuning
+            How Ipopt searches.
 
         Returns
         -------
         dict
             Values by name of option.
         """
-        return self._compiled.options(warm=warm)
+        return self._compiled.options(warm=warm, tuning=tuning)
 
     def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
         """Solve from the present values of the variables, and load the solution into them if there is one.
@@ -172,17 +181,26 @@ class IpoptExecutable:
     executable
         Path of ``ipopt``.
     options
-        Options of Ipopt that differ from mmopt's; its own default linear solver is used unless one is named here.
+        Options of Ipopt that differ from mmopt's; its own default linear solver is used unless one is named here or in ``own``.
+    own
+        Options that no tuning changes.
     """
 
     name = "ipopt executable"
 
-    def __init__(self, problem: pyo.ConcreteModel, executable: Path, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        problem: pyo.ConcreteModel,
+        executable: Path,
+        options: Mapping[str, Any] | None = None,
+        own: Mapping[str, Any] | None = None,
+    ) -> None:
         check_problem(problem)
         self._problem = problem
         self._solver = pyo.SolverFactory("ipopt", executable=str(executable))
-        own = {name: value for name, value in DEFAULTS.items() if name != "linear_solver"}
-        self._solver.options.update({**own, **(options or {})})
+        defaults = {name: value for name, value in DEFAULTS.items() if name != "linear_solver"}
+        self._own = dict(own or {})
+        self._solver.options.update({**defaults, **(options or {}), **self._own})
         self._executable = executable
         for suffix in _BOUND_SUFFIXES:
             if problem.component(suffix) is None:
@@ -227,7 +245,7 @@ class IpoptExecutable:
         """
         started = time.perf_counter()
         try:
-            limited: dict[str, Any] = {**tuning.options}
+            limited: dict[str, Any] = {**tuning.options, **self._own}
             if seconds < math.inf:
                 limited["max_cpu_time"] = max(seconds, _LEAST_SECONDS)
             results = self._solver.solve(self._problem, load_solutions=False, options=limited)

@@ -35,7 +35,6 @@ class Tuning(Enum):
 
     NEAR = "the options of the problem"
     PRIMAL = "steps of the multipliers as long as those of the variables"
-    ADAPTIVE = "a barrier that adapts to the progress"
     FAR = "Ipopt's own defaults, for a start that may be far from the answer"
 
     @property
@@ -48,7 +47,6 @@ _TUNED: Final[Mapping[Tuning, Mapping[str, Any]]] = MappingProxyType(
     {
         Tuning.NEAR: {},
         Tuning.PRIMAL: {"alpha_for_y": "primal"},
-        Tuning.ADAPTIVE: {"mu_strategy": "adaptive"},
         Tuning.FAR: {
             "mu_init": 0.1,
             "bound_push": 1.0e-2,

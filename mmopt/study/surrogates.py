@@ -17,7 +17,7 @@ from mmopt.study.run import Run
 from mmopt.study.schema import Study
 from mmopt.study.tables import compute_table, explored_atlas
 from mmopt.surrogate.loading import load_surrogate
-from mmopt.surrogate.soft_law import SoftLaw, soft_law
+from mmopt.surrogate.soft_law import WHOLE, SoftLaw, soft_law
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.training.comparison import compare
 from mmopt.training.worst_case_errors import with_error_report
@@ -25,9 +25,6 @@ from mmopt.training.worst_case_errors import with_error_report
 _FRESH_POINTS: Final = 400
 _FRESH_SEED: Final = 20260101
 """Seed of the points at which a surrogate is compared with the linear program; no training uses it."""
-
-_WHOLE: Final = 1.0 - 1.0e-6
-"""Fraction of the domain that the critical regions of a soft law fill."""
 
 _TRAINED_HERE: Final = "trained in this run"
 
@@ -107,7 +104,7 @@ def soft_law_of(error: float, run: Run, network: Network, domain: Domain) -> Sof
         If the critical regions do not fill the domain.
     """
     atlas = explored_atlas(run, network, domain)
-    if atlas is None or atlas.coverage < _WHOLE:
+    if atlas is None or atlas.coverage < WHOLE:
         known = run.summary.atlas
         filled = (
             "" if known is None else f", but the {known.regions} that are known fill {known.coverage or 0.0:.1%} of it"

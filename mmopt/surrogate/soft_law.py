@@ -30,7 +30,7 @@ from mmopt.surrogate.rates import PlanesRates, SoftLawRates
 from mmopt.surrogate.soft_bound import Separation, card_of
 from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
 
-_ENOUGH: Final = 1.0 - 1.0e-6
+WHOLE: Final = 1.0 - 1.0e-6
 """Fraction of the domain that the regions must fill."""
 
 _ANSWERED: Final = 1.0e-7
@@ -343,7 +343,7 @@ def _check(atlas: Atlas, error: float, growth: str) -> None:
         raise SurrogateError(f"the error is {error:g}; give a fraction of the range of the readings, between 0 and 1")
     if growth not in ("fluxes", "planes"):
         raise SurrogateError(f"growth cannot be read from '{growth}'; give 'fluxes' or 'planes'")
-    if atlas.coverage < _ENOUGH:
+    if atlas.coverage < WHOLE:
         raise SurrogateError(
             f"the {len(atlas.regions)} regions known fill {atlas.coverage:.3%} of the domain; call atlas.explore() first"
         )

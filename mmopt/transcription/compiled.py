@@ -106,7 +106,7 @@ class CompiledProblem:
         self.program = CollocationProgram(
             problem, surrogate, relaxation=relaxation, formulation=formulation or (GREY_BOX if bundled else REDUCED)
         )
-        self.ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate, options), bundled)
+        self.ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate), options, bundled)
         self._build_seconds = perf_counter() - started
         self.solves: list[Solve] = []
 

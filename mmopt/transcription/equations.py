@@ -168,7 +168,8 @@ def _cells(
         return gathered.cell, gathered.close
     if not isinstance(surrogate, Surrogate):
         raise StudyError(
-            f"a soft law goes into an optimisation as a grey box alone, not in {formulation}; use bundled=True"
+            f"a soft law goes into equations as a grey box alone, not as {formulation}: optimise with bundled=True, and "
+            "diagnose with a trained surrogate"
         )
     trained: Surrogate = surrogate
     return lambda point: lambda limits: embed(point, trained, limits, readings, formulation), lambda: None

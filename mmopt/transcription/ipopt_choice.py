@@ -24,25 +24,23 @@ _WITH_CELL: Final = {
 more iterations seldom ends with an optimum, and another start does."""
 
 
-def ipopt_options(surrogate: SmoothCell | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+def ipopt_options(surrogate: SmoothCell | None) -> dict[str, Any]:
     """Return the options of Ipopt for a problem with or without a cell.
 
     Parameters
     ----------
     surrogate
         Surrogate of the cell, or None.
-    options
-        Options that differ from mmopt's.
 
     Returns
     -------
     dict
     """
-    return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL), **(options or {})}
+    return {**_OPTIONS, **({} if surrogate is None else _WITH_CELL)}
 
 
 def ipopt_for(
-    problem: pyo.ConcreteModel, options: Mapping[str, Any] | None, bundled: bool
+    problem: pyo.ConcreteModel, options: Mapping[str, Any], own: Mapping[str, Any] | None, bundled: bool
 ) -> NonlinearProgram | IpoptExecutable:
     """Return the Ipopt that is to solve a Pyomo problem.
 
@@ -52,6 +50,8 @@ def ipopt_for(
         The Pyomo problem.
     options
         Options of Ipopt.
+    own
+        Options that no tuning changes, such as a user's.
     bundled
         Whether to use the Ipopt from pip.
 
@@ -65,8 +65,8 @@ def ipopt_for(
         If the executable is wanted and there is none.
     """
     if bundled:
-        return NonlinearProgram(problem, options)
+        return NonlinearProgram(problem, options, own)
     executable = find_executable()
     if executable is None:
         raise SolverError("no ipopt executable was found; install one (idaes get-extensions) or use the bundled Ipopt")
-    return IpoptExecutable(problem, executable, options)
+    return IpoptExecutable(problem, executable, options, own)

@@ -150,7 +150,7 @@ class ScenarioProgram:
         less = [(0, int(aim)) for aim in aims] if counts else []
         self._aims = aims if counts else None
         self._ipopt = CompiledNlp(
-            copies_of(nlp, self._positions, linear, less), ipopt_options(surrogate, {**_OPTIONS, **(ipopt or {})})
+            copies_of(nlp, self._positions, linear, less), {**ipopt_options(surrogate), **_OPTIONS}, ipopt
         )
         self._values = np.zeros(size)
         self._lower, self._upper = np.full(size, -np.inf), np.full(size, np.inf)
