@@ -250,7 +250,7 @@ def test_finer_mesh_brings_collocation_and_integration_together() -> None:
 
 @pytest.mark.slow
 def test_many_optima_are_searched_from_a_coarse_mesh() -> None:
-    plan = optimise(shin_lim(50), options=OptimiseOptions(guesses=4))
+    plan = optimise(shin_lim(40), options=OptimiseOptions(guesses=4))
     assert plan.integration is not None
     assert plan.integration.objective > 784.9
 

@@ -1,5 +1,6 @@
 """Feed profiles: from time [h] to a rate [L/h]. They serve any other control as well."""
 
+from bisect import bisect_right
 from math import exp
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -151,7 +152,7 @@ class StepFeed:
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
-        position = int(np.searchsorted(self.edges, time, side="right")) - 1
+        position = bisect_right(self.edges, time) - 1  # NumPy would convert the edges in every call
         return self.rates[min(max(position, 0), len(self.rates) - 1)]
 
     @property
@@ -196,7 +197,11 @@ class LinearFeed:
 
     def __call__(self, time: float) -> float:
         """Rate at a time [h]."""
-        return float(np.interp(time, self.times, self.values))
+        position = bisect_right(self.times, time)  # NumPy would convert the times in every call
+        if position in (0, len(self.times)):
+            return self.values[max(position - 1, 0)]
+        (begin, end), (first, last) = self.times[position - 1 : position + 1], self.values[position - 1 : position + 1]
+        return first + (last - first) * ((time - begin) / (end - begin))
 
     @property
     def breakpoints(self) -> tuple[float, ...]:

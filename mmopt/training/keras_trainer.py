@@ -17,11 +17,12 @@ from mmopt.fitting.variable_projection import Fit, Layers, variable_projection
 from mmopt.training.joint_fit import RIDGE, RIDGE_LAST, fit_target, joint_fit
 from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
 
-EPOCHS: Final = 300
+EPOCHS: Final = 100
 """Epochs of a training by default."""
 
-_PASSES, _BATCH = 10, 256
-"""Passes over the points in an epoch, and points of a step. An epoch costs Keras 50 ms whatever it holds, and a pass 10 ms."""
+_PASSES, _ROWS, _BATCH = 30, 300_000, 256
+"""Passes over the points in an epoch, points that they hold at most, and points of a step. An epoch costs Keras 30 to 50 ms
+whatever it holds."""
 
 _LEARNING_RATE: Final = 1.0e-2
 _START_POINTS: Final = 1024
@@ -157,7 +158,8 @@ def _descend(keras: Any, network: Any, training_set: TrainingSet, output: Output
     if output.conic:
         lowering = switches.lowering(training_set.inputs, len(training_set.widths))
     arrays = (training_set.unit, switches.units(training_set.inputs), lowering, targets)
-    *inputs, outputs = (np.tile(array, (_PASSES, 1)) for array in arrays)
+    passes = max(1, min(_PASSES, _ROWS // len(targets)))
+    *inputs, outputs = (np.tile(array, (passes, 1)) for array in arrays)
     batches = -(-len(outputs) // _BATCH)
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * batches)
     network.compile(

@@ -110,8 +110,8 @@ def train(
         ``levenberg_marquardt``: variable projection, then all layers jointly, in NumPy. ``keras``: Adam with a decaying
         step length in Keras and TensorFlow, of which the best weights are kept.
     iterations
-        Most steps of the fit; with Keras, epochs. By default 150 steps, or 300 epochs of ten
-        passes over the points.
+        Most steps of the fit; with Keras, epochs. By default 150 steps, or 100 epochs of up to
+        thirty passes over the points.
     starts
         Number of starts that are tried; the best continues.
     seed
