@@ -1,8 +1,8 @@
 """The surrogate: its errors, its size, the time of its training, and an optimisation with it, in one run.
 
 Prints tables and writes benchmarks/results/surrogate.json. ``--quick`` trains with one seed alone; ``inputs`` measures seconds,
-memory and errors by the number of inputs alone, ``trainers`` runs the comparison of the trainers alone; both leave the other
-results in the file as they are.
+memory and errors by the number of inputs alone, ``law`` the same of soft laws, ``trainers`` runs the comparison of the trainers
+alone; they leave the other results in the file as they are.
 """
 
 import json
@@ -53,6 +53,7 @@ MANY = {
     "EX_lac__D_e": (0.0, 6.0),
 }
 MOST_REGIONS = 6_000
+MOST_OF_A_LAW, ERROR = 5, 0.05
 ANYWHERE, AGREE = 10_000, 1_000
 
 
@@ -62,6 +63,11 @@ EPOCHS = (100, 300, 1000)
 
 def main() -> None:
     network = read_network("iJO1366")
+    if "law" in sys.argv:
+        write(
+            {**(json.loads(TARGET.read_text()) if TARGET.exists() else {}), "laws_by_inputs": laws_by_inputs(network)}
+        )
+        return
     begin = time.perf_counter()
     atlas = Atlas(network, BOX)
     atlas.explore()
@@ -87,6 +93,7 @@ def main() -> None:
     results = {
         "seeds": seeds,
         "by_inputs": known("by_inputs"),
+        "laws_by_inputs": known("laws_by_inputs"),
         "trainers": known("trainers") if "--quick" in sys.argv else trainers(table, atlas),
         "same_weights": same_weights(table),
         "r2": r2(shipped, atlas),
@@ -148,6 +155,46 @@ def of_inputs(network: Any, box: dict[str, tuple[float, float]]) -> dict[str, An
         "exchange": max(report.relative(name) for name in exchanges),
         "shortfall": report.relative("shortfall"),
         "reached": rounds["reached"],
+    }
+
+
+def laws_by_inputs(network: Any) -> list[dict[str, Any]]:
+    """Seconds, memory and proved errors of soft laws by the number of inputs; every row in a process of its own."""
+    print("\ninputs   regions   explored      law    memory   growth   exchange   shortfall")
+    rows = []
+    for count in range(2, MOST_OF_A_LAW + 1):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            row = pool.submit(law_of_inputs, network, dict(list(MANY.items())[:count])).result()
+        rows.append(row)
+        print(
+            f"{count:6}   {row['regions']:7}   {row['explored']:6.1f} s   {row['law']:5.1f} s   {row['megabytes']:4.0f} MB   "
+            f"{row['growth']:6.2%}   {row['exchange']:8.2%}   {row['shortfall']:9.2%}",
+            flush=True,
+        )
+    return rows
+
+
+def law_of_inputs(network: Any, box: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """One row of `laws_by_inputs`; bounds of growth, the shortfall, and exchanges of at least a tenth of the largest range."""
+    begin = time.perf_counter()
+    atlas = Atlas(network, Domain(box))
+    atlas.explore()
+    explored = time.perf_counter() - begin
+    law = soft_law(atlas, error=ERROR)
+    bounds = {name: (entry["bound"], entry["range"]) for name, entry in law.card["bounds"].items()}
+    exchanges = {name: entry for name, entry in bounds.items() if name not in ("growth", "shortfall")}
+    large = max(width for _, width in exchanges.values()) / 10.0
+    return {
+        "inputs": list(box),
+        "regions": len(atlas.regions),
+        "corners": len(law.corners.points),
+        "explored": round(explored, 1),
+        "law": round(time.perf_counter() - begin - explored, 1),
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "growth": bounds["growth"][0] / bounds["growth"][1],
+        "exchange": max(bound / width for bound, width in exchanges.values() if width >= large),
+        "shortfall": bounds["shortfall"][0] / bounds["shortfall"][1],
+        "sharpness": law.sharpness,
     }
 
 

@@ -17,8 +17,9 @@ from mmopt.reactor.system import Metabolism
 from mmopt.results import Trajectory
 from mmopt.simulation.simulate import simulate
 from mmopt.surrogate.limit_points import scaled
-from mmopt.surrogate.soft_bound import Separation
-from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
+from mmopt.surrogate.soft.bound import Proof
+from mmopt.surrogate.soft.growth import SoftGrowth, soft_growth
+from mmopt.surrogate.soft.separation import Separation
 from mmopt.surrogate.soft_law import SoftLaw, soft_law
 
 GLUCOSE, OXYGEN, ACETATE = "EX_glc__D_e", "EX_o2_e", "EX_ac_e"
@@ -257,18 +258,27 @@ def test_one_region_is_repeated_exactly(textbook: Network) -> None:
 # --- heights
 
 
-def test_height_of_its_own_region_is_the_largest(atlas: Atlas, law: SoftLaw) -> None:
-    assert law.corners.excess(law.weights).max() < 1.0e-5
+def test_height_of_its_own_region_is_the_largest(law: SoftLaw) -> None:
+    assert Separation.of(law.corners, law.weights, np.inf).least.min() > -1.0e-5
 
 
 def test_regions_are_parted_as_far_as_their_laws(atlas: Atlas, law: SoftLaw, told: Told) -> None:
-    separation = Separation.of(law.corners, law.weights)
+    separation, points = Separation.of(law.corners, law.weights, np.inf), list(law.corners.by_region())
     for name in (GLUCOSE, OXYGEN, ACETATE):
-        column = atlas.network.column(name)
+        planes = law.affine_laws[:, :, atlas.network.column(name)]
         span = np.ptp(exact(atlas, told.points["corners"], [name]))
-        assert np.all(
-            np.abs(law.corners.excess(law.affine_laws[:, :, column])) / span <= 1.01 * separation.depth + 1.0e-5
-        )
+        for own, _, others, depth in separation.near():
+            difference = np.abs(points[own] @ (planes[others] - planes[own]).T) / span
+            assert np.all(difference <= 1.01 * depth + 1.0e-5)
+
+
+def test_bound_of_what_is_far_costs_nothing(atlas: Atlas, law: SoftLaw) -> None:
+    near = Proof.of(law.corners, law.weights, law.sharpness)
+    whole = Proof(Separation.of(law.corners, law.weights, np.inf), law.sharpness)
+    assert np.mean(near.separation.least < near.separation.reach) < 0.9
+    for name in ("EX_co2_e", OXYGEN, "PFK"):
+        planes = law.affine_laws[:, :, atlas.network.column(name)]
+        assert near.bound(planes) == pytest.approx(whole.bound(planes), rel=1.0e-3)
 
 
 # --- what it says
@@ -342,7 +352,7 @@ def test_slopes_change_in_proportion_to_sharpness(textbook_atlas: Atlas) -> None
 @pytest.fixture(scope="module")
 def of_planes(atlas: Atlas, law: SoftLaw) -> SoftGrowth:
     found = law.corners
-    values = np.vstack([found.points[found.owner == k] @ each for k, each in enumerate(law.affine_laws)])
+    values = found.values(law.affine_laws[:, :, [atlas.network.column(atlas.network.biomass), -1]])
     return soft_growth(atlas, found, values, 0.02)
 
 
@@ -468,7 +478,7 @@ def test_growth_from_elsewhere_is_refused(textbook_atlas: Atlas) -> None:
 
 def test_law_that_would_take_gigabytes_is_refused(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[SoftLaw.__module__], "_MOST_GIGABYTES", 1.0e-6)
-    with pytest.raises(SurrogateError, match=r"a law of \d+ regions with \d+ corners would take about 0 GB; use fewer"):
+    with pytest.raises(SurrogateError, match=r"a law of \d+ regions would take about 0 GB; use fewer"):
         soft_law(atlas)
 
 

@@ -140,7 +140,7 @@ class RegionMap:
             Coverage at which to stop, in (0, 1].
         most
             Regions at which to stop; by default there is no limit, and a domain of many inputs can have very many: 296 of
-            iJO1366 over three inputs, 1,027 over four, 5,329 over five, more than 12,700 over six.
+            iJO1366 over three inputs, 1,031 over four, 3,347 over five, more than 12,700 over six.
         megabytes
             Memory of the regions at which to stop; by default there is no limit.
         probes

@@ -17,18 +17,11 @@ from mmopt.fba.domain import Domain
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.solvers.affine_law import Mixture
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values, scaled, unscaled
-from mmopt.surrogate.max_affine import (
-    Corners,
-    affine_laws_of,
-    corners_of,
-    max_affine_weights,
-    neighbours_of,
-    separation,
-    spans_of,
-)
 from mmopt.surrogate.rates import PlanesRates, SoftLawRates
-from mmopt.surrogate.soft_bound import Separation, card_of
-from mmopt.surrogate.soft_growth import SoftGrowth, soft_growth
+from mmopt.surrogate.soft.bound import Proof, card_of, reach_of, sharpness_for
+from mmopt.surrogate.soft.corners import Corners, affine_laws_of, corners_of, neighbours_of, objectives_of, spans_of
+from mmopt.surrogate.soft.growth import SoftGrowth, soft_growth
+from mmopt.surrogate.soft.weights import separated
 
 WHOLE: Final = 1.0 - 1.0e-6
 """Fraction of the domain that the regions must fill."""
@@ -39,8 +32,11 @@ _ANSWERED: Final = 1.0e-7
 _MOVES: Final = 1.0e-7
 """Least change of a flux over the domain that counts in the weights [mmol/gDW/h]."""
 
-_MATRICES, _MOST_GIGABYTES = 4, 6.0
-"""Matrices of corners and regions that exist at once, and what they may take."""
+_SHARPNESS: Final = 3.0
+"""Sharpness that most laws have, multiplied by their error."""
+
+_MATRICES, _MOST_GIGABYTES = 6, 6.0
+"""Matrices of regions that exist at once, and what a law may take."""
 
 _MINOR: Final = 0.1
 """Errors of a flux that changes less than this fraction of the exchange that changes most are relative to that fraction."""
@@ -98,8 +94,8 @@ class SoftLaw:
         return {**rows, GROWTH: rows[self.biomass]}
 
     @cached_property
-    def _separation(self) -> Separation:
-        return Separation.of(self.corners, self.weights)
+    def _proof(self) -> Proof:
+        return Proof.of(self.corners, self.weights, self.sharpness)
 
     def __repr__(self) -> str:
         what = f"SoftLaw of {self.card.get('network', 'an unnamed network')}: {', '.join(self.inputs)}"
@@ -155,10 +151,7 @@ class SoftLaw:
         row = self._row(name)
         if name == GROWTH and self.planes is not None:
             return self.planes.bound
-        above = self.corners.excess(self.affine_laws[:, :, row])
-        return _ANSWERED + max(
-            self._separation.bound(np.maximum(way * above, 0.0), self.sharpness) for way in (1.0, -1.0)
-        )
+        return _ANSWERED + self._proof.bound(self.affine_laws[:, :, row])
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
         """Check that uptake limits lie in the domain.
@@ -302,7 +295,7 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     ------
     SurrogateError
         If the atlas is not explored, ``error`` is not between 0 and 1, or smaller than rounding allows, or the law would
-        take more than 6 GB, as with five inputs of a genome-scale network.
+        take more than 6 GB, as with six inputs of a genome-scale network.
 
     Examples
     --------
@@ -314,25 +307,26 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
     """
     _check(atlas, error, growth)
     corners, network = corners_of(atlas), atlas.network
-    gigabytes = _MATRICES * 8.0e-9 * len(corners.owner) * len(atlas.regions)
+    regions = len(atlas.regions)
+    gigabytes = 8.0e-9 * regions * (_MATRICES * regions + (len(atlas.inputs) + 1) * len(network.reactions))
     if gigabytes > _MOST_GIGABYTES:
         raise SurrogateError(
-            f"a law of {len(atlas.regions)} regions with {len(corners.owner)} corners would take about {gigabytes:.0f} GB; use "
-            "fewer inputs or a smaller domain, or train a surrogate"
+            f"a law of {regions} regions would take about {gigabytes:.0f} GB; use fewer inputs or a smaller domain, or "
+            "train a surrogate"
         )
     affine_laws = affine_laws_of(atlas)
     spans, biomass = spans_of(corners, affine_laws), network.column(network.biomass)
     scale = np.maximum(spans, _MINOR * spans[[network.column(exchange) for exchange in network.exchanges]].max())
     scale[biomass] = spans[biomass]
     moving = np.flatnonzero(spans > _MOVES)
-    relative = affine_laws[:, :, moving] / scale[moving]
-    separations = separation(corners, relative)
-    weights = max_affine_weights(corners, relative, separations, neighbours_of(atlas, corners))
-    sharpness = Separation.of(corners, weights).sharpness(separations, error)
-    del separations, relative  # a gigabyte with four inputs
-    planes = None
+    relative, objectives = affine_laws[:, :, moving] / scale[moving], objectives_of(atlas, corners, affine_laws)
+    del affine_laws  # 400 MB with five inputs, which the weights need
+    compared = separated(corners, relative, objectives, neighbours_of(atlas, corners), reach_of(_SHARPNESS / error))
+    weights, sharpness = compared.separation.weights, sharpness_for(compared, error)
+    del relative, compared
+    affine_laws, planes = affine_laws_of(atlas), None
     if growth == "planes":
-        values = np.concatenate([corners.points[corners.owner == k] @ law for k, law in enumerate(affine_laws)])
+        values = corners.values(affine_laws[:, :, [biomass, -1]])
         planes = soft_growth(atlas, corners, values, error * float(spans[biomass]))
     law = SoftLaw(atlas.domain, network.reactions, network.biomass, affine_laws, weights, sharpness, corners, planes)
     return replace(law, card=card_of(atlas, law, spans, error))

@@ -16,8 +16,8 @@ import numpy as np
 from mmopt.errors import SurrogateError
 from mmopt.fba.atlas import Atlas
 from mmopt.surrogate.limit_points import planes_of
-from mmopt.surrogate.max_affine import Corners
-from mmopt.surrogate.soft_bound import least
+from mmopt.surrogate.soft.bound import least
+from mmopt.surrogate.soft.corners import Corners
 
 _NO_SHORTFALL: Final = 1.0e-9
 _EXACT: Final = 1.0e-6
@@ -72,7 +72,7 @@ def soft_growth(atlas: Atlas, corners: Corners, values: np.ndarray, error: float
     corners
         Corners of its regions.
     values
-        Fluxes and shortfall there, by the affine law of the corner's own region, shape (corners, reactions + 1).
+        Growth and shortfall there, by the affine law of the corner's own region, shape (corners, 2).
     error
         Largest error wanted [1/h].
 
@@ -86,8 +86,8 @@ def soft_growth(atlas: Atlas, corners: Corners, values: np.ndarray, error: float
         If growth is not the least of its planes, or zero.
     """
     planes = planes_of(atlas.domain, *atlas.growth_planes())
-    growth = values[:, atlas.network.column(atlas.network.biomass)]
-    starved = corners.largest(values[:, -1:])[corners.owner, 0] >= _NO_SHORTFALL
+    growth, shortfall = values.T
+    starved = np.maximum.reduceat(shortfall, corners.starts)[corners.owner] >= _NO_SHORTFALL
     at_corners = corners.points @ planes.T
     lowest = at_corners.min(axis=1, initial=np.inf)
     deviation = float(np.abs(np.where(starved, growth, np.maximum(lowest, 0.0) - growth)).max())
