@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task
 
-    from mmopt.report.records import ClosedLoopRecord
+    from mmopt.report.records import CampaignRecord, ClosedLoopRecord
     from mmopt.report.summary import RunSummary
     from mmopt.study.run import Progress
 
@@ -192,6 +192,8 @@ def show_results(summary: "RunSummary", folder: Path) -> None:
         say(
             f"closed loop with {disturbance or 'the plant as assumed'}: {closed_loop_line(summary.closed_loop, summary)}"
         )
+        if summary.closed_loop.campaign is not None:
+            say(f"closed loop with other noise, {campaign_line(summary.closed_loop.campaign, summary)}")
     say(f"report: {folder / 'report.html'}")
     for name in summary.feeds or ():
         say(f"feed table: {folder / name}.csv")
@@ -247,6 +249,37 @@ def closed_loop_line(loop: "ClosedLoopRecord", summary: "RunSummary") -> str:
     return (
         f"{summary.objective} {_number(loop.objective)}{unit}{against}; {loop.steps} steps, {loop.fallbacks} fallbacks, "
         f"median {loop.median_ms or 0.0:.0f} ms"
+    )
+
+
+def campaign_line(campaign: "CampaignRecord", summary: "RunSummary") -> str:
+    """Describe a campaign in one line.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    summary
+        The results, with the objective's name and unit.
+
+    Returns
+    -------
+    str
+        The line.
+
+    Examples
+    --------
+    >>> from mmopt.report import RunSummary
+    >>> from mmopt.report.records import CampaignRecord
+    >>> from mmopt.terminal import campaign_line
+    >>> campaign_line(CampaignRecord(batches=20, lowest=34.9, median=35.3, highest=35.8), RunSummary(title="A"))
+    '20 batches: objective 34.9 to 35.8, median 35.3; 0 violate a limit by more than 5 %, 0 fallbacks'
+    """
+    unit = f" {summary.objective_unit}" if summary.objective_unit else ""
+    spread = f"{_number(campaign.lowest)} to {_number(campaign.highest)}{unit}, median {_number(campaign.median)}"
+    return (
+        f"{campaign.batches} batches: {summary.objective} {spread}; {campaign.violating} violate a limit by more than 5 %, "
+        f"{campaign.fallbacks} fallbacks"
     )
 
 

@@ -319,6 +319,13 @@ def test_card_tells_its_origin(small: SoftLaw, fact: str) -> None:
     assert fact in small.card
 
 
+@pytest.mark.genome
+def test_minor_exchanges_and_traces_are_told_apart(ijo1366_atlas: Atlas) -> None:
+    sizes = {name: bound["size"] for name, bound in soft_law(ijo1366_atlas, error=COARSE).card["bounds"].items()}
+    assert {sizes[name] for name in ("growth", "shortfall", GLUCOSE, OXYGEN, "EX_co2_e", "EX_nh4_e")} == {"large"}
+    assert (sizes["EX_succ_e"], sizes["EX_fe2_e"]) == ("minor", "trace")
+
+
 # --- smoothness
 
 

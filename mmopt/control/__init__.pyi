@@ -1,3 +1,7 @@
+from .batches import ControlledBatch as ControlledBatch
+from .batches import run_campaign as run_campaign
+from .campaign import Campaign as Campaign
+from .campaign import load_campaign as load_campaign
 from .closed_loop import ClosedLoop as ClosedLoop
 from .closed_loop import load_closed_loop as load_closed_loop
 from .closed_loop import run_closed_loop as run_closed_loop

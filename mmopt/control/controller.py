@@ -26,7 +26,7 @@ from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 
-SIMULATED, LAST_PLAN, LOWEST = "simulated controls that keep the limits", "last plan", "lowest controls"
+SIMULATED, LAST_PLAN, LOWEST = "simulated controls", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
 
 _TIME_LIMIT: Final = 20.0
@@ -174,7 +174,7 @@ class Controller:
             seconds=perf_counter() - started,
             fallback=fallback,
             reason=reason,
-            violations=() if reason else tuple(map(str, decision.violations)),
+            violations=() if reason and not decision.simulated else tuple(map(str, decision.violations)),
             notes=(*notes, *([decision.note] if decision.note else [])),
         )
 

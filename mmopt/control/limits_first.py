@@ -34,6 +34,12 @@ _KEPT: Final = 1.0e-5
 _ROOM: Final = 0.01
 """Fraction by which the objective may add to the least violation: a program without room inside has no barrier path."""
 
+_ROOM_OF_GUESS, _MORE = 0.1, 1.0e-4
+"""The same where a simulation has the least violation: fraction, and mean over the points in scales."""
+
+_FAR_ABOVE: Final = 1.0e-3
+"""Violation, as the mean over the points in scales, by which a local optimum may be above twice that of a simulation."""
+
 _BETTER: Final = 1.0e-4
 """Fraction of the objective by which another optimum has to be better to be taken."""
 
@@ -53,7 +59,7 @@ class Decision:
     note
         What was done where the limits could not be kept; empty otherwise.
     simulated
-        Whether no solve ended with an answer, and the answer is a simulation that keeps the limits.
+        Whether no solve ended with an answer as good as a simulation, and the answer is that.
     """
 
     answer: Answer | None
@@ -70,7 +76,7 @@ class Decision:
         if not self.solves:
             return "no time was left for a solve"
         if self.status.solved:
-            return "the best plan violates limits that a simulation keeps"
+            return "the best plan violates limits more than a simulation does"
         return f"{self.status.value} ({self.solves[-1].ending})"
 
     @property
@@ -217,18 +223,23 @@ class LimitsFirst:
         program = self._compiled.program
         program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
+        of_guess = program.excess
         if not self._solved(tuning=Tuning.FAR) and not self._again(guess):
             return Decision(None, (), tuple(self._compiled.solves))
+        worse = program.excess > 2.0 * of_guess + _FAR_ABOVE  # a local optimum, worse than where it began
+        if worse:
+            self._compiled.start(guess)
         least, answer, violations = program.excess, program.read_answer(), violations_of(program)
         none = least <= _KEPT
-        program.allow_violation(0.0 if none else least * (1.0 + _ROOM) + _KEPT, kept=kept)
+        room, most = (_ROOM_OF_GUESS, _MORE) if worse else (_ROOM, _KEPT)
+        program.allow_violation(0.0 if none else least * (1.0 + room) + most, kept=kept)
         if self._solved():
             return self._decision(
                 "" if none else "the limits cannot all be kept; they are violated as little as possible"
             )
         note = "the limits are kept" if none else "the limits cannot all be kept"
         note += "; no solve with the objective ended with an answer, so it was left out"
-        return Decision(answer, () if none else violations, tuple(self._compiled.solves), note)
+        return Decision(answer, () if none else violations, tuple(self._compiled.solves), note, simulated=worse)
 
     def _again(self, guess: Trajectory) -> bool:
         """Whether Ipopt has an answer from the same start with the options for optima."""

@@ -5,23 +5,16 @@ solves a chunk, in which order, or how often, and the death of a worker costs a 
 """
 
 import pickle
-from collections import Counter, deque
-from collections.abc import Collection, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Generator, Mapping
 from contextlib import closing
-from typing import Final
 
 import numpy as np
 
 from mmopt.dataset.journal import Packed, pack
 from mmopt.dataset.payload import FluxSource, Payload
-from mmopt.errors import SolverError
 from mmopt.parallel.cluster import Cluster
 from mmopt.parallel.pool import Pool, ProcessPool
-
-_MOST_DEATHS: Final = 3
-_ALONE_AFTER: Final = 2
-"""A chunk in flight at so many deaths of workers is tried alone, so that a last death can only be its own."""
+from mmopt.parallel.sharing import share_out
 
 
 def solve_chunks(
@@ -62,45 +55,6 @@ def solve_chunks(
     else:
         pool = Cluster(Payload(pickle.dumps(source)), scheduler)
     with closing(pool):
-        yield from _share_out(pool, chunks)
-
-
-def _share_out(pool: Pool, chunks: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Packed]]:
-    """Keep a pool busy, and retry the chunks that were in flight when a worker died."""
-    waiting, deaths = deque(chunks), Counter[int]()
-    flying: dict[Future[Packed], int] = {}
-    while waiting or flying:
-        while waiting and _may_start(waiting[0], flying.values(), deaths, pool.room()):
-            number = waiting.popleft()
-            flying[pool.submit(chunks[number])] = number
-        finished = wait(flying, return_when=FIRST_COMPLETED).done
-        if any(isinstance(_failure(future), pool.deaths) for future in finished):
-            pool.renew()
-            finished = {future for future in flying if future.done()}
-        for future in finished:
-            number = flying.pop(future)
-            if isinstance(_failure(future), pool.deaths):
-                deaths[number] += 1
-                waiting.appendleft(number)
-                _check_deaths(number, deaths[number], chunks)
-            else:
-                yield number, future.result()
-
-
-def _may_start(number: int, flying: Collection[int], deaths: Mapping[int, int], room: int) -> bool:
-    if not flying:
-        return True
-    return len(flying) < room and all(deaths[chunk] < _ALONE_AFTER for chunk in (number, *flying))
-
-
-def _failure(future: "Future[Packed]") -> BaseException | None:
-    return CancelledError() if future.cancelled() else future.exception()
-
-
-def _check_deaths(number: int, deaths: int, chunks: Mapping[int, np.ndarray]) -> None:
-    if deaths >= _MOST_DEATHS:
-        raise SolverError(
-            f"{deaths} workers died while they solved chunk {number} ({len(chunks[number])} points), the last one alone; if "
-            "memory is short, use fewer workers. In a script, call tabulate_fluxes under "
-            "`if __name__ == '__main__':`, since every worker reads the script again"
+        yield from share_out(
+            pool, chunks, lambda number: f"chunk {number} ({len(chunks[number])} points)", "tabulate_fluxes"
         )

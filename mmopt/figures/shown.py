@@ -67,6 +67,18 @@ class ShownLoop(Protocol):
         """Every step."""
 
 
+class ShownCampaign(Protocol):
+    """Batches under control, such as a `mmopt.control.Campaign`."""
+
+    @property
+    def data(self) -> Any:
+        """Dataset of quantities along ``seed`` and ``time``."""
+
+    @property
+    def objectives(self) -> np.ndarray:
+        """Objective of every batch."""
+
+
 class ShownTrial(Protocol):
     """A trained architecture."""
 

@@ -217,7 +217,7 @@ def _panels(
     for index, name in enumerate(chosen):
         panel = figure.add_subplot(grid[index // columns, index % columns])
         _draw_quantity(panel, name, trajectories, titles.get(name, name))
-        _set_scale(panel, name, *limits.get(name, (None, None)))
+        set_scale(panel, name, *limits.get(name, (None, None)))
         if index // columns == rows - 1:
             panel.set_xlabel(f"time [{TIME}]")
     measured = next((k for k, run in enumerate(trajectories.values()) if _measured(run)), None)
@@ -244,8 +244,18 @@ def _draw_quantity(panel: Axes, name: str, trajectories: Mapping[str, ShownTraje
     panel.margins(x=0.015)
 
 
-def _set_scale(panel: Axes, name: str, lowest: float | None, highest: float | None) -> None:
-    """Fit the scale to the data and to the limits that are near or violated; note the others."""
+def set_scale(panel: Axes, name: str, lowest: float | None, highest: float | None) -> None:
+    """Fit the scale of a panel to its data and to the limits that are near or violated; note the others.
+
+    Parameters
+    ----------
+    panel
+        A panel with its data.
+    name
+        Name of the quantity.
+    lowest, highest
+        Its limits; None is no limit.
+    """
     bottom, top = panel.dataLim.intervaly if np.isfinite(panel.dataLim.intervaly).all() else (0.0, 1.0)
     marks = list(_axis_ends(name, panel.get_ylabel(), bottom, top))
     limits = [(limit, side) for limit, side in ((lowest, -1), (highest, 1)) if limit is not None and np.isfinite(limit)]

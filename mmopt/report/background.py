@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.figures.surrogates import plot_parity
 from mmopt.report import page
 from mmopt.report.records import NumberOrRange
@@ -139,14 +140,27 @@ def _proved(bounds: object, units: object, names: Mapping[str, str]) -> str:
         or not all(isinstance(row, dict) for row in bounds.values())
     ):
         return ""
-    rows = []
+    exchanges = [row for name, row in bounds.items() if name not in (GROWTH, SHORTFALL)]
+    widest = max((span for row in exchanges if (span := page.real(row.get("range"))) is not None), default=0.0)
+    rows: dict[bool, list[list[object]]] = {True: [], False: []}
     for name, row in bounds.items():
-        bound, span = page.real(row.get("bound")), page.real(row.get("range"))
-        fraction = bound / span if bound is not None and span else None
-        rows.append([page.identified(name, names), bound, span, str(units.get(name, "")), page.percent(fraction)])
+        bound, span, large = (
+            page.real(row.get("bound")),
+            page.real(row.get("range")),
+            row.get("size", "large") == "large",
+        )
+        whole = span if large else widest
+        fraction = bound / whole if bound is not None and whole else None
+        cells = [page.identified(name, names), bound, span, str(units.get(name, ""))]
+        rows[large].append(
+            [*cells, page.percent(fraction)] if large else [*cells, str(row["size"]), page.percent(fraction)]
+        )
+    head = ["output", "error", "range", "unit"]
+    minor = page.table([*head, "size", "of the largest range"], rows[False])
     return (
         "<h3>Largest errors, proved</h3><p>No prediction inside the domain errs by more, against the exact solution.</p>"
-        + page.table(["output", "error", "range", "unit", "of the range"], rows)
+        + page.table([*head, "of the range"], rows[True])
+        + (page.details("Minor exchanges and traces", minor) if rows[False] else "")
     )
 
 

@@ -251,6 +251,41 @@ class FeedRecord(Record):
     rows: tuple[tuple[Number, ...], ...]
 
 
+class CampaignRecord(Record):
+    """Batches under control that differ in their noise; objectives in the unit of the problem's objective.
+
+    Attributes
+    ----------
+    batches
+        Number of batches.
+    lowest, median, highest
+        Of the objective.
+    violating
+        Batches that violate a limit of the problem by more than 5 % of it.
+    worst_violation
+        Largest violation of a limit in any batch, relative to the limit.
+    fallbacks
+        Steps that took a fallback, in all batches.
+    median_ms, late_ms
+        Median of the time of a step, and what 99 % of the steps stay below.
+
+    Examples
+    --------
+    >>> CampaignRecord(batches=20, lowest=34.9, median=35.3, highest=35.8).violating
+    0
+    """
+
+    batches: int = 0
+    lowest: Number = None
+    median: Number = None
+    highest: Number = None
+    violating: int = 0
+    worst_violation: Number = None
+    fallbacks: int = 0
+    median_ms: Number = None
+    late_ms: Number = None
+
+
 class ClosedLoopRecord(Record):
     """A closed loop on a disturbed plant; objectives in the unit of the problem's objective.
 
@@ -266,6 +301,8 @@ class ClosedLoopRecord(Record):
         Limits at which the controller aims, where they differ from the problem's.
     violations
         Relative violation on the plant by limit of the problem.
+    campaign
+        The same loop with other noise, many times.
 
     Examples
     --------
@@ -284,6 +321,7 @@ class ClosedLoopRecord(Record):
     median_ms: Number = None
     worst_ms: Number = None
     violations: dict[str, Number] = {}
+    campaign: CampaignRecord | None = None
 
 
 class StarvationRecord(Record):

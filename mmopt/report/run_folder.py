@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from mmopt.control.campaign import Campaign, load_campaign
 from mmopt.control.closed_loop import ClosedLoop, load_closed_loop
 from mmopt.errors import StudyError
 from mmopt.report.page import words
@@ -20,6 +21,8 @@ TRAJECTORIES: Final = (
     *("closed_loop", "reference", "starvation_lp", "starvation_surrogate"),
 )
 """Names of the trajectories that a run saves, as ``<name>.nc``."""
+
+CAMPAIGN_FILE: Final = "campaign.nc"
 
 PARITY_FILE: Final = "parity.npz"
 
@@ -40,6 +43,8 @@ class RunFolder:
         Arrays ``true_<output>`` and ``predicted_<output>`` at fresh points.
     closed_loop
         The closed loop.
+    campaign
+        The same loop with other noise, many times.
 
     Examples
     --------
@@ -52,6 +57,7 @@ class RunFolder:
     trajectories: Mapping[str, Trajectory]
     parity: Mapping[str, np.ndarray]
     closed_loop: ClosedLoop | None = None
+    campaign: Campaign | None = None
 
     def renamed(self, **names: str) -> dict[str, Trajectory]:
         """Select trajectories that were saved.
@@ -113,7 +119,8 @@ def read_run(folder: str | Path) -> RunFolder:
     files = {name: folder / f"{name}.nc" for name in TRAJECTORIES}
     trajectories = {name: load_trajectory(file) for name, file in files.items() if file.exists()}
     loop = load_closed_loop(files["closed_loop"]) if "closed_loop" in trajectories else None
-    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE), loop)
+    campaign = load_campaign(folder / CAMPAIGN_FILE) if (folder / CAMPAIGN_FILE).exists() else None
+    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE), loop, campaign)
 
 
 def _read_parity(path: Path) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mmopt.io.files import write_whole
-from mmopt.report import background, page, sections
+from mmopt.report import background, controlled, page, sections
 from mmopt.report.run_folder import RunFolder, read_run
 from mmopt.report.styles import STYLE
 
@@ -16,7 +16,7 @@ _SECTIONS = {
     "Results": sections.results,
     "Feed profiles": sections.feeds,
     "Trajectories": sections.trajectories,
-    "Closed loop": sections.closed_loop,
+    "Closed loop": controlled.closed_loop,
     "Starvation": sections.starvation,
     "Problem": background.problem,
     "Surrogate": background.surrogate,

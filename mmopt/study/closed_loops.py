@@ -5,14 +5,12 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.control.closed_loop import ClosedLoop, run_closed_loop
-from mmopt.control.controller import Controller
-from mmopt.control.estimator import Estimator
-from mmopt.control.plant import Plant
+from mmopt.control.batches import ControlledBatch, run_campaign
+from mmopt.control.closed_loop import ClosedLoop
 from mmopt.fba.atlas import Atlas
 from mmopt.problem.problem import Problem
-from mmopt.reactor.system import Metabolism
-from mmopt.report.records import Amount, ClosedLoopRecord
+from mmopt.report.records import Amount, CampaignRecord, ClosedLoopRecord
+from mmopt.report.run_folder import CAMPAIGN_FILE
 from mmopt.study.description import describe_limits
 from mmopt.study.options import ClosedLoopOptions
 from mmopt.study.run import Run
@@ -45,43 +43,62 @@ def run_closed_loops(
     ClosedLoopRecord
         Objectives, steps, and violated limits.
     """
-    assumed = dict(problem.parameter_values)
-    true = {**assumed, **settings.disturbance}
-    loop = _loop(
-        settings, run, "closed_loop", "closed loop on the linear program", problem, surrogate, assumed, atlas.program
+    batch = ControlledBatch(
+        problem,
+        surrogate,
+        atlas.program,
+        settings.interval,
+        settings.noise,
+        settings.disturbance,
+        settings.estimated,
+        settings.limits,
     )
-    reference = _loop(settings, run, "reference", "closed loop, plant known", problem, surrogate, true, atlas)
-    record = _describe(settings, run, problem, loop, reference)
+    known = replace(problem, parameters={**problem.parameter_values, **settings.disturbance})
+    loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")
+    knowing = replace(batch, problem=known, metabolism=atlas)
+    reference = _loop(knowing, settings, run, "reference", "closed loop, plant known")
+    campaign = _campaign(replace(batch, metabolism=atlas), settings, run) if settings.batches else None
+    record = _describe(settings, run, problem, loop, reference, campaign)
     run.record(closed_loop=record)
     return record
 
 
-def _loop(
-    settings: ClosedLoopOptions,
-    run: Run,
-    name: str,
-    stage: str,
-    problem: Problem,
-    surrogate: SmoothCell,
-    assumed: dict[str, float],
-    metabolism: Metabolism,
-) -> ClosedLoop:
-    """Run a closed loop whose controller assumes some parameters."""
-    steps = int(np.ceil(problem.horizon.hours / settings.interval - 1.0e-9))
-    aimed = replace(problem, limits={**problem.limits, **settings.limits}, parameters=dict(assumed))
-    system, start = problem.system, problem.start_values
-    true = {**problem.parameter_values, **settings.disturbance}
+def _loop(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run, name: str, stage: str) -> ClosedLoop:
+    """Run one closed loop, and save it."""
+    steps = int(np.ceil(batch.problem.horizon.hours / settings.interval - 1.0e-9))
     with run.stage(stage, steps) as progress:
-        controller = Controller(aimed, surrogate, settings.interval)
-        estimator = Estimator(system, surrogate, start, settings.noise, parameters=assumed, drifting=settings.estimated)
-        plant = Plant(system, metabolism, start, parameters=true, noise=settings.noise, seed=settings.seed)
-        loop = run_closed_loop(plant, controller, estimator, progress)
+        loop = batch.run(settings.seed, progress)
         loop.save(run.folder / f"{name}.nc")
         return loop
 
 
+def _campaign(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run) -> CampaignRecord:
+    """Run the batch with other seeds, and save what they have in common."""
+    seeds = range(settings.seed, settings.seed + settings.batches)
+    with run.stage(f"closed loop, {settings.batches} batches", settings.batches) as progress:
+        campaign = run_campaign(batch, seeds, workers=settings.workers, progress=progress)
+        campaign.save(run.folder / CAMPAIGN_FILE)
+    lowest, median, highest = np.quantile(campaign.objectives, [0.0, 0.5, 1.0]).tolist()
+    return CampaignRecord(
+        batches=settings.batches,
+        lowest=lowest,
+        median=median,
+        highest=highest,
+        violating=campaign.violating,
+        worst_violation=float(campaign.violations.max()),
+        fallbacks=int(campaign.fallbacks.sum()),
+        median_ms=_MILLI * float(np.median(campaign.seconds)),
+        late_ms=_MILLI * float(np.quantile(campaign.seconds, 0.99)),
+    )
+
+
 def _describe(
-    settings: ClosedLoopOptions, run: Run, problem: Problem, loop: ClosedLoop, reference: ClosedLoop
+    settings: ClosedLoopOptions,
+    run: Run,
+    problem: Problem,
+    loop: ClosedLoop,
+    reference: ClosedLoop,
+    campaign: CampaignRecord | None,
 ) -> ClosedLoopRecord:
     optimum = run.summary.row("optimum")
     units = {known.name: known.unit for known in problem.system.parameters}
@@ -98,4 +115,5 @@ def _describe(
         median_ms=_MILLI * float(np.median(loop.seconds)),
         worst_ms=_MILLI * float(np.max(loop.seconds)),
         violations={**problem.violated_limits(loop.trajectory)},
+        campaign=campaign,
     )

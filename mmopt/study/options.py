@@ -125,6 +125,10 @@ class ClosedLoopOptions:
         Limits that the controller aims at in place of the problem's.
     seed
         Seed of the noise.
+    batches
+        Batches of a campaign, which differ in their noise; 0 for none. The plant has the exact fluxes.
+    workers
+        Processes of the campaign.
 
     Raises
     ------
@@ -143,6 +147,8 @@ class ClosedLoopOptions:
     estimated: dict[str, Positive] = field(default_factory=dict)
     limits: dict[str, LimitPair] = field(default_factory=dict)
     seed: Seed = 0
+    batches: Seed = 0
+    workers: Count = 2
 
 
 @checked

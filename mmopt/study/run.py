@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from mmopt.fba.atlas import Atlas
 from mmopt.problem.problem import Problem
-from mmopt.report.run_folder import PARITY_FILE, TRAJECTORIES
+from mmopt.report.run_folder import CAMPAIGN_FILE, PARITY_FILE, TRAJECTORIES
 from mmopt.report.summary import SUMMARY_FILE, RunSummary, read_summary
 from mmopt.report.write import REPORT_FILE
 from mmopt.results import Trajectory
@@ -169,7 +169,14 @@ def begin_run(folder: str | Path, title: str, problem: Problem, progress: Progre
 
 def _move_results(folder: Path, summary: RunSummary) -> None:
     """Move the results of an earlier run to ``previous``, in place of those there."""
-    files = [SUMMARY_FILE, REPORT_FILE, PARITY_FILE, *_SIMULATION, *(f"{name}.nc" for name in TRAJECTORIES)]
+    files = [
+        SUMMARY_FILE,
+        REPORT_FILE,
+        PARITY_FILE,
+        CAMPAIGN_FILE,
+        *_SIMULATION,
+        *(f"{name}.nc" for name in TRAJECTORIES),
+    ]
     files += [f"{name}.csv" for name in summary.feeds or ()]
     present = [folder / name for name in files if (folder / name).is_file()]
     if present:

@@ -18,7 +18,7 @@ from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.solvers.affine_law import Mixture
 from mmopt.surrogate.limit_points import Limits, limit_points, limit_values, scaled, unscaled
 from mmopt.surrogate.rates import PlanesRates, SoftLawRates
-from mmopt.surrogate.soft.bound import Proof, card_of, reach_of, sharpness_for
+from mmopt.surrogate.soft.bound import MINOR, Proof, card_of, reach_of, sharpness_for
 from mmopt.surrogate.soft.corners import Corners, affine_laws_of, corners_of, neighbours_of, objectives_of, spans_of
 from mmopt.surrogate.soft.growth import SoftGrowth, soft_growth
 from mmopt.surrogate.soft.weights import separated
@@ -37,9 +37,6 @@ _SHARPNESS: Final = 3.0
 
 _MATRICES, _MOST_GIGABYTES = 6, 6.0
 """Matrices of regions that exist at once, and what a law may take."""
-
-_MINOR: Final = 0.1
-"""Errors of a flux that changes less than this fraction of the exchange that changes most are relative to that fraction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +313,7 @@ def soft_law(atlas: Atlas, *, error: float = 0.01, growth: Literal["fluxes", "pl
         )
     affine_laws = affine_laws_of(atlas)
     spans, biomass = spans_of(corners, affine_laws), network.column(network.biomass)
-    scale = np.maximum(spans, _MINOR * spans[[network.column(exchange) for exchange in network.exchanges]].max())
+    scale = np.maximum(spans, MINOR * spans[[network.column(exchange) for exchange in network.exchanges]].max())
     scale[biomass] = spans[biomass]
     moving = np.flatnonzero(spans > _MOVES)
     relative, objectives = affine_laws[:, :, moving] / scale[moving], objectives_of(atlas, corners, affine_laws)

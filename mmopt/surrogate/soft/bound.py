@@ -40,6 +40,10 @@ _FAR: Final = 32.0
 _SHOWN: Final = 1.0e-2
 """Least change of a flux over the domain that is on the card [mmol/gDW/h]."""
 
+MINOR, _TRACE = 0.1, 0.02
+"""Exchanges are minor that change less than this fraction of the one that changes most, and traces that change less than this
+[mmol/gDW/h]."""
+
 
 def reach_of(sharpness: float) -> float:
     """Return from which separation on regions are far.
@@ -228,8 +232,10 @@ def card_of(atlas: Atlas, law: Any, spans: np.ndarray, error: float) -> dict[str
     Returns
     -------
     dict
+        Every bound has a ``size``: ``large``, ``minor`` or ``trace``.
     """
     network = atlas.network
+    largest = float(spans[[network.column(name) for name in network.exchanges]].max())
     rows = {GROWTH: network.column(network.biomass), SHORTFALL: len(network.reactions)}
     rows |= {name: column for name in network.exchanges if spans[column := network.column(name)] > _SHOWN}
     return {
@@ -240,6 +246,19 @@ def card_of(atlas: Atlas, law: Any, spans: np.ndarray, error: float) -> dict[str
         "planes": len(atlas.growth_planes()[1]),
         "error": error,
         "sharpness": law.sharpness,
-        "bounds": {name: {"bound": law.bound(name), "range": float(spans[row])} for name, row in rows.items()},
+        "bounds": {
+            name: {
+                "bound": law.bound(name),
+                "range": float(spans[row]),
+                "size": _size(float(spans[row]), largest) if name in network.exchanges else "large",
+            }
+            for name, row in rows.items()
+        },
         "units": {name: GROWTH_UNIT if name == GROWTH else RATE for name in rows},
     }
+
+
+def _size(span: float, largest: float) -> str:
+    if span >= MINOR * largest:
+        return "large"
+    return "minor" if span >= _TRACE else "trace"

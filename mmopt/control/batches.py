@@ -1,0 +1,215 @@
+"""A batch under control, again and again with other noise: what a controller can be trusted with.
+
+One closed loop is an anecdote. A campaign runs many, in processes or on a Dask cluster, saves every one as soon as it is
+done, and continues where it was ended.
+"""
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from mmopt.checking import shown
+from mmopt.control.campaign import Campaign, campaign_of
+from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, run_closed_loop
+from mmopt.control.controller import Controller
+from mmopt.control.estimator import Estimator
+from mmopt.control.plant import Plant
+from mmopt.errors import StudyError
+from mmopt.io.files import write_whole
+from mmopt.io.seal import digest
+from mmopt.parallel.cluster import Cluster
+from mmopt.parallel.pool import Pool, ProcessPool
+from mmopt.parallel.sharing import share_out
+from mmopt.problem.problem import Problem
+from mmopt.reactor.system import Metabolism
+from mmopt.surrogate.layer import SmoothCell
+
+_FINGERPRINT: Final = "campaign.json"
+
+
+@dataclass(frozen=True)
+class ControlledBatch:
+    """A batch under control, as it is run with one seed after the other: controller, estimator and plant.
+
+    Parameters
+    ----------
+    problem
+        The problem, with the limits that count and the parameters that the controller assumes.
+    surrogate
+        Surrogate of the cell in controller and estimator; None for a system without one.
+    metabolism
+        Metabolism of the plant's cell.
+    interval
+        Time between moves [h].
+    noise
+        Standard deviation of the sensor by measured state, in its unit.
+    disturbance
+        Parameters of the plant that differ from the problem's.
+    drifting
+        Estimated parameters, as for `Estimator`.
+    aims
+        Limits that the controller aims at in place of the problem's.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
+    >>> cell = load_surrogate("ecoli_ijo1366")
+    >>> batch = ControlledBatch(problem, cell, cell, 1.0, noise={"biomass": 0.01})
+    >>> len(batch.run(seed=3).steps)
+    2
+    """
+
+    problem: Problem
+    surrogate: SmoothCell | None
+    metabolism: Metabolism | None
+    interval: float
+    noise: Mapping[str, float]
+    disturbance: Mapping[str, float] = field(default_factory=dict)
+    drifting: Mapping[str, float] = field(default_factory=dict)
+    aims: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+    def run(self, seed: int, progress: Progress | None = None) -> ClosedLoop:
+        """Run one batch to its end.
+
+        Parameters
+        ----------
+        seed
+            Seed of the noise.
+        progress
+            Called with (done, total) after every interval.
+
+        Returns
+        -------
+        ClosedLoop
+        """
+        problem = self.problem
+        assumed, start = dict(problem.parameter_values), problem.start_values
+        aimed = replace(problem, limits={**problem.limits, **self.aims}, parameters={**assumed})
+        estimator = Estimator(
+            problem.system, self.surrogate, start, self.noise, parameters=assumed, drifting=self.drifting
+        )
+        true = {**assumed, **self.disturbance}
+        plant = Plant(problem.system, self.metabolism, start, parameters=true, noise=self.noise, seed=seed)
+        return run_closed_loop(plant, Controller(aimed, self.surrogate, self.interval), estimator, progress)
+
+    def solve(self, task: int) -> ClosedLoop:
+        """Run one batch, as a worker does.
+
+        Parameters
+        ----------
+        task
+            Seed of the noise.
+
+        Returns
+        -------
+        ClosedLoop
+        """
+        return self.run(task)
+
+
+def run_campaign(
+    batch: ControlledBatch,
+    seeds: Sequence[int],
+    *,
+    folder: str | Path | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> Campaign:
+    """Run a batch under control with many seeds.
+
+    Parameters
+    ----------
+    batch
+        The batch.
+    seeds
+        Seeds of the noise, all different.
+    folder
+        Folder in which every closed loop is saved when it is done; a campaign that was ended continues there, and comes to
+        the same table, but for the seconds. By default nothing is saved.
+    workers
+        Processes; 1 is this one.
+    scheduler
+        Address of a running Dask scheduler; its workers run the batches then.
+    progress
+        Called with (done, total) after every batch.
+
+    Returns
+    -------
+    Campaign
+        In the order of ``seeds``.
+
+    Raises
+    ------
+    StudyError
+        If there are no seeds, two are the same, or the folder holds another campaign.
+    SolverError
+        If the integration of a plant fails, or workers die again and again.
+
+    Examples
+    --------
+    >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
+    >>> cell = load_surrogate("ecoli_ijo1366")
+    >>> campaign = run_campaign(ControlledBatch(problem, cell, cell, 1.0, noise={"biomass": 0.01}), range(3))
+    >>> campaign.violating, int(campaign.fallbacks.sum())
+    (0, 0)
+    """
+    numbers = [int(seed) for seed in seeds]
+    if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        raise StudyError(f"seeds is {shown(seeds)}; give different whole numbers from 0 on, such as range(20)")
+    saved = _Saved(None if folder is None else Path(folder), batch)
+    loops = {seed: loop for seed in numbers if (loop := saved.loop(seed)) is not None}
+    waiting = {seed: seed for seed in numbers if seed not in loops}
+    if progress is not None:
+        progress(len(loops), len(numbers))
+    for seed, loop in _loops(batch, waiting, workers, scheduler):
+        loops[seed] = saved.keep(seed, loop)
+        if progress is not None:
+            progress(len(loops), len(numbers))
+    return campaign_of(batch.problem, {seed: loops[seed] for seed in numbers})
+
+
+class _Saved:
+    """The closed loops of a campaign in a folder, if there is one."""
+
+    def __init__(self, folder: Path | None, batch: ControlledBatch) -> None:
+        self._folder = folder
+        if folder is None:
+            return
+        mark, known = {"batch": digest(pickle.dumps(batch))}, folder / _FINGERPRINT
+        if known.exists() and json.loads(known.read_text()) != mark:
+            raise StudyError(f"{folder} holds a campaign of another batch; give another folder, or remove this one")
+        write_whole(known, lambda file: file.write_text(json.dumps(mark)))
+
+    def _file(self, seed: int) -> Path | None:
+        return None if self._folder is None else self._folder / f"seed_{seed}.nc"
+
+    def loop(self, seed: int) -> ClosedLoop | None:
+        """The saved loop of a seed; None if there is none."""
+        file = self._file(seed)
+        return load_closed_loop(file) if file is not None and file.exists() else None
+
+    def keep(self, seed: int, loop: ClosedLoop) -> ClosedLoop:
+        """Save a loop, and return it."""
+        if (file := self._file(seed)) is not None:
+            loop.save(file)
+        return loop
+
+
+def _loops(
+    batch: ControlledBatch, waiting: Mapping[int, int], workers: int, scheduler: str | None
+) -> Iterator[tuple[int, ClosedLoop]]:
+    """Closed loops by seed, as they are done."""
+    if scheduler is None and (workers == 1 or len(waiting) < 2):
+        for seed in waiting:
+            yield seed, batch.run(seed)
+        return
+    pool: Pool = ProcessPool(batch, min(workers, len(waiting))) if scheduler is None else Cluster(batch, scheduler)
+    with closing(pool):
+        yield from share_out(pool, waiting, lambda seed: f"the batch of seed {seed}", "run_campaign")
