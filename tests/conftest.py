@@ -1,5 +1,11 @@
 """What many tests share: networks are read, and atlases explored, once a session."""
 
+import os
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -62,19 +68,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.stem != "test_workers", item.get_closest_marker("slow") is None))
 
 
+Share = Callable[[str, Callable[[], Any]], Any]
+
+
+@pytest.fixture(scope="session")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Share:
+    """What takes seconds is made by the first process of the tests that needs it, and read by the other."""
+
+    def shared(name: str, make: Callable[[], Any]) -> Any:
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            return make()
+        folder = tmp_path_factory.getbasetemp().parent
+        file, lock, ended = folder / f"{name}.pickle", folder / f"{name}.lock", time.monotonic() + 120.0
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            while not file.exists() and time.monotonic() < ended:
+                time.sleep(0.1)
+            return pickle.loads(file.read_bytes()) if file.exists() else make()
+        made = make()
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(pickle.dumps(made))
+        partial.rename(file)
+        return made
+
+    return shared
+
+
 @pytest.fixture(scope="session")
 def textbook() -> Network:
     return read_network("textbook")
 
 
 @pytest.fixture(scope="session")
-def ijo1366() -> Network:
-    return read_network("iJO1366")
+def ijo1366(share: Share) -> Network:
+    return share("iJO1366", lambda: read_network("iJO1366"))
 
 
 @pytest.fixture(scope="session")
-def salmonella() -> Network:
-    return read_network("salmonella")
+def salmonella(share: Share) -> Network:
+    return share("salmonella", lambda: read_network("salmonella"))
 
 
 @pytest.fixture(scope="session")
@@ -101,13 +134,13 @@ def textbook_atlas(textbook: Network, domain: Domain) -> Atlas:
 
 
 @pytest.fixture(scope="session")
-def ijo1366_atlas(ijo1366: Network, domain: Domain) -> Atlas:
-    return explored(ijo1366, domain)
+def ijo1366_atlas(share: Share, ijo1366: Network, domain: Domain) -> Atlas:
+    return share("iJO1366_atlas", lambda: explored(ijo1366, domain))
 
 
 @pytest.fixture(scope="session")
-def salmonella_atlas(salmonella: Network, domain: Domain) -> Atlas:
-    return explored(salmonella, domain)
+def salmonella_atlas(share: Share, salmonella: Network, domain: Domain) -> Atlas:
+    return share("salmonella_atlas", lambda: explored(salmonella, domain))
 
 
 @pytest.fixture(scope="session")
@@ -126,13 +159,13 @@ def textbook_labels(textbook: Network, domain: Domain, points: np.ndarray) -> Fl
 
 
 @pytest.fixture(scope="session")
-def ijo1366_labels(ijo1366: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
-    return FluxProgram(ijo1366, domain.inputs).batch(points)
+def ijo1366_labels(share: Share, ijo1366: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
+    return share("iJO1366_labels", lambda: FluxProgram(ijo1366, domain.inputs).batch(points))
 
 
 @pytest.fixture(scope="session")
-def salmonella_labels(salmonella: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
-    return FluxProgram(salmonella, domain.inputs).batch(points)
+def salmonella_labels(share: Share, salmonella: Network, domain: Domain, points: np.ndarray) -> FluxBatch:
+    return share("salmonella_labels", lambda: FluxProgram(salmonella, domain.inputs).batch(points))
 
 
 @pytest.fixture(scope="session")

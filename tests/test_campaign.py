@@ -120,7 +120,25 @@ def test_figure_shows_states_controls_limits_and_objectives(campaign: Campaign) 
         campaign.plot(["bioma"])
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [-1]], ids=str)
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"problem": 3}, "problem is 3; give a Problem"),
+        ({"interval": float("nan")}, "interval is nan"),
+        ({"noise": {"biomas": 0.1}}, "'biomas' is no state; nearest known: biomass"),
+        ({"noise": [0.1]}, "noise is .*; give a mapping"),
+        ({"disturbance": {"kl": 200.0}}, "'kl'"),
+        ({"drifting": {"kla": -1.0}}, "drift of kla is -1"),
+        ({"aims": {"oxygen_saturatio": (30.0, None)}}, "oxygen_saturation"),
+    ],
+    ids=str,
+)
+def test_batch_is_checked_where_it_is_made(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        replace(batch(), **wrong)
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], 3, ["a"], [0.5], None], ids=str)
 def test_seeds_that_make_no_sense_are_refused(seeds: list[int]) -> None:
     with pytest.raises(StudyError, match="give different whole numbers from 0 on"):
         run_campaign(batch(), seeds)

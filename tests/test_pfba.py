@@ -53,6 +53,8 @@ LEAST_GLUCOSE = {
 RANDOM = np.random.default_rng(7).uniform([0.5, 0.0], [12.0, 25.0], (6, 2)).round(3)
 
 
+FILES = {"ijo1366": "iJO1366"}
+
 Programs = Callable[[str], FluxProgram]
 Sources = Callable[[str], cobra.Model]
 
@@ -64,13 +66,13 @@ def programs(request: pytest.FixtureRequest) -> Programs:
 
 
 @pytest.fixture(scope="module")
-def sources() -> Sources:
+def sources(share: Callable[[str, Callable[[], Any]], Any]) -> Sources:
     """The same networks as cobra reads them."""
 
     @cache
     def source(name: str) -> cobra.Model:
-        file = {"ijo1366": "iJO1366"}.get(name, name)
-        read = read_sbml_model(str(files("cobra.data") / f"{file}.xml.gz"))
+        path = str(files("cobra.data") / f"{FILES.get(name, name)}.xml.gz")
+        read = share(f"{name}_of_cobra", lambda: read_sbml_model(path))
         read.tolerance = 1.0e-9
         return read
 

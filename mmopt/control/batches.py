@@ -9,10 +9,11 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from operator import index
 from pathlib import Path
 from typing import Final
 
-from mmopt.checking import shown
+from mmopt.checking import finite, shown
 from mmopt.control.campaign import Campaign, campaign_of
 from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, run_closed_loop
 from mmopt.control.controller import Controller
@@ -54,6 +55,11 @@ class ControlledBatch:
     aims
         Limits that the controller aims at in place of the problem's.
 
+    Raises
+    ------
+    StudyError
+        If an argument is of another kind, a name is unknown, or a number is out of range.
+
     Examples
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -73,6 +79,39 @@ class ControlledBatch:
     drifting: Mapping[str, float] = field(default_factory=dict)
     aims: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.problem, Problem):
+            raise StudyError(f"problem is {shown(self.problem)}; give a Problem")
+        for name in ("noise", "disturbance", "drifting", "aims"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise StudyError(f"{name} is {shown(getattr(self, name))}; give a mapping of names to values")
+        finite("interval", self.interval, above=0.0, unit="h")
+        self._aimed()
+        self._estimator()
+        self._plant(seed=0)
+
+    def _aimed(self) -> Problem:
+        """The problem of the controller."""
+        parameters = {**self.problem.parameters}
+        return replace(self.problem, limits={**self.problem.limits, **self.aims}, parameters=parameters)
+
+    def _estimator(self) -> Estimator:
+        problem = self.problem
+        return Estimator(
+            problem.system,
+            self.surrogate,
+            problem.start_values,
+            self.noise,
+            parameters=problem.parameter_values,
+            drifting=self.drifting,
+        )
+
+    def _plant(self, seed: int) -> Plant:
+        problem, true = self.problem, {**self.problem.parameter_values, **self.disturbance}
+        return Plant(
+            problem.system, self.metabolism, problem.start_values, parameters=true, noise=self.noise, seed=seed
+        )
+
     def run(self, seed: int, progress: Progress | None = None) -> ClosedLoop:
         """Run one batch to its end.
 
@@ -87,15 +126,8 @@ class ControlledBatch:
         -------
         ClosedLoop
         """
-        problem = self.problem
-        assumed, start = dict(problem.parameter_values), problem.start_values
-        aimed = replace(problem, limits={**problem.limits, **self.aims}, parameters={**assumed})
-        estimator = Estimator(
-            problem.system, self.surrogate, start, self.noise, parameters=assumed, drifting=self.drifting
-        )
-        true = {**assumed, **self.disturbance}
-        plant = Plant(problem.system, self.metabolism, start, parameters=true, noise=self.noise, seed=seed)
-        return run_closed_loop(plant, Controller(aimed, self.surrogate, self.interval), estimator, progress)
+        controller = Controller(self._aimed(), self.surrogate, self.interval)
+        return run_closed_loop(self._plant(seed), controller, self._estimator(), progress)
 
     def solve(self, task: int) -> ClosedLoop:
         """Run one batch, as a worker does.
@@ -160,9 +192,11 @@ def run_campaign(
     >>> campaign.violating, int(campaign.fallbacks.sum())
     (0, 0)
     """
-    numbers = [int(seed) for seed in seeds]
-    if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
-        raise StudyError(f"seeds is {shown(seeds)}; give different whole numbers from 0 on, such as range(20)")
+    if not isinstance(batch, ControlledBatch):
+        raise StudyError(f"batch is {shown(batch)}; give a ControlledBatch")
+    if folder is not None and not isinstance(folder, str | Path):
+        raise StudyError(f"folder is {shown(folder)}; give the path of a folder")
+    numbers = _numbers(seeds)
     saved = _Saved(None if folder is None else Path(folder), batch)
     loops = {seed: loop for seed in numbers if (loop := saved.loop(seed)) is not None}
     waiting = {seed: seed for seed in numbers if seed not in loops}
@@ -173,6 +207,16 @@ def run_campaign(
         if progress is not None:
             progress(len(loops), len(numbers))
     return campaign_of(batch.problem, {seed: loops[seed] for seed in numbers})
+
+
+def _numbers(seeds: Sequence[int]) -> list[int]:
+    try:
+        numbers = [index(seed) for seed in seeds]
+    except TypeError:
+        numbers = []
+    if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        raise StudyError(f"seeds is {shown(seeds)}; give different whole numbers from 0 on, such as range(20)")
+    return numbers
 
 
 class _Saved:
