@@ -85,7 +85,7 @@ def test_sizes_keep_to_their_ranges(result: ArchitectureSearch) -> None:
 
 
 def test_a_seed_gives_the_same_trials_again(result: ArchitectureSearch, table: FluxTable, atlas: Atlas) -> None:
-    assert summary(search_architectures(table, atlas, trials=6, **QUICK)) == summary(result)
+    assert summary(search_architectures(table, atlas, trials=3, **QUICK)) == summary(result)[:3]
 
 
 @pytest.mark.usefixtures("same_report")

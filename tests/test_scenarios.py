@@ -212,7 +212,7 @@ def test_limits_are_kept_between_points_in_every_scenario(worst: bool) -> None:
 
 def test_scenario_without_controls_is_named_among_four() -> None:
     core = load_surrogate("ecoli_textbook")
-    problem = fed_batch(final={"biomass_amount": (16.0, None)}, horizon=Horizon(8.0, 6))
+    problem = fed_batch(final={"biomass_amount": (16.0, None)}, horizon=Horizon(8.0, 4))
     with pytest.raises(InfeasibleError, match=r"in scenario 3 \(kla 60\): .*biomass_amount at the end"):
         optimise_scenarios(problem, [{"kla": kla} for kla in (300.0, 280.0, 60.0, 320.0)], core)
 

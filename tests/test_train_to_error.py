@@ -16,6 +16,7 @@ from mmopt.training.train_to_error import _stagnates, train_to_error
 
 BOX = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0)})
 QUICK = {"hidden": (8, 8), "iterations": 40, "starts": 2}
+HARDLY = {"wanted": 0.05, "rounds": 0, "hidden": (6,), "iterations": 5, "starts": 1}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,17 @@ def atlas(core_atlas: Atlas) -> Atlas:
 def trained(atlas: Atlas) -> Surrogate:
     few = tabulate_fluxes(atlas.network, BOX, 60, source=atlas)
     return train_to_error(atlas, wanted=1.0e-4, rounds=2, table=few, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def easy(atlas: Atlas) -> Surrogate:
+    """One that has no more to learn."""
+    return train_to_error(atlas, wanted=0.9, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def plain(atlas: Atlas) -> Surrogate:
+    return train_to_error(atlas, **HARDLY)
 
 
 def test_rounds_make_the_worst_error_smaller(trained: Surrogate) -> None:
@@ -47,14 +59,13 @@ def test_card_holds_the_error_report_of_the_best_round(trained: Surrogate) -> No
     )
 
 
-def test_no_round_is_done_where_the_first_fit_is_good_enough(atlas: Atlas) -> None:
-    easy = train_to_error(atlas, wanted=0.9, **QUICK)
+def test_no_round_is_done_where_the_first_fit_is_good_enough(easy: Surrogate) -> None:
     assert easy.card["training_rounds"]["excess"][0] <= 1.0
     assert len(easy.card["training_rounds"]["excess"]) == 1
 
 
-def test_growth_is_held_more_tightly_than_exchanges(atlas: Atlas) -> None:
-    bounds = train_to_error(atlas, wanted=0.9, **QUICK).card["training_rounds"]["wanted"]
+def test_growth_is_held_more_tightly_than_exchanges(easy: Surrogate) -> None:
+    bounds = easy.card["training_rounds"]["wanted"]
     assert bounds["growth"] == pytest.approx(0.325 * 0.9)
     assert bounds["EX_o2_e"] == 0.9
 
@@ -168,8 +179,7 @@ def test_missed_error_is_in_the_text_and_in_the_representation(trained: Surrogat
     assert "of its range where 0.01% are wanted" in str(trained)
 
 
-def test_text_of_a_surrogate_that_reached_its_errors_says_nothing(atlas: Atlas) -> None:
-    easy = train_to_error(atlas, wanted=0.9, **QUICK)
+def test_text_of_a_surrogate_that_reached_its_errors_says_nothing(easy: Surrogate) -> None:
     assert "not reached" not in repr(easy)
     assert "not reached" not in str(easy)
 
@@ -184,13 +194,12 @@ def renamed(style: str) -> Network:
 
 
 @pytest.mark.parametrize("style", ["r_{}", "uptake{}", "R{}_rxn"])
-def test_exchanges_count_under_any_id(atlas: Atlas, style: str) -> None:
+def test_exchanges_count_under_any_id(atlas: Atlas, plain: Surrogate, style: str) -> None:
     network = renamed(style)
     ids = dict(zip(atlas.network.exchanges, network.exchanges, strict=True))
     other = Atlas(network, Domain({ids[name]: limits for name, limits in BOX.limits.items()}))
     other.explore()
-    settings = {"wanted": 0.05, "rounds": 0, "hidden": (6,), "iterations": 5, "starts": 1}
-    one, two = (train_to_error(own, **settings) for own in (atlas, other))
+    one, two = plain, train_to_error(other, **HARDLY)
     wanted = one.card["training_rounds"]["wanted"]
     assert len(wanted) > 8
     assert two.card["training_rounds"]["wanted"] == {ids.get(name, name): bound for name, bound in wanted.items()}
@@ -202,8 +211,8 @@ def test_exchanges_count_under_any_id(atlas: Atlas, style: str) -> None:
         assert ranges[0] == pytest.approx(ranges[1], rel=1.0e-9)
 
 
-def test_shortfall_has_a_wanted_error_of_its_own(atlas: Atlas) -> None:
-    rounds = train_to_error(atlas, wanted=0.9, **QUICK).card["training_rounds"]
+def test_shortfall_has_a_wanted_error_of_its_own(easy: Surrogate) -> None:
+    rounds = easy.card["training_rounds"]
     assert rounds["wanted"]["shortfall"] == pytest.approx(5.0 * 0.9)
 
 
