@@ -26,6 +26,7 @@ GENOME_SCALE = {
 SLOW_FILES = {
     "test_architecture_search",  # trains many surrogates
     "test_back_off",  # optimises
+    "test_campaign",  # closed loops, again and again
     "test_cli",  # starts a process for every command
     "test_control",  # optimises the case study of iJO1366
     "test_core_network",  # optimises from four starts
