@@ -27,7 +27,6 @@ from optimisation import random_problems
 
 from mmopt import (
     Controller,
-    Estimator,
     Horizon,
     Plant,
     Problem,
@@ -35,6 +34,7 @@ from mmopt import (
     load_surrogate,
     run_closed_loop,
 )
+from mmopt.control import ControlledBatch
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.study import read_study
 
@@ -81,17 +81,17 @@ def one_loop(seed: int, plant: str, noisier: float, knows: bool) -> dict[str, An
     problem, settings = case()
     truth = PLANTS[plant]
     values = {name: factor * problem.system.defaults[name] for name, factor in truth.parameters.items()}
-    noise = {name: noisier * deviation for name, deviation in settings.noise.items()}
-    own = cell(truth.maintenance if knows else 1.0)
-    assumed = replace(problem, parameters=values if knows else {}, limits={**problem.limits, **settings.limits})
-    controller = Controller(assumed, own, settings.interval)
-    estimator = Estimator(
-        problem.system, own, problem.start_values, noise, parameters=assumed.parameters, drifting=settings.estimated
+    batch = ControlledBatch(
+        replace(problem, parameters=values) if knows else problem,
+        cell(truth.maintenance if knows else 1.0),
+        cell(truth.maintenance),
+        settings.interval,
+        {name: noisier * deviation for name, deviation in settings.noise.items()},
+        values,
+        settings.estimated,
+        settings.limits,
     )
-    real = Plant(
-        problem.system, cell(truth.maintenance), problem.start_values, parameters=values, noise=noise, seed=seed
-    )
-    loop = run_closed_loop(real, controller, estimator)
+    loop = batch.run(seed)
     return {
         "seed": seed,
         "objective": loop.objective,

@@ -103,6 +103,16 @@ def test_folder_of_another_batch_is_refused(tmp_path: Path) -> None:
         run_campaign(replace(batch(), disturbance={"kla": 250.0}), SEEDS[:1], folder=tmp_path)
 
 
+def test_campaign_grows_in_its_folder_after_its_objects_were_used(campaign: Campaign, tmp_path: Path) -> None:
+    own = batch()
+    run_campaign(own, SEEDS[:1], folder=tmp_path)
+    own.run(seed=99)
+    calls: list[int] = []
+    larger = run_campaign(own, SEEDS[:2], folder=tmp_path, progress=lambda done, _: calls.append(done))
+    assert calls == [1, 2]
+    assert larger.objectives.tolist() == campaign.objectives[:2].tolist()
+
+
 def test_saved_campaign_is_read_again(campaign: Campaign, tmp_path: Path) -> None:
     assert load_campaign(campaign.save(tmp_path / "campaign.nc")).data.identical(campaign.data)
 

@@ -5,13 +5,16 @@ done, and continues where it was ended.
 """
 
 import json
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from mmopt.checking import finite, shown
 from mmopt.control.campaign import Campaign, campaign_of
@@ -20,6 +23,8 @@ from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
 from mmopt.errors import StudyError
+from mmopt.fba.atlas import Atlas
+from mmopt.fba.flux_program import FluxProgram
 from mmopt.io.files import write_whole
 from mmopt.io.seal import digest
 from mmopt.parallel.cluster import Cluster
@@ -226,7 +231,7 @@ class _Saved:
         self._folder = folder
         if folder is None:
             return
-        mark, known = {"batch": digest(pickle.dumps(batch))}, folder / _FINGERPRINT
+        mark, known = {"batch": digest(repr(_content(batch)))}, folder / _FINGERPRINT
         if known.exists() and json.loads(known.read_text()) != mark:
             raise StudyError(f"{folder} holds a campaign of another batch; give another folder, or remove this one")
         write_whole(known, lambda file: file.write_text(json.dumps(mark)))
@@ -244,6 +249,32 @@ class _Saved:
         if (file := self._file(seed)) is not None:
             loop.save(file)
         return loop
+
+
+def _content(value: Any) -> Any:
+    """What a batch is made of, without what its objects remember of earlier work."""
+    if isinstance(value, Atlas):
+        return "Atlas", value.program.digest
+    if isinstance(value, FluxProgram):
+        return value.digest
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value).__qualname__, [(known.name, _content(getattr(value, known.name))) for known in fields(value)]
+    if isinstance(value, Mapping):
+        return [(_content(key), _content(entry)) for key, entry in value.items()]
+    if isinstance(value, tuple | list):
+        return [_content(entry) for entry in value]
+    if isinstance(value, np.ndarray):
+        return value.shape, digest(value)
+    if value is None or isinstance(value, str | int | float | np.number | Enum):
+        return repr(value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return value.__module__, value.__qualname__
+    own = {
+        name: entry
+        for name, entry in vars(value).items()
+        if not isinstance(getattr(type(value), name, None), cached_property)
+    }
+    return type(value).__qualname__, _content(own)
 
 
 def _loops(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError, nearest
 from mmopt.figures.shown import ShownCampaign
-from mmopt.figures.style import COLOURS, INK, MUTED, WIDTH, empty_figure, style_panel
+from mmopt.figures.style import COLOURS, INK, MUTED, WIDTH, empty_figure, plain, style_panel
 from mmopt.figures.trajectories import Limits, set_scale
 from mmopt.units import TIME
 
@@ -28,7 +28,7 @@ def plot_campaign(
     names
         Quantities to plot; by default all states, controls, and whatever has a limit.
     limits, titles
-        As for `plot_trajectories`.
+        As for `plot_trajectories`; ``titles["objective"]`` is the name and unit of the objective.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def plot_campaign(
         _draw_spread(panel, np.asarray(data["time"].values), np.asarray(data[name].values))
         set_scale(panel, name, *limits.get(name, (None, None)))
         panel.set_xlabel(f"time [{TIME}]")
-    _draw_objectives(panels[-1], campaign.objectives)
+    _draw_objectives(panels[-1], campaign.objectives, titles.get("objective", "objective"))
     figure.legend(
         *panels[0].get_legend_handles_labels(),
         loc="outside upper left",
@@ -86,11 +86,11 @@ def _draw_spread(panel: Axes, time: np.ndarray, values: np.ndarray) -> None:
     panel.margins(x=0.015)
 
 
-def _draw_objectives(panel: Axes, objectives: np.ndarray) -> None:
+def _draw_objectives(panel: Axes, objectives: np.ndarray, title: str) -> None:
     """Every batch a dot, in the order of its objective."""
     style_panel(panel, "objective", "")
     share = (np.arange(len(objectives)) + 0.5) / len(objectives)
     panel.plot(np.sort(objectives), 100.0 * share, color=COLOURS[1], marker="o", markersize=3.6, linewidth=1.0)
-    panel.set_xlabel("objective")
+    panel.set_xlabel(plain(title))
     panel.set_ylabel("batches below [%]", fontsize=8.5, color=MUTED)
     panel.set_ylim(0.0, 100.0)

@@ -31,7 +31,9 @@ def closed_loop(run: RunFolder) -> str:
     figure = plot_closed_loop(run.closed_loop, run.trajectories.get("reference"), run.limits, run.titles)
     body += picture(run, "closed_loop", figure, caption, {"closed loop": run.closed_loop.trajectory})
     if run.campaign is not None and loop is not None and loop.campaign is not None:
-        figure = plot_campaign(run.campaign, limits=run.limits, titles=run.titles)
+        unit = f" [{run.summary.objective_unit}]" if run.summary.objective_unit else ""
+        titles = {**run.titles, "objective": f"{page.words(run.summary.objective)}{unit}"}
+        figure = plot_campaign(run.campaign, limits=run.limits, titles=titles)
         body += _campaign_text(loop.campaign, run.summary)
         body += picture(run, "campaign", figure, f"{loop.campaign.batches} batches that differ in their noise.", {})
     return body

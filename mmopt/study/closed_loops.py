@@ -57,7 +57,9 @@ def run_closed_loops(
     loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")
     knowing = replace(batch, problem=known, metabolism=atlas)
     reference = _loop(knowing, settings, run, "reference", "closed loop, plant known")
-    campaign = _campaign(replace(batch, metabolism=atlas), settings, run) if settings.batches else None
+    campaign = None
+    if settings.batches is not None:
+        campaign = _campaign(replace(batch, metabolism=atlas), settings, settings.batches, run)
     record = _describe(settings, run, problem, loop, reference, campaign)
     run.record(closed_loop=record)
     return record
@@ -72,15 +74,15 @@ def _loop(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run, name: s
         return loop
 
 
-def _campaign(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run) -> CampaignRecord:
+def _campaign(batch: ControlledBatch, settings: ClosedLoopOptions, batches: int, run: Run) -> CampaignRecord:
     """Run the batch with other seeds, and save what they have in common."""
-    seeds = range(settings.seed, settings.seed + settings.batches)
-    with run.stage(f"closed loop, {settings.batches} batches", settings.batches) as progress:
+    seeds = range(settings.seed, settings.seed + batches)
+    with run.stage(f"closed loop, {batches} batches", batches) as progress:
         campaign = run_campaign(batch, seeds, workers=settings.workers, progress=progress)
         campaign.save(run.folder / CAMPAIGN_FILE)
     lowest, median, highest = np.quantile(campaign.objectives, [0.0, 0.5, 1.0]).tolist()
     return CampaignRecord(
-        batches=settings.batches,
+        batches=batches,
         lowest=lowest,
         median=median,
         highest=highest,

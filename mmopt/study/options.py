@@ -126,7 +126,7 @@ class ClosedLoopOptions:
     seed
         Seed of the noise.
     batches
-        Batches of a campaign, which differ in their noise; 0 for none. The plant has the exact fluxes.
+        Batches of a campaign, which differ in their noise; None for no campaign. The plant has the exact fluxes.
     workers
         Processes of the campaign.
 
@@ -147,7 +147,7 @@ class ClosedLoopOptions:
     estimated: dict[str, Positive] = field(default_factory=dict)
     limits: dict[str, LimitPair] = field(default_factory=dict)
     seed: Seed = 0
-    batches: Seed = 0
+    batches: Count | None = None
     workers: Count = 2
 
 

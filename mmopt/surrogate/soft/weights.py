@@ -96,7 +96,7 @@ def separated(
         solution = _solved(pairs, basis, rows)
         if solution is None and round_number == 0:
             raise SurrogateError(
-                "there are no weights that separate the regions of this atlas; explore a smaller domain"
+                "the linear program for the weights of this law has no answer; explore a smaller domain, or train a surrogate"
             )
         if solution is None:  # the bound takes the rest into account
             break
