@@ -252,7 +252,7 @@ class _Saved:
 
 
 def _content(value: Any) -> Any:
-    """What a batch is made of, without what its objects remember of earlier work."""
+    """The declared fields of a batch and of its objects, without what they keep from earlier work."""
     if isinstance(value, Atlas):
         return "Atlas", value.program.digest
     if isinstance(value, FluxProgram):
