@@ -5,8 +5,9 @@ A simulation, an optimisation and a closed loop return the same kind of result, 
 
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +24,7 @@ from mmopt.units import TIME
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LONGEST_PATH: Final = 400
-"""Characters of a path in a message."""
+_LONGEST_PATH: Final = 400  # characters of a path in a message
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,20 +63,20 @@ class Trajectory:
     def __post_init__(self) -> None:
         if not isinstance(self.data, xr.Dataset) or "time" not in self.data.coords:
             raise StudyError(f"data is {shown(self.data)}; give a Dataset with a coordinate 'time'")
-        if not isinstance(self.status, Status):
-            raise StudyError(f"status is {shown(self.status)}; give a Status")
-        if not isinstance(self.stats, Mapping):
-            raise StudyError(f"stats is {shown(self.stats)}; give a mapping of names to figures")
-        object.__setattr__(self, "stats", dict(self.stats))
+        object.__setattr__(self, "stats", _figures(self.status, self.stats))
 
     @property
     def time(self) -> np.ndarray:
         """Times [h], ascending."""
-        return np.asarray(self.data.variables["time"].values, dtype=float)
+        return np.asarray(self._variables["time"].values, dtype=float)
+
+    @property
+    def _variables(self) -> Mapping[Hashable, xr.Variable]:
+        return self.data.variables
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Values of one quantity at `time`."""
-        variables = self.data.variables  # an array of xarray for every access would cost a tenth of a simulation
+        variables = self._variables  # an array of xarray for every access would cost a tenth of a simulation
         if not isinstance(name, str) or name not in variables:
             raise UnknownQuantityError(f"this trajectory has no {shown(name)}; {nearest(name, self._names(), 12)}")
         return np.asarray(variables[name].values, dtype=float)
@@ -94,7 +94,7 @@ class Trajectory:
         tuple of str
             Names in the order of the data.
         """
-        return tuple(str(name) for name, values in self.data.data_vars.items() if values.attrs.get("kind") == kind)
+        return tuple(name for name in self._names() if self._variables[name].attrs.get("kind") == kind)
 
     def final(self, name: str) -> float:
         """Return the last value of a quantity.
@@ -160,11 +160,10 @@ class Trajectory:
         Path
             The file.
         """
-        chosen = self._names() if names is None else names
-        if not isinstance(chosen, tuple | list):
+        if not isinstance(chosen := self._names() if names is None else names, tuple | list):
             raise StudyError(f"names is {shown(names)}; give a tuple of names of quantities")
-        table = np.column_stack([self.time, *(self[name] for name in chosen)])
-        header = [f"time [{TIME}]"] + [f"{name} [{self._unit(name)}]" for name in chosen]
+        table = np.column_stack([self.time, *map(self.__getitem__, chosen)])
+        header = [f"time [{TIME}]", *(f"{name} [{self._unit(name)}]" for name in chosen)]
         return write_whole(
             path, lambda file: np.savetxt(file, table, delimiter=",", header=",".join(header), comments="", fmt="%.8g")
         )
@@ -172,8 +171,7 @@ class Trajectory:
     def __repr__(self) -> str:
         time, names = self.time, self._names()
         span = f"{time.size} times from {time[0]:g} to {time[-1]:g} {TIME}" if time.size else "no times"
-        plural = "quantity" if len(names) == 1 else "quantities"
-        return f"Trajectory({span}, {len(names)} {plural}: {self.status.value})"
+        return f"Trajectory({span}, {len(names)} quantit{'y' if len(names) == 1 else 'ies'}: {self.status.value})"
 
     def __str__(self) -> str:
         rows = (f"  {name}: {first} to {last} {unit}".rstrip() for name, unit, first, last in self._ends())
@@ -198,21 +196,50 @@ class Trajectory:
     def _repr_html_(self) -> str:
         """Table for a notebook: first and last value of every quantity."""
         head = "<tr><th>quantity</th><th>unit</th><th>first</th><th>last</th></tr>"
-        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self._ends())
-        return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self._ends())
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(map('<tr>{}</tr>'.format, rows))}</table>"
 
     def _ends(self) -> Iterator[tuple[str, str, str, str]]:
         """Name, unit, first and last value of every quantity."""
         if self.time.size:
-            for name in self._names():
-                values = self[name]
+            for name, values in ((name, self[name]) for name in self._names()):
                 yield name, self._unit(name), f"{values[0]:.4g}", f"{values[-1]:.4g}"
 
     def _names(self) -> tuple[str, ...]:
         return tuple(map(str, self.data.data_vars))
 
     def _unit(self, name: str) -> str:
-        return str(self.data[name].attrs.get("units", ""))
+        return str(self._variables[name].attrs.get("units", ""))
+
+
+class _Computed(Trajectory):
+    """A trajectory whose data set is built when it is first read: building takes a third of a short simulation."""
+
+    _columns: dict[Hashable, xr.Variable]
+
+    def __init__(self, columns: dict[Hashable, xr.Variable], status: Status, stats: Mapping[str, Any]) -> None:
+        self.__dict__.update(status=status, stats=_figures(status, stats), _columns=columns)
+
+    @cached_property
+    def data(self) -> xr.Dataset:
+        """The quantities as a data set; see `Trajectory`."""
+        quantities = dict(self._columns)
+        return xr.Dataset(coords={"time": quantities.pop("time")}, data_vars=quantities)
+
+    @property
+    def _variables(self) -> Mapping[Hashable, xr.Variable]:
+        return self.data.variables if "data" in self.__dict__ else self._columns
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self._variables if name != "time")
+
+
+def _figures(status: Any, stats: Any) -> dict[str, Any]:
+    if not isinstance(status, Status):
+        raise StudyError(f"status is {shown(status)}; give a Status")
+    if not isinstance(stats, Mapping):
+        raise StudyError(f"stats is {shown(stats)}; give a mapping of names to figures")
+    return dict(stats)
 
 
 class UnknownQuantityError(StudyError, KeyError):
@@ -260,14 +287,15 @@ def trajectory(
         raise StudyError(f"time is {shown(time)}; times must be one ascending row of finite numbers [{TIME}]")
     if not isinstance(values, Mapping):
         raise StudyError(f"values is {shown(values)}; give (kind, unit, array) by name of quantity")
-    variables = {}
+    variables: dict[Hashable, xr.Variable] = {"time": xr.Variable(("time",), time, {"units": TIME}, fastpath=True)}
     for name, (kind, unit, given) in ((name, _triple(name, entry)) for name, entry in values.items()):
+        if name == "time":
+            raise StudyError("no quantity can be called 'time', which the times are called; give it another name")
         array = _array(f"'{name}'", given)
         if array.shape != time.shape:
             raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
         variables[name] = xr.Variable(("time",), array, {"kind": kind, "units": unit}, fastpath=True)
-    data = xr.Dataset(variables, coords={"time": ("time", time, {"units": TIME})})
-    return Trajectory(data, status, {} if stats is None else stats)
+    return _Computed(variables, status, {} if stats is None else stats)
 
 
 def _triple(name: Any, entry: Any) -> tuple[str, str, Any]:

@@ -82,7 +82,7 @@ def refusal(source: object, **options: str) -> str:
     ],
 )
 def test_packaged_network_is_read_by_name(name: str, reactions: int, request: pytest.FixtureRequest) -> None:
-    network = read_network(name) if name == "salmonella" else request.getfixturevalue(name.lower())
+    network = request.getfixturevalue(name.lower())  # `read_network` of the name
     assert len(network.reactions) == reactions
 
 

@@ -235,3 +235,15 @@ def test_wrong_argument_of_a_method_is_named(
 ) -> None:
     with pytest.raises(StudyError, match=message):
         use(run)
+
+
+def test_quantity_cannot_have_the_name_of_the_times() -> None:
+    with pytest.raises(StudyError, match="'time'"):
+        trajectory(np.zeros(2), {"time": ("state", "h", np.zeros(2))}, Status.SIMULATED)
+
+
+def test_data_set_that_a_user_changes_is_what_the_trajectory_shows() -> None:
+    run = trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.array([1.0, 2.0]))}, Status.SIMULATED)
+    run.data["biomass"] = ("time", np.array([3.0, 4.0]), {"kind": "state", "units": "g/L"})
+    assert run.names("state") == ("volume", "biomass")
+    assert run.final("biomass") == 4.0

@@ -330,7 +330,7 @@ def starter(scripted: Scripted) -> Iterator[Starter]:
 
 def test_twenty_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
-    size, lasted = 8 * CHUNK, {}
+    size, lasted = 5 * CHUNK, {}
     for workers in (1, 2):
         scripted.clear()
         lasted[workers] = starter.finish(workers, size)

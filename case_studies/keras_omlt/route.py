@@ -71,7 +71,7 @@ def growth_by_pyomo(network: Network, limits: Mapping[str, float]) -> float:
 def trained_by_keras(atlas: Atlas) -> Surrogate:
     """Two hidden layers of ten units, and an output layer of non-negative weights on balanced flux modes."""
     table = tabulate_fluxes(atlas.network, atlas.domain, n=1024, seed=0, source=atlas)
-    return train(table, hidden=(10, 10), trainer="keras", seed=0)
+    return train(table, hidden=(10, 10), iterations=60, trainer="keras", seed=0)
 
 
 def embedded_rates(surrogate: Surrogate, limits: Mapping[str, float], names: list[str]) -> np.ndarray:
