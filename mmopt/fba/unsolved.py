@@ -1,6 +1,7 @@
 """Why a flux program has no solution, in a message that says what to change."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def why_unsolved(network: Network, inputs: Sequence[str], given: np.ndarray, sta
     MmoptError
         The error to raise.
     """
-    feeding = _feeds_endless_growth(network, inputs, given)
+    endless = tuple(name for name, value in zip(inputs, given, strict=True) if np.isposinf(value))
+    feeding = _feeds_endless_growth(network, tuple(inputs), endless)
     if feeding is not None:
         taken = ", ".join(feeding[:5]) or "no uptake at all (some reaction is not balanced)"
         return NetworkError(
@@ -72,12 +74,16 @@ def _medium_for(network: Network) -> str:
     )
 
 
-def _feeds_endless_growth(network: Network, inputs: Sequence[str], given: np.ndarray) -> list[str] | None:
-    """Exchanges that feed unbounded growth, if it is unbounded: fluxes that only infinite bounds hold, scaled to 1."""
+@lru_cache(maxsize=8)
+def _feeds_endless_growth(network: Network, inputs: tuple[str, ...], endless: tuple[str, ...]) -> list[str] | None:
+    """Exchanges that feed unbounded growth, if it is unbounded: fluxes that only infinite bounds hold, scaled to 1.
+
+    Of the inputs only those without a limit count, so that one answer serves all points of a domain.
+    """
     lower, upper = network.lower.copy(), network.upper.copy()
-    for name, value in zip(inputs, given, strict=True):
+    for name in inputs:
         if name in network.exchanges:
-            lower[network.column(name)] = -value
+            lower[network.column(name)] = -np.inf if name in endless else 0.0
     gain = np.zeros(len(lower))
     gain[network.column(network.biomass)] = 1.0
     ray, status = maximise(
