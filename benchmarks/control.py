@@ -1,9 +1,10 @@
 """Closed loops over many seeds, noises and plants, and first steps of random fed-batches.
 
-    python benchmarks/control.py [noise] [first] [perfect] [--seeds N] [--workers N]
+    python benchmarks/control.py [noise] [gas] [first] [perfect] [--seeds N] [--workers N]
 
 ``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others,
-beside a controller that knows the plant; ``first``: first steps of the random fed-batches of ``benchmarks/optimisation.py``;
+beside a controller that knows the plant; ``gas``: the same with off-gas, dissolved oxygen and volume alone;
+``first``: first steps of the random fed-batches of ``benchmarks/optimisation.py``;
 ``perfect``: a plant that is known and measured exactly repeats the open-loop optimum. All by default. The plant's cell is the
 surrogate, so that what is measured is the controller. Results are written to ``results/control.json``.
 """
@@ -62,6 +63,10 @@ PLANTS = {
 }
 
 
+GAS = {"volume": 0.005, "oxygen_saturation": 1.0, "oxygen_uptake": 1.0, "carbon_evolution": 1.0}
+"""Noise of a balance [L], a probe [%] and an off-gas analyser [mmol/L/h]."""
+
+
 @cache
 def cell(maintenance: float = 1.0) -> Surrogate:
     """The shipped surrogate, with a factor of its maintenance."""
@@ -73,10 +78,11 @@ def cell(maintenance: float = 1.0) -> Surrogate:
 def case() -> tuple[Problem, Any]:
     """The case study, and the settings of its closed loop."""
     study = read_study(STUDY)
-    return study.problem, study.closed_loop
+    system = replace(study.problem.system, carbon_dioxide="EX_co2_e")
+    return replace(study.problem, system=system), study.closed_loop
 
 
-def one_loop(seed: int, plant: str, noisier: float, knows: bool) -> dict[str, Any]:
+def one_loop(seed: int, plant: str, noisier: float, knows: bool, gas: bool = False) -> dict[str, Any]:
     """One batch under control."""
     problem, settings = case()
     truth = PLANTS[plant]
@@ -86,7 +92,7 @@ def one_loop(seed: int, plant: str, noisier: float, knows: bool) -> dict[str, An
         cell(truth.maintenance if knows else 1.0),
         cell(truth.maintenance),
         settings.interval,
-        {name: noisier * deviation for name, deviation in settings.noise.items()},
+        {name: noisier * deviation for name, deviation in (GAS if gas else settings.noise).items()},
         values,
         settings.estimated,
         settings.limits,
@@ -101,15 +107,16 @@ def one_loop(seed: int, plant: str, noisier: float, knows: bool) -> dict[str, An
     }
 
 
-def noise(seeds: int, workers: int) -> dict[str, Any]:
+def noise(seeds: int, workers: int, gas: bool = False) -> dict[str, Any]:
     """All plants and noises; for each also a controller that knows the plant, with the same seeds."""
     rows: dict[str, Any] = {}
+    print("off-gas, dissolved oxygen and volume are measured" if gas else "all states are measured")
     print(f"{'plant':20} {'noise':>5} {'knows':>5} {'mean g':>7} {'least g':>7} {'broken':>6} {'worst':>6} {'fallb.':>6}"
           f" {'median s':>8} {'p99 s':>6} {'most s':>6}")  # fmt: skip
     for plant in PLANTS:
         for noisier in (1.0, 2.0):
             for knows in (True, False) if plant != "as assumed" else (True,):
-                each = partial(one_loop, plant=plant, noisier=noisier, knows=knows)
+                each = partial(one_loop, plant=plant, noisier=noisier, knows=knows, gas=gas)
                 with ProcessPoolExecutor(workers) as pool:
                     runs = list(pool.map(each, range(seeds)))
                 sums = summary(runs)
@@ -186,14 +193,14 @@ def perfect() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=["noise", "first", "perfect", []], default=[])
+    parser.add_argument("parts", nargs="*", choices=["noise", "gas", "first", "perfect", []], default=[])
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     results = json.loads(TARGET.read_text()) if TARGET.exists() else {}
-    for part in given.parts or ["perfect", "first", "noise"]:
-        if part == "noise":
-            results[part] = noise(given.seeds, given.workers)
+    for part in given.parts or ["perfect", "first", "noise", "gas"]:
+        if part in ("noise", "gas"):
+            results[part] = noise(given.seeds, given.workers, gas=part == "gas")
         else:
             results[part] = first(given.workers) if part == "first" else perfect()
         TARGET.write_text(json.dumps(results, indent=1) + "\n")

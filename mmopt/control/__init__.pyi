@@ -10,3 +10,5 @@ from .controller import Move as Move
 from .estimator import Estimator as Estimator
 from .gate import Gate as Gate
 from .plant import Plant as Plant
+from .sampling import LateValue as LateValue
+from .sampling import Sampling as Sampling

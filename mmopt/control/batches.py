@@ -22,6 +22,7 @@ from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, ru
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
+from mmopt.control.sampling import Sampling
 from mmopt.errors import StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram
@@ -52,13 +53,15 @@ class ControlledBatch:
     interval
         Time between moves [h].
     noise
-        Standard deviation of the sensor by measured state, in its unit.
+        Standard deviation of the sensor by measured quantity, in its unit: a state, or what the system derives.
     disturbance
         Parameters of the plant that differ from the problem's.
     drifting
         Estimated parameters, as for `Estimator`.
     aims
         Limits that the controller aims at in place of the problem's.
+    sampling
+        When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
 
     Raises
     ------
@@ -83,11 +86,12 @@ class ControlledBatch:
     disturbance: Mapping[str, float] = field(default_factory=dict)
     drifting: Mapping[str, float] = field(default_factory=dict)
     aims: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    sampling: Mapping[str, Sampling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
             raise StudyError(f"problem is {shown(self.problem)}; give a Problem")
-        for name in ("noise", "disturbance", "drifting", "aims"):
+        for name in ("noise", "disturbance", "drifting", "aims", "sampling"):
             if not isinstance(getattr(self, name), Mapping):
                 raise StudyError(f"{name} is {shown(getattr(self, name))}; give a mapping of names to values")
         finite("interval", self.interval, above=0.0, unit="h")
@@ -114,7 +118,13 @@ class ControlledBatch:
     def _plant(self, seed: int) -> Plant:
         problem, true = self.problem, {**self.problem.parameter_values, **self.disturbance}
         return Plant(
-            problem.system, self.metabolism, problem.start_values, parameters=true, noise=self.noise, seed=seed
+            problem.system,
+            self.metabolism,
+            problem.start_values,
+            parameters=true,
+            noise=self.noise,
+            sampling=self.sampling,
+            seed=seed,
         )
 
     def run(self, seed: int, progress: Progress | None = None) -> ClosedLoop:

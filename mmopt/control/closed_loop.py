@@ -11,6 +11,7 @@ import xarray as xr
 from mmopt.control.controller import Controller, Move
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
+from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory, load_trajectory
@@ -51,7 +52,7 @@ class ClosedLoop:
     Attributes
     ----------
     trajectory
-        What the plant did; ``measured_<state>`` where a measurement was taken, NaN elsewhere.
+        What the plant did; ``measured_<quantity>`` where a sample was taken, NaN elsewhere.
     steps
         Every step of the controller.
     objective
@@ -173,7 +174,7 @@ def run_closed_loop(
         The controller; the batch is as long as the horizon of its problem.
     estimator
         Turns measurements into states and parameters; without one the controller takes the measurements for the states,
-        and the sensors must then show every state.
+        and the sensors must then show every state at every move.
     progress
         Called with (done, total) after every interval.
 
@@ -199,7 +200,7 @@ def run_closed_loop(
     length, interval = problem.horizon.hours, controller.interval
     count = int(np.ceil(length / interval - _SAME_TIME))
     spans, steps, measurements = [], [], []
-    known: dict[str, float] = dict(problem.start_values)
+    known: dict[str, Any] = dict(problem.start_values)
     for number in range(count):
         measured = plant.measure()
         measurements.append(measured)
@@ -208,7 +209,7 @@ def run_closed_loop(
             left_out = estimator.update(measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
-            known.update(measured)
+            known.update({name: value for name, value in measured.items() if name in known and _is_prompt(value)})
             move = controller.step(plant.time, known)
         steps.append(Step(plant.time, move, left_out))
         duration = min(interval, length - plant.time)
@@ -221,14 +222,21 @@ def run_closed_loop(
 
 
 def _closed_loop(
-    problem: Problem, spans: list[Trajectory], steps: list[Step], measurements: list[dict[str, float]]
+    problem: Problem, spans: list[Trajectory], steps: list[Step], measurements: list[dict[str, Any]]
 ) -> ClosedLoop:
-    """Put the spans together, and the measurements at their beginnings."""
+    """Put the spans together, and the measurements where their samples were taken."""
     data = xr.concat([span.data for span in spans], dim="time")
     begins = np.cumsum([0, *(span.data.sizes["time"] for span in spans[:-1])])
+    taken = np.array([step.time for step in steps])
     for name in dict.fromkeys(name for measured in measurements for name in measured if name in data):
         values = np.full(data.sizes["time"], np.nan)
-        values[begins] = [_number(measured.get(name)) for measured in measurements]
+        for number, value in (
+            (number, measured[name]) for number, measured in enumerate(measurements) if name in measured
+        ):
+            if not _is_prompt(value):
+                number = int(np.argmin(np.abs(taken - value.taken)))
+                value = value.value
+            values[begins[number]] = _number(value)
         attributes = {"kind": "measured", "units": data[name].attrs["units"]}
         data[f"measured_{name}"] = ("time", values, attributes)
     whole = Trajectory(data, Status.CLOSED_LOOP)
@@ -241,6 +249,10 @@ def _step(entry: Mapping[str, Any]) -> Step:
     for name in ("violations", "notes"):
         fields[name] = tuple(fields.get(name, ()))
     return Step(float(entry["time"]), Move(status=Status[entry["status"]], **fields), tuple(entry.get("left_out", ())))
+
+
+def _is_prompt(value: Any) -> bool:
+    return not isinstance(value, LateValue)
 
 
 def _number(value: Any) -> float:

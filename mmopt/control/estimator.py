@@ -1,38 +1,60 @@
 """State and parameter estimation: an extended Kalman filter around the same equations that are optimised.
 
 The prediction integrates the system; its sensitivities are finite differences of that integration. Parameters that are
-estimated drift as random walks, so that a controller adapts, say, to a worse aeration than it assumed.
+estimated drift as random walks, so that a controller adapts, say, to a worse aeration than it assumed. A value that arrives
+late corrects the estimate at the time of its sample, and everything after it is computed again.
 """
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import erfcx
 
-from mmopt.checking import finite
+from mmopt.checking import finite, shown
+from mmopt.control.filter import Estimate, KalmanFilter
+from mmopt.control.readout import check_sensors
+from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError, nearest
-from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism, System
-from mmopt.simulation.simulate import checked_values, merged_parameters, simulate
-
-_STEP: Final = 1.0e-4
-"""Finite-difference step, in scales; well above the integrator's tolerance."""
-
-_LEAST: Final = 1.0e-9
-"""Smallest estimate of a parameter that must be above zero, relative to its first value."""
-
-_TOLERANCE: Final = 1.0e-7
+from mmopt.simulation.simulate import checked_values, merged_parameters
 
 _FAR: Final = 6.0
 """Standard deviations beyond which a measurement is left out."""
 
 _LESS_CERTAIN: Final = 4.0
-"""Factor of the variance of a state whose measurement was left out: a change that stays is followed after some samples."""
+"""Factor of the variance of what was left out: a change that stays is followed after some samples."""
 
-_LEAST_SIZE: Final = 0.02
-"""Fraction of its scale below which a state counts as no smaller, where uncertainty is relative to it."""
+_FROZEN: Final = 2
+"""Repetitions of a value to the last digit, where it should have moved by more than its noise, that mean a frozen sensor."""
+
+_MOST_INTERVALS: Final = 500
+"""Intervals that are kept for values that arrive late."""
+
+_SAME_TIME: Final = 1.0e-9
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """An interval of the past: the estimate at its beginning before the measurements there, and what happened."""
+
+    begin: float
+    before: Estimate
+    measured: Mapping[str, float]
+    held: Mapping[str, float]
+    controls: Mapping[str, float]
+    duration: float
+
+
+@dataclass
+class _Repeated:
+    """The last value of a sensor, what was expected after it, and how often it was repeated though it should have moved."""
+
+    value: float
+    expected: float = field(default=math.nan)
+    times: int = 0
 
 
 class Estimator:
@@ -47,7 +69,8 @@ class Estimator:
     initial
         First estimate of every state.
     noise
-        Standard deviation of the measurement by measured state, in its unit.
+        Standard deviation of the measurement by measured quantity, in its unit. A measured quantity is a state, or one that
+        the system derives, such as ``oxygen_uptake`` from the off-gas.
     parameters
         Values that differ from the system's.
     drifting
@@ -88,37 +111,42 @@ class Estimator:
         drift: float = 0.02,
         uncertainty: float = 0.05,
     ) -> None:
-        self._system = system
-        self._metabolism = metabolism
-        self._names = [state.name for state in system.states]
+        names = [state.name for state in system.states]
+        check_sensors(system, noise)
         for name, deviation in noise.items():
-            if name not in self._names:
-                raise StudyError(f"measured '{name}' is no state; {nearest(name, self._names)}")
             finite(f"noise of {name}", deviation, above=0.0)
-        self._fixed = merged_parameters(system, parameters)
+        fixed = merged_parameters(system, parameters)
         for name, amount in (drifting or {}).items():
-            if name not in self._fixed:
-                raise StudyError(f"there is no parameter '{name}'; {nearest(name, self._fixed)}")
+            if name not in fixed:
+                raise StudyError(f"there is no parameter '{name}'; {nearest(name, fixed)}")
             finite(f"drift of {name}", amount, least=0.0)
-        drift, uncertainty = finite("drift", drift, least=0.0), finite("uncertainty", uncertainty, above=0.0)
-        self._noise = dict(noise)
-        self._drifting = list(drifting or {})
-        own = np.array([self._fixed[name] for name in self._drifting])
-        self._scale = np.concatenate([[state.scale for state in system.states], own])
-        self._mean = np.concatenate([checked_values(initial, self._names, "state"), own]) / self._scale
-        self._covariance = np.diag((uncertainty * self._sizes()) ** 2)
-        self._drift = np.array([drift] * len(self._names) + list((drifting or {}).values()), dtype=float)
-        self._lowest, self._highest = self._bounds(own)
+        drifts = np.array([finite("drift", drift, least=0.0)] * len(names) + list((drifting or {}).values()))
+        self._noise, self._drifting = dict(noise), list(drifting or {})
+        self._filter = KalmanFilter(system, metabolism, fixed, self._drifting, drifts, noise)
+        first = checked_values(initial, names, "state")
+        self._now = self._before = self._filter.first(first, finite("uncertainty", uncertainty, above=0.0))
+        self._measured: dict[str, float] = {}
+        self._controls = {known.name: max(known.lower, 0.0) for known in system.controls}
+        self._past: deque[_Interval] = deque(maxlen=_MOST_INTERVALS)
+        self._repeated: dict[str, _Repeated] = {}
+        self.time = 0.0
 
     @property
     def states(self) -> dict[str, float]:
         """Present estimate of every state."""
-        return self._named(self._mean)[0]
+        return self._filter.named(self._now.mean)[0]
 
     @property
     def parameters(self) -> dict[str, float]:
         """Present estimate of the drifting parameters."""
-        return {name: self._named(self._mean)[1][name] for name in self._drifting}
+        values = self._filter.named(self._now.mean)[1]
+        return {name: values[name] for name in self._drifting}
+
+    @property
+    def deviations(self) -> dict[str, float]:
+        """Standard deviation of the estimate of every state and drifting parameter, in its unit."""
+        spread = np.sqrt(np.maximum(np.diag(self._now.covariance), 0.0)) * self._filter.scale
+        return dict(zip(self._filter.unknowns, spread.tolist(), strict=True))
 
     def predict(self, controls: Mapping[str, float], duration: float) -> None:
         """Predict the estimate after an interval.
@@ -135,27 +163,25 @@ class Estimator:
         StudyError, SolverError
             As `mmopt.simulation.simulate`.
         """
-        before = self._mean
-        self._mean = self._moved(before, controls, duration)
-        columns = [
-            (self._moved(before + _STEP * direction, controls, duration) - self._mean) / _STEP
-            for direction in np.eye(len(before))
-        ]
-        change = np.column_stack(columns)
-        added = np.diag((self._drift * self._sizes()) ** 2 * duration)
-        self._covariance = change @ self._covariance @ change.T + added
+        after = self._filter.predicted(self._now, controls, duration)
+        interval = _Interval(self.time, self._before, self._measured, self._controls, dict(controls), duration)
+        self._past.append(interval)
+        self._now = self._before = after
+        self._controls, self._measured = dict(controls), {}
+        self.time += duration
 
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         """Correct the estimate by a measurement.
 
-        Values that are missing, no numbers or not finite are left out. A value further from what is expected than six
-        standard deviations of both together is left out, too, and doubles that of its state: a wrong value changes nothing,
-        and a change that stays is followed after some samples.
+        Values that are missing, no numbers or not finite are left out, and so are values of a sensor that repeats itself to
+        the last digit where it should have moved. A value further from what is expected than six standard deviations of both
+        together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a change that stays is
+        followed after some samples.
 
         Parameters
         ----------
         measured
-            Measured values by state, in its unit.
+            Measured values by quantity, in its unit; a `LateValue` corrects the estimate at the time of its sample.
 
         Returns
         -------
@@ -165,106 +191,107 @@ class Estimator:
         Raises
         ------
         StudyError
-            If a name is no measured state.
+            If a name is no measured quantity.
         """
         for name in measured:
             if name not in self._noise:
                 raise StudyError(f"there is no sensor '{name}'; {nearest(str(name), self._noise)}")
-        notes = [
-            f"{name} is {measured[name]!r:.40}, no finite number" for name in measured if not _finite(measured[name])
-        ]
-        present = [name for name in measured if _finite(measured[name])]
-        expected, deviations = self._expected(present)
-        for name, value, deviation in zip(list(present), expected, deviations, strict=True):
-            if abs(float(measured[name]) - value) > _FAR * deviation:
-                notes.append(f"{name} is {measured[name]:g}, where {value:.4g} +- {deviation:.2g} was expected")
-                present.remove(name)
-                row = self._names.index(name)
-                self._covariance[row, row] *= _LESS_CERTAIN
-        if present:
-            self._correct(present, measured)
+        notes: list[str] = []
+        present = dict(_numbers(measured, notes))
+        for name, late in present.items():
+            if isinstance(late, LateValue):
+                notes += self._amend(name, late)
+        prompt = {name: value for name, value in present.items() if not isinstance(value, LateValue)}
+        self._leave_out_frozen(prompt, notes)
+        self._now, kept = self._weighed(self._now, prompt, self._controls, notes)
+        self._measured = {**self._measured, **kept}
+        if self._repeated:
+            expected = self._filter.expected(self._now, self._controls)
+            for name, repeated in self._repeated.items():
+                repeated.expected = expected[name][0]
         return tuple(notes)
 
-    def _sizes(self) -> np.ndarray:
-        """Size of every state in scales, to which its uncertainty is relative; one for parameters."""
-        count = len(self._names)
-        sizes: np.ndarray = np.concatenate(
-            [np.maximum(np.abs(self._mean[:count]), _LEAST_SIZE), np.ones(len(self._mean) - count)]
-        )
-        return sizes
+    def _weighed(
+        self, estimate: Estimate, measured: Mapping[str, float], controls: Mapping[str, float], notes: list[str]
+    ) -> tuple[Estimate, dict[str, float]]:
+        """The estimate corrected by what is not far from what is expected, and the values that count."""
+        if not measured:
+            return estimate, {}
+        expected, kept, far = self._filter.expected(estimate, controls), {}, []
+        for name, value in measured.items():
+            middle, deviation = expected[name]
+            if abs(value - middle) > _FAR * deviation:
+                notes.append(f"{name} is {value:g}, where {middle:.4g} +- {deviation:.2g} was expected")
+                far.append(name)
+            else:
+                kept[name] = value
+        for name in far:
+            estimate = self._filter.less_certain(estimate, name, controls, _LESS_CERTAIN)
+        return self._filter.corrected(estimate, kept, controls), kept
 
-    def _expected(self, names: list[str]) -> tuple[list[float], list[float]]:
-        """Expected measurements and their standard deviations, in units of the states."""
-        rows = [self._names.index(name) for name in names]
-        own = np.array([self._noise[name] for name in names])
-        variances = np.diag(self._covariance)[rows] * self._scale[rows] ** 2 + own**2
-        return (self._mean[rows] * self._scale[rows]).tolist(), np.sqrt(variances).tolist()
+    def _leave_out_frozen(self, measured: dict[str, float], notes: list[str]) -> None:
+        """Remove values of sensors that repeat themselves to the last digit, where more than noise was expected to change."""
+        expected = self._filter.expected(self._now, self._controls) if measured else {}
+        for name, value in list(measured.items()):
+            last = self._repeated.setdefault(name, _Repeated(value))
+            if value != last.value:
+                self._repeated[name] = _Repeated(value)
+            elif abs(expected[name][0] - last.expected) > self._noise[name]:
+                last.times += 1
+            if self._repeated[name].times >= _FROZEN:
+                notes.append(f"{name} is {value:g} again, to the last digit, where a change was expected; it is frozen")
+                del measured[name]
 
-    def _correct(self, present: list[str], measured: Mapping[str, Any]) -> None:
-        """The filter's correction by some measurements."""
-        rows = np.array([self._names.index(name) for name in present])
-        size = self._scale[rows]
-        picks = np.eye(len(self._mean))[rows]
-        noise = np.diag((np.array([self._noise[name] for name in present]) / size) ** 2)
-        innovation = np.array([float(measured[name]) for name in present]) / size - self._mean[rows]
-        gain = np.linalg.solve(picks @ self._covariance @ picks.T + noise, picks @ self._covariance).T
-        correction = np.eye(len(self._mean)) - gain @ picks
-        # Joseph's form stays symmetric and positive where the short one does not
-        self._covariance = correction @ self._covariance @ correction.T + gain @ noise @ gain.T
-        mean = self._mean + gain @ innovation
-        below = np.flatnonzero(mean < self._lowest)
-        deviations = np.sqrt(np.maximum(np.diag(self._covariance)[below], 0.0))
-        mean[below] = _truncated(mean[below], deviations, self._lowest[below])
-        self._mean = np.clip(mean, self._lowest, self._highest)
+    def _amend(self, name: str, late: LateValue) -> list[str]:
+        """Correct the estimate at an earlier time, and compute everything after it again."""
+        if late.taken >= self.time - _SAME_TIME:
+            if late.taken > self.time + _SAME_TIME:
+                return [f"{name} was sampled at {late.taken:g} h, after the present {self.time:g} h"]
+            notes: list[str] = []
+            self._now, kept = self._weighed(self._now, {name: late.value}, self._controls, notes)
+            self._measured = {**self._measured, **kept}
+            return notes
+        if not self._past or late.taken < self._past[0].begin - _SAME_TIME:
+            return [f"{name} was sampled at {late.taken:g} h, before all that is kept"]
+        return self._replay(name, late)
 
-    def _bounds(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds of the estimate in its scales: states from zero on, parameters within their own bounds."""
-        known = {parameter.name: parameter for parameter in self._system.parameters}
-        lowest, highest = [0.0] * len(self._names), [np.inf] * len(self._names)
-        for name, value in zip(self._drifting, own.tolist(), strict=True):
-            low, high = (known[name].lower / value, known[name].upper / value) if value > 0.0 else (0.0, np.inf)
-            lowest.append(max(low, _LEAST) if low > 0.0 else 0.0)
-            highest.append(high - _STEP)
-        return np.array(lowest), np.array(highest)
-
-    def _named(self, mean: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
-        values = (mean * self._scale).tolist()
-        count = len(self._names)
-        states = dict(zip(self._names, values[:count], strict=True))
-        return states, {**self._fixed, **dict(zip(self._drifting, values[count:], strict=True))}
-
-    def _moved(self, mean: np.ndarray, controls: Mapping[str, float], duration: float) -> np.ndarray:
-        states, parameters = self._named(mean)
-        profiles = {name: ConstantFeed(value) for name, value in controls.items()}
-        moved = simulate(
-            self._system,
-            states,
-            profiles,
-            duration,
-            self._metabolism,
-            parameters=parameters,
-            points=2,
-            tolerance=_TOLERANCE,
-            continued=True,
-        )
-        count = len(self._names)
-        return np.concatenate([[moved.final(name) for name in self._names] / self._scale[:count], mean[count:]])
+    def _replay(self, name: str, late: LateValue) -> list[str]:
+        """Go back to the interval of a sample, and repeat what happened since, with its value."""
+        notes: list[str] = []
+        again = [interval for interval in self._past if interval.begin + interval.duration > late.taken + _SAME_TIME]
+        for _ in again:
+            self._past.pop()
+        now = again[0].before
+        for interval in _split(again, late.taken):
+            before, measured = now, dict(interval.measured)
+            now = self._filter.corrected(now, measured, interval.held)
+            if abs(interval.begin - late.taken) <= _SAME_TIME:
+                now, kept = self._weighed(now, {name: late.value}, interval.held, notes)
+                measured.update(kept)
+            self._past.append(replace(interval, before=before, measured=measured))
+            now = self._filter.predicted(now, interval.controls, interval.duration)
+        self._before = now
+        self._now = self._filter.corrected(now, self._measured, self._controls)
+        return notes
 
 
-def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-    """Means of normal distributions of which only what is above a lowest value can be.
-
-    A culture whose measured density happens to be below zero is thin, not empty. See Simon (2010), IET Control Theory Appl.
-    4:1303-1318 (truncation of the density).
-    """
-    deviations = np.maximum(deviations, 1.0e-12)
-    beyond = (lowest - means) / deviations
-    # phi / (1 - Phi), by the scaled complementary error function, which does not underflow
-    hazard = np.sqrt(2.0 / np.pi) / erfcx(beyond / np.sqrt(2.0))
-    above: np.ndarray = means + deviations * hazard
-    return above
+def _split(intervals: list[_Interval], time: float) -> Iterator[_Interval]:
+    """Intervals, of which the first is cut at a time if it does not begin there."""
+    first = intervals[0]
+    until = time - first.begin
+    if until <= _SAME_TIME:
+        yield from intervals
+        return
+    yield replace(first, duration=until)
+    yield replace(first, begin=time, duration=first.duration - until, measured={}, held=first.controls)
+    yield from intervals[1:]
 
 
-def _finite(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+def _numbers(measured: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Any]]:
+    """Values that are finite numbers; a note about each that is none."""
+    for name, given in measured.items():
+        value = given.value if isinstance(given, LateValue) else given
+        if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not math.isfinite(value):
+            notes.append(f"{name} is {shown(value)}, no finite number")
+        else:
+            yield name, LateValue(float(value), given.taken) if isinstance(given, LateValue) else float(value)

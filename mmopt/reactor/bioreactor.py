@@ -21,6 +21,9 @@ HEAT_OF_OXYGEN: Final = 0.4435
 """Heat of an aerobic fermentation [kJ/mmol of oxygen taken up]: 106 kcal/mol, J. Appl. Chem. Biotechnol. 26 (1976),
 doi:10.1002/jctb.5020260179."""
 
+_NO_RESPIRATION: Final = 1.0e-6
+"""Oxygen uptake at which the respiratory quotient fades to zero [mmol/L/h]."""
+
 
 @checked(repr=False)
 class Bioreactor(System):
@@ -38,6 +41,8 @@ class Bioreactor(System):
         Typical sizes [g/L, L, L/h].
     sources
         Source of parameters by name; names of parameters that the reactor does not have are ignored.
+    carbon_dioxide
+        Exchange of carbon dioxide, such as ``EX_co2_e``, whose evolution the off-gas shows; None leaves it out.
 
     Raises
     ------
@@ -62,6 +67,7 @@ class Bioreactor(System):
     volume_scale: Positive = 1.0
     feed_scale: Positive = 0.1
     sources: dict[str, str] = field(default_factory=dict)
+    carbon_dioxide: str | None = None
 
     def __post_init__(self) -> None:
         names = [species.name for species in self.species]
@@ -109,17 +115,23 @@ class Bioreactor(System):
 
     @cached_property
     def derived(self) -> tuple[Quantity, ...]:
-        """Biomass in the whole vessel; with aeration, oxygen in percent of saturation, its transfer and uptake, and heat."""
-        whole = Quantity("biomass_amount", "g", self.biomass_scale * self.volume_scale, 0.0)
-        if self.aeration is None:
-            return (whole,)
-        return (
-            whole,
-            Quantity("oxygen_saturation", "%", 100.0, 0.0),
-            Quantity("oxygen_transfer", TRANSFER_RATE, 100.0),
-            Quantity("oxygen_uptake", TRANSFER_RATE, 100.0),
-            Quantity("heat", HEAT, 50.0),
-        )
+        """Biomass in the whole vessel; with aeration, oxygen in percent of saturation, its transfer and uptake, and heat.
+
+        With an exchange of carbon dioxide its evolution and, with aeration, the respiratory quotient.
+        """
+        values = [Quantity("biomass_amount", "g", self.biomass_scale * self.volume_scale, 0.0)]
+        if self.aeration:
+            values += [
+                Quantity("oxygen_saturation", "%", 100.0, 0.0),
+                Quantity("oxygen_transfer", TRANSFER_RATE, 100.0),
+                Quantity("oxygen_uptake", TRANSFER_RATE, 100.0),
+                Quantity("heat", HEAT, 50.0),
+            ]
+        if self.carbon_dioxide:
+            values.append(Quantity("carbon_evolution", TRANSFER_RATE, 100.0))
+        if self.carbon_dioxide and self.aeration:
+            values.append(Quantity("respiratory_quotient", "mol/mol"))
+        return tuple(values)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -143,8 +155,11 @@ class Bioreactor(System):
 
     @cached_property
     def readings(self) -> tuple[str, ...]:
-        """Growth, the exchange of each species, and the shortfall."""
-        return (GROWTH, *(species.exchange for species in self.species), SHORTFALL)
+        """Growth, the exchange of each species, that of carbon dioxide if it is recorded, and the shortfall."""
+        exchanges = dict.fromkeys(species.exchange for species in self.species)
+        if self.carbon_dioxide:
+            exchanges[self.carbon_dioxide] = None
+        return (GROWTH, *exchanges, SHORTFALL)
 
     def limits(self, states: Values, parameters: Values) -> dict[str, Any]:
         """Compute the uptake limit of every species with an uptake law [mmol/gDW/h]."""
@@ -171,6 +186,11 @@ class Bioreactor(System):
             values["oxygen_transfer"] = balances.oxygen_transfer(parameters["kla"], parameters["saturation"], oxygen)
             values["oxygen_uptake"] = uptake
             values["heat"] = HEAT_OF_OXYGEN * uptake
+        if self.carbon_dioxide:
+            values["carbon_evolution"] = rates[self.carbon_dioxide] * states[BIOMASS_STATE]
+        if self.carbon_dioxide and self._gas:
+            # smooth, and 0 in place of 0/0 where nothing respires
+            values["respiratory_quotient"] = values["carbon_evolution"] / (uptake**2 + _NO_RESPIRATION**2) ** 0.5
         return values
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def run_closed_loops(
         settings.disturbance,
         settings.estimated,
         settings.limits,
+        settings.sampling,
     )
     known = replace(problem, parameters={**problem.parameter_values, **settings.disturbance})
     loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")

@@ -4,6 +4,7 @@ from dataclasses import field
 from typing import Literal
 
 from mmopt.checking import Count, Finite, LimitPair, NotNegative, Positive, Seed, checked
+from mmopt.control.sampling import Sampling
 from mmopt.errors import StudyError
 from mmopt.surrogate.surrogate import ACTIVATIONS
 from mmopt.training.added_points import POINTS
@@ -114,7 +115,7 @@ class ClosedLoopOptions:
     Parameters
     ----------
     noise
-        Standard deviation of the measurement by measured state, in its unit.
+        Standard deviation of the measurement by measured quantity, in its unit: a state, or what the system derives.
     interval
         Sampling interval [h].
     disturbance
@@ -129,6 +130,8 @@ class ClosedLoopOptions:
         Batches of a campaign, which differ in their noise; None for no campaign. The plant has the exact fluxes.
     workers
         Processes of the campaign.
+    sampling
+        When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
 
     Raises
     ------
@@ -149,6 +152,7 @@ class ClosedLoopOptions:
     seed: Seed = 0
     batches: Count | None = None
     workers: Count = 2
+    sampling: dict[str, Sampling] = field(default_factory=dict)
 
 
 @checked

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, TypeAdapter
 
 from mmopt.checking import Name, Positive, as_float, checked, checked_arguments, shown
+from mmopt.control.readout import measurable
 from mmopt.errors import StudyError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
@@ -119,11 +120,11 @@ def _unknown_names(study: Study) -> Iterator[str]:
     if loop is None:
         return
     parameters = {parameter.name: parameter for parameter in problem.system.parameters}
-    states = [state.name for state in problem.system.states]
     kinds: tuple[tuple[str, Mapping[str, Any], Any], ...] = (
         ("closed_loop.disturbance", loop.disturbance, parameters),
         ("closed_loop.estimated", loop.estimated, parameters),
-        ("closed_loop.noise", loop.noise, states),
+        ("closed_loop.noise", loop.noise, measurable(problem.system)),
+        ("closed_loop.sampling", loop.sampling, loop.noise),
         ("closed_loop.limits", loop.limits, problem.quantities),
     )
     for kind, names, known in kinds:

@@ -1,0 +1,293 @@
+"""An extended Kalman filter on the equations of a system; its estimates are values that nothing changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from scipy.special import erfcx
+
+from mmopt.control.readout import Readout
+from mmopt.reactor.profiles import ConstantFeed
+from mmopt.reactor.system import Metabolism, System
+from mmopt.simulation.simulate import simulate
+
+_STEP: Final = 1.0e-4
+"""Finite-difference step, in scales; well above the integrator's tolerance."""
+
+_LEAST: Final = 1.0e-9
+"""Smallest estimate of a parameter that must be above zero, relative to its first value."""
+
+_TOLERANCE: Final = 1.0e-7
+
+_LEAST_SIZE: Final = 0.02
+"""Fraction of its scale below which a state counts as no smaller, where uncertainty is relative to it."""
+
+Controls = Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Mean and covariance of states and estimated parameters, in scales.
+
+    Attributes
+    ----------
+    mean
+        Shape (unknowns,).
+    covariance
+        Shape (unknowns, unknowns).
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class KalmanFilter:
+    """The equations of an extended Kalman filter.
+
+    Parameters
+    ----------
+    system, metabolism
+        The system, and the metabolism of its cell.
+    parameters
+        Value of every parameter.
+    drifting
+        Names of the estimated ones.
+    drift
+        Standard deviation by which an unknown may change in the square root of an hour, relative to its size, shape
+        (unknowns,).
+    noise
+        Standard deviation of the measurement by measured quantity, in its unit.
+
+    Examples
+    --------
+    >>> from mmopt.control.filter import KalmanFilter
+    >>> reactor, cell = ecoli_fed_batch(), load_surrogate("ecoli_ijo1366")
+    >>> equations = KalmanFilter(reactor, cell, reactor.defaults, ["kla"], np.zeros(6), {"oxygen": 0.01})
+    >>> equations.unknowns
+    ['volume', 'biomass', 'glucose', 'acetate', 'oxygen', 'kla']
+    """
+
+    def __init__(
+        self,
+        system: System,
+        metabolism: Metabolism | None,
+        parameters: Mapping[str, float],
+        drifting: Sequence[str],
+        drift: np.ndarray,
+        noise: Mapping[str, float],
+    ) -> None:
+        self._system, self._metabolism, self._fixed = system, metabolism, dict(parameters)
+        self._states = [state.name for state in system.states]
+        self.unknowns = [*self._states, *drifting]
+        self._drift, self._noise, self._sensors = drift, dict(noise), list(noise)
+        self._readout = Readout(system, metabolism, noise)
+        own = np.array([parameters[name] for name in drifting])
+        self.scale = np.concatenate([[state.scale for state in system.states], own])
+        self._lowest, self._highest = self._bounds(drifting, own)
+
+    def first(self, states: np.ndarray, uncertainty: float) -> Estimate:
+        """Return the estimate at the start.
+
+        Parameters
+        ----------
+        states
+            Values, shape (states,).
+        uncertainty
+            Standard deviation, relative to them.
+
+        Returns
+        -------
+        Estimate
+        """
+        mean = np.concatenate([states, self.scale[len(states) :]]) / self.scale
+        return Estimate(mean, np.diag((uncertainty * self._sizes(mean)) ** 2))
+
+    def named(self, mean: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+        """Return states and all parameters by name.
+
+        Parameters
+        ----------
+        mean
+            Unknowns in scales, shape (unknowns,).
+
+        Returns
+        -------
+        states, parameters : dict
+        """
+        values = (mean * self.scale).tolist()
+        count = len(self._states)
+        estimated = dict(zip(self.unknowns[count:], values[count:], strict=True))
+        return dict(zip(self._states, values[:count], strict=True)), {**self._fixed, **estimated}
+
+    def predicted(self, estimate: Estimate, controls: Controls, duration: float) -> Estimate:
+        """Return the estimate after an interval.
+
+        Parameters
+        ----------
+        estimate
+            The estimate at its beginning.
+        controls
+            Value of every control, held over the interval.
+        duration
+            Its length [h].
+
+        Returns
+        -------
+        Estimate
+
+        Raises
+        ------
+        StudyError, SolverError
+            As `mmopt.simulation.simulate`.
+        """
+        before = estimate.mean
+        mean = self._moved(before, controls, duration)
+        columns = [
+            (self._moved(before + _STEP * direction, controls, duration) - mean) / _STEP
+            for direction in np.eye(len(before))
+        ]
+        change = np.column_stack(columns)
+        added = np.diag((self._drift * self._sizes(mean)) ** 2 * duration)
+        return Estimate(mean, change @ estimate.covariance @ change.T + added)
+
+    def expected(self, estimate: Estimate, controls: Controls) -> dict[str, tuple[float, float]]:
+        """Return what every sensor should show, with the standard deviation of both together.
+
+        Parameters
+        ----------
+        estimate
+            The present estimate.
+        controls
+            Present value of every control.
+
+        Returns
+        -------
+        dict
+            Value and deviation in the unit of the quantity.
+        """
+        values, slopes = self._shown(estimate.mean, controls)
+        own = np.array(list(self._noise.values()))
+        deviations = np.sqrt(np.einsum("ij,jk,ik->i", slopes, estimate.covariance, slopes) + own**2)
+        return dict(zip(self._sensors, zip(values.tolist(), deviations.tolist(), strict=True), strict=True))
+
+    def corrected(self, estimate: Estimate, measured: Mapping[str, float], controls: Controls) -> Estimate:
+        """Return the estimate corrected by measurements.
+
+        Parameters
+        ----------
+        estimate
+            The estimate before.
+        measured
+            Values by measured quantity, in its unit.
+        controls
+            Present value of every control.
+
+        Returns
+        -------
+        Estimate
+        """
+        if not measured:
+            return estimate
+        rows = [self._sensors.index(name) for name in measured]
+        values, slopes = (array[rows] for array in self._shown(estimate.mean, controls))
+        deviations = np.array([self._noise[name] for name in measured])
+        picks, innovation = slopes / deviations[:, None], (np.array(list(measured.values())) - values) / deviations
+        noise = np.eye(len(rows))
+        gain = np.linalg.solve(picks @ estimate.covariance @ picks.T + noise, picks @ estimate.covariance).T
+        correction = np.eye(len(estimate.mean)) - gain @ picks
+        # Joseph's form stays symmetric and positive where the short one does not
+        covariance = correction @ estimate.covariance @ correction.T + gain @ noise @ gain.T
+        mean = estimate.mean + gain @ innovation
+        below = np.flatnonzero(mean < self._lowest)
+        spread = np.sqrt(np.maximum(np.diag(covariance)[below], 0.0))
+        mean[below] = _truncated(mean[below], spread, self._lowest[below])
+        return Estimate(np.clip(mean, self._lowest, self._highest), covariance)
+
+    def less_certain(self, estimate: Estimate, sensor: str, controls: Controls, factor: float) -> Estimate:
+        """Return the estimate with more variance of what one sensor shows.
+
+        Parameters
+        ----------
+        estimate
+            The estimate before.
+        sensor
+            The measured quantity.
+        controls
+            Present value of every control.
+        factor
+            Factor of the variance.
+
+        Returns
+        -------
+        Estimate
+        """
+        slope = self._shown(estimate.mean, controls)[1][self._sensors.index(sensor)]
+        along = estimate.covariance @ slope
+        variance = float(slope @ along)
+        if variance <= 0.0:
+            return estimate
+        return replace(estimate, covariance=estimate.covariance + (factor - 1.0) * np.outer(along, along) / variance)
+
+    def _sizes(self, mean: np.ndarray) -> np.ndarray:
+        """Size of every state in scales, to which its uncertainty is relative; one for parameters."""
+        sizes = np.ones(len(mean))
+        count = len(self._states)
+        sizes[:count] = np.maximum(np.abs(mean[:count]), _LEAST_SIZE)
+        return sizes
+
+    def _shown(self, mean: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
+        """What the sensors show, and its slopes; shapes (sensors,) and (sensors, unknowns)."""
+
+        def shown(at: np.ndarray) -> np.ndarray:
+            states, parameters = self.named(at)
+            return self._readout(states, controls, parameters)
+
+        values = shown(mean)
+        slopes = np.column_stack([(shown(mean + _STEP * step) - values) / _STEP for step in np.eye(len(mean))])
+        for row, name in enumerate(self._sensors):
+            if name in self._states:
+                slopes[row] = 0.0
+                slopes[row, self._states.index(name)] = self.scale[self._states.index(name)]
+        return values, slopes
+
+    def _bounds(self, drifting: Sequence[str], own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the unknowns in scales: those of the states and the parameters themselves."""
+        known = {parameter.name: parameter for parameter in self._system.parameters}
+        lowest = [state.lower / state.scale for state in self._system.states]
+        highest = [state.upper / state.scale for state in self._system.states]
+        for name, value in zip(drifting, own.tolist(), strict=True):
+            low, high = (known[name].lower / value, known[name].upper / value) if value > 0.0 else (0.0, np.inf)
+            lowest.append(max(low, _LEAST) if low > 0.0 else 0.0)
+            highest.append(high - _STEP)
+        return np.array(lowest), np.array(highest)
+
+    def _moved(self, mean: np.ndarray, controls: Controls, duration: float) -> np.ndarray:
+        states, parameters = self.named(mean)
+        moved = simulate(
+            self._system,
+            states,
+            {name: ConstantFeed(value) for name, value in controls.items()},
+            duration,
+            self._metabolism,
+            parameters=parameters,
+            points=2,
+            tolerance=_TOLERANCE,
+            continued=True,
+        )
+        count = len(self._states)
+        return np.concatenate([[moved.final(name) for name in self._states] / self.scale[:count], mean[count:]])
+
+
+def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """Means of normal distributions of which only what is above a lowest value can be.
+
+    A culture whose measured density happens to be below zero is thin, not empty. See Simon (2010), IET Control Theory Appl.
+    4:1303-1318 (truncation of the density).
+    """
+    deviations = np.maximum(deviations, 1.0e-12)
+    beyond = (lowest - means) / deviations
+    # phi / (1 - Phi), by the scaled complementary error function, which does not underflow
+    hazard = np.sqrt(2.0 / np.pi) / erfcx(beyond / np.sqrt(2.0))
+    above: np.ndarray = means + deviations * hazard
+    return above
