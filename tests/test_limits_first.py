@@ -28,6 +28,9 @@ from mmopt.errors import StudyError
 from mmopt.problem import Control, Objective, productivity, violated_limits
 from mmopt.reactor import Quantity, System
 from mmopt.reactor.system import Cell
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
+from mmopt.transcription.compiled import CompiledProblem
 
 START = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
 NOISE = {"volume": 0.005, "biomass": 0.2, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}
@@ -85,6 +88,37 @@ def test_wrong_sample_does_not_change_the_steps_after_it(core: Surrogate, wrong:
     reached = [controller.plan.final("biomass") * controller.plan.final("volume") for controller in (clean, hit)]  # type: ignore[union-attr]
     assert reached[1] > 0.97 * reached[0]
     assert undisturbed.violations == ()
+
+
+def test_steps_without_an_optimum_do_not_try_the_same_again(core: Surrogate) -> None:
+    """Solves with the objective fail; the one from the last plan is tried at every step, all of them at every fourth."""
+    controller = Controller(batch(6.0, 12), core, 0.5)
+    controller.step(0.0, START)
+    compiled = controller._solver._compiled
+    whole = compiled.ipopt.solve
+
+    def failing(**options: Any) -> Solve:
+        if compiled.program.pyomo.objective_weight.value == 1.0:
+            return Solve(Status.ITERATION_LIMIT, 80, 0.0, math.nan, "injected failure")
+        return whole(**options)
+
+    compiled.ipopt.solve = failing  # type: ignore[method-assign]
+    counts = []
+    for number in range(1, 7):
+        move = controller.step(0.1 * number, START)
+        counts.append(len(compiled.solves))
+        assert "no solve with the objective" in move.notes[-1]
+        assert move.violations == ()
+    assert counts == [3, 2, 2, 2, 3, 2]
+    compiled.ipopt.solve = whole  # type: ignore[method-assign]
+    assert controller.step(0.7, START).status is Status.OPTIMAL
+
+
+def test_solve_from_the_last_plan_ends_after_so_many_iterations(core: Surrogate) -> None:
+    compiled = CompiledProblem(batch(4.0, 4, limits={}), core)
+    solve = compiled.solve(iterations=3)
+    assert (solve.status, solve.iterations) == (Status.ITERATION_LIMIT, 3)
+    assert compiled.solve().status.solved
 
 
 def test_vessel_above_its_limit_is_not_fed(core: Surrogate) -> None:

@@ -198,7 +198,8 @@ def test_all_mistakes_come_in_one_answer_with_their_lines(tmp_path: Path) -> Non
         "study.yaml:16: problem.limits.oxygen_saturatio: there is no state, derived quantity or rate 'oxygen_saturatio'; "
         "nearest known: oxygen_saturation, oxygen_transfer, oxygen_uptake",
         "study.yaml:16: problem.limits.volume: the lowest volume allowed, 3, is above the highest, 2; no point can keep both",
-        "study.yaml:19: closed_loop.noise names 'biomas', which the problem does not have; nearest known: biomass, biomass_amount",
+        "study.yaml:19: closed_loop.noise names 'biomas', which the problem does not have; "
+        "nearest known: biomass, biomass_amount",
         "study.yaml:20: starvation.hours is -4.0; it should be greater than 0",
     ]
 

@@ -13,7 +13,7 @@ _SHAPES: Final = {"x": "variables", "lam_x": "variables", "g": "constraints", "l
 
 
 class Clock(casadi.Callback):  # type: ignore[misc]
-    """Stop a solve when ``deadline`` (of `time.perf_counter`) has passed, or at an interruption.
+    """Stop a solve when ``deadline`` (of `time.perf_counter`) has passed, after ``most`` iterations, or at an interruption.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ class Clock(casadi.Callback):  # type: ignore[misc]
     def __init__(self, variables: int, constraints: int) -> None:
         super().__init__()
         self.deadline = math.inf
+        self.most = math.inf
+        self.iterations = 0
         self.interruption = Interruption()
         self._sizes = {"variables": variables, "constraints": constraints, "one": 1}
         self.construct("clock", {})
@@ -54,4 +56,6 @@ class Clock(casadi.Callback):  # type: ignore[misc]
 
     def eval(self, _: Any) -> list[float]:
         """Return 1 if the solve is to stop."""
-        return [float(self.interruption.came or time.perf_counter() >= self.deadline)]
+        self.iterations += 1
+        late = self.iterations > self.most or time.perf_counter() >= self.deadline
+        return [float(self.interruption.came or late)]

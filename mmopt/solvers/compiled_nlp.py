@@ -129,6 +129,7 @@ class CompiledNlp:
         warm: bool = False,
         tuning: Tuning = Tuning.NEAR,
         seconds: float = math.inf,
+        iterations: float = math.inf,
     ) -> tuple[Solve, np.ndarray]:
         """Solve from a start.
 
@@ -142,6 +143,8 @@ class CompiledNlp:
             How Ipopt searches.
         seconds
             Limit of wall-clock time [s], checked between iterations.
+        iterations
+            Limit of iterations of this solve, besides that of the options.
 
         Returns
         -------
@@ -156,7 +159,7 @@ class CompiledNlp:
         warm = warm and bool(self._multipliers)
         solver = self._solver(warm, tuning)
         started = time.perf_counter()
-        self._clock.deadline = started + seconds
+        self._clock.deadline, self._clock.most, self._clock.iterations = started + seconds, iterations, 0
         with held_interruption() as self._clock.interruption:
             solution = solver(
                 x0=np.clip(start, lower, upper),
@@ -171,6 +174,8 @@ class CompiledNlp:
             objective, stats = float(solution["f"]), solver.stats()
         seconds = time.perf_counter() - started
         status = _STATUS.get(stats["return_status"], Status.NUMERICAL_TROUBLE)
+        if status is Status.TIME_LIMIT and self._clock.iterations > iterations:
+            status = Status.ITERATION_LIMIT
         if status.solved:
             self._multipliers = {"lam_g0": arrays["lam_g"], "lam_x0": arrays["lam_x"]}
         record = Solve(status, int(stats["iter_count"]), seconds, objective, stats["return_status"])

@@ -122,7 +122,14 @@ class NonlinearProgram:
         """
         return self._compiled.options(warm=warm, tuning=tuning)
 
-    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
+    def solve(
+        self,
+        *,
+        warm: bool = False,
+        tuning: Tuning = Tuning.NEAR,
+        seconds: float = math.inf,
+        iterations: float = math.inf,
+    ) -> Solve:
         """Solve from the present values of the variables, and load the solution into them if there is one.
 
         Parameters
@@ -133,6 +140,8 @@ class NonlinearProgram:
             How Ipopt searches.
         seconds
             Limit of wall-clock time [s], checked between iterations.
+        iterations
+            Limit of iterations of this solve, besides that of the options.
 
         Returns
         -------
@@ -146,7 +155,9 @@ class NonlinearProgram:
         """
         lower, upper = bounds_of(self._variables)
         start = values_of(self._variables)
-        solve, values = self._compiled.solve(start, lower, upper, warm=warm, tuning=tuning, seconds=seconds)
+        solve, values = self._compiled.solve(
+            start, lower, upper, warm=warm, tuning=tuning, seconds=seconds, iterations=iterations
+        )
         pushes = self._compiled.bound_multipliers
         if solve.status.solved and pushes is not None:
             self._bounds_push = dict(zip(map(id, self._variables), pushes.tolist(), strict=True))
@@ -221,15 +232,22 @@ class IpoptExecutable:
         """
         return -sum(self._problem.component(suffix).get(variable) or 0.0 for suffix in _BOUND_SUFFIXES)
 
-    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
-        """Solve from the present values of the variables, and load the solution into them if there is one.
+    def solve(
+        self,
+        *,
+        warm: bool = False,
+        tuning: Tuning = Tuning.NEAR,
+        seconds: float = math.inf,
+        iterations: float = math.inf,
+    ) -> Solve:
+        """Solve as `NonlinearProgram.solve` does.
 
         Parameters
         ----------
         warm
             Without effect: an executable always starts from values alone.
-        tuning
-            How Ipopt searches.
+        tuning, iterations
+            As there.
         seconds
             Limit of processor time [s], which every version of Ipopt can limit.
 
@@ -248,6 +266,8 @@ class IpoptExecutable:
             limited: dict[str, Any] = {**tuning.options, **self._own}
             if seconds < math.inf:
                 limited["max_cpu_time"] = max(seconds, _LEAST_SECONDS)
+            if iterations < math.inf:
+                limited["max_iter"] = int(iterations)
             results = self._solver.solve(self._problem, load_solutions=False, options=limited)
         except (ValueError, RuntimeError, OSError) as error:
             raise SolverError(f"{self._executable} did not run ({error}); check it with `mmopt doctor`") from error
@@ -280,18 +300,7 @@ def bounds_of(variables: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def values_of(variables: Sequence[Any]) -> np.ndarray:
-    """Return the values of variables.
-
-    Parameters
-    ----------
-    variables
-        Variables of Pyomo.
-
-    Returns
-    -------
-    numpy.ndarray
-        Zero where there is none.
-    """
+    """Return the values of some variables of Pyomo, zero where there is none."""
     return np.array([0.0 if variable.value is None else variable.value for variable in variables])
 
 

@@ -174,7 +174,14 @@ class CompiledProblem:
         """
         self.program.start_from(trajectory, begin)
 
-    def solve(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, seconds: float = math.inf) -> Solve:
+    def solve(
+        self,
+        *,
+        warm: bool = False,
+        tuning: Tuning = Tuning.NEAR,
+        seconds: float = math.inf,
+        iterations: float = math.inf,
+    ) -> Solve:
         """Solve from the present values.
 
         Parameters
@@ -183,16 +190,17 @@ class CompiledProblem:
             Whether to start from the multipliers of the last accepted solve, too.
         tuning
             How Ipopt searches.
-        seconds
-            Time limit of the solve [s].
+        seconds, iterations
+            Limits of the solve [s].
 
         Returns
         -------
         Solve
             Status, iterations and seconds.
         """
-        self.solves.append(self.ipopt.solve(warm=warm, tuning=tuning, seconds=seconds))
-        return self.solves[-1]
+        solve = self.ipopt.solve(warm=warm, tuning=tuning, seconds=seconds, iterations=iterations)
+        self.solves.append(solve)
+        return solve
 
     def solve_from(
         self, trajectory: Trajectory, seconds: float = math.inf, *, tuning: Tuning = Tuning.NEAR
