@@ -135,7 +135,7 @@ def test_figure_shows_states_controls_limits_and_objectives(campaign: Campaign) 
     [
         ({"problem": 3}, "problem is 3; give a Problem"),
         ({"interval": float("nan")}, "interval is nan"),
-        ({"noise": {"biomas": 0.1}}, "'biomas' is no state; nearest known: biomass"),
+        ({"noise": {"biomas": 0.1}}, "'biomas' is no state and no derived quantity; nearest known: biomass"),
         ({"noise": [0.1]}, "noise is .*; give a mapping"),
         ({"disturbance": {"kl": 200.0}}, "'kl'"),
         ({"drifting": {"kla": -1.0}}, "drift of kla is -1"),

@@ -141,8 +141,16 @@ class ControlledBatch:
         -------
         ClosedLoop
         """
-        controller = Controller(self._aimed(), self.surrogate, self.interval)
-        return run_closed_loop(self._plant(seed), controller, self._estimator(), progress)
+        self._controller.reset()
+        return run_closed_loop(self._plant(seed), self._controller, self._estimator(), progress)
+
+    @cached_property
+    def _controller(self) -> Controller:
+        """The controller, compiled once for all seeds."""
+        return Controller(self._aimed(), self.surrogate, self.interval)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {known.name: getattr(self, known.name) for known in fields(self)}
 
     def solve(self, task: int) -> ClosedLoop:
         """Run one batch, as a worker does.

@@ -133,6 +133,11 @@ class Controller:
         self._last: Mapping[str, float] = {}
         self._fallbacks = 0
 
+    def reset(self) -> None:
+        """Forget plan, moves and solves, for another batch; what was compiled stays."""
+        self._solver.reset()
+        self._plan, self._profiles, self._last, self._fallbacks = None, {}, {}, 0
+
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.
 

@@ -18,7 +18,7 @@ from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
-from mmopt.solvers.ipopt import Solve
+from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
@@ -120,6 +120,13 @@ class LimitsFirst:
         )
         self._deadline = Deadline()
         self._missed = 0
+
+    def reset(self) -> None:
+        """Forget all solves, for another batch of the same problem."""
+        self._missed = 0
+        self._compiled.solves.clear()
+        if isinstance(self._compiled.ipopt, NonlinearProgram):
+            self._compiled.ipopt.reset()
 
     @property
     def problem(self) -> Problem:

@@ -102,6 +102,10 @@ class CompiledNlp:
         """Multipliers of the bounds of all variables at the last accepted solve, above zero at upper bounds."""
         return self._multipliers["lam_x0"].ravel() if self._multipliers else None
 
+    def forget(self) -> None:
+        """Forget the multipliers of the last accepted solve."""
+        self._multipliers = {}
+
     def options(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR) -> dict[str, Any]:
         """Return the options of Ipopt.
 

@@ -99,6 +99,13 @@ class NonlinearProgram:
         self._variables, nlp = read_nlp(problem)
         self._compiled = CompiledNlp(nlp, options, own)
         self._bounds_push: dict[int, float] = {}
+        self._first = values_of(self._variables)
+
+    def reset(self) -> None:
+        """Restore the values that the variables had when this was compiled, and forget all solves."""
+        self._compiled.forget()
+        self._bounds_push = {}
+        set_values(self._variables, self._first)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -283,18 +290,7 @@ class IpoptExecutable:
 
 
 def bounds_of(variables: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds of variables.
-
-    Parameters
-    ----------
-    variables
-        Variables of Pyomo.
-
-    Returns
-    -------
-    lower, upper
-        Infinite where there is none.
-    """
+    """Return lower and upper bounds of some variables of Pyomo, infinite where there is none."""
     lower = np.array([-np.inf if variable.lb is None else variable.lb for variable in variables])
     return lower, np.array([np.inf if variable.ub is None else variable.ub for variable in variables])
 
