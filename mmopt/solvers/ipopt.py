@@ -8,11 +8,10 @@ between solves are variables with equal bounds, so that a new solve changes boun
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.checking import shown
@@ -20,6 +19,7 @@ from mmopt.errors import SolverError, StudyError
 from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
 from mmopt.solvers.ipopt_options import DEFAULTS, Tuning
 from mmopt.solvers.nlp import read_nlp
+from mmopt.solvers.variables import bounds_of, set_values, values_of
 from mmopt.status import Status
 
 __all__ = [
@@ -287,29 +287,6 @@ class IpoptExecutable:
             self._problem.solutions.load_from(results)
             objective = float(pyo.value(next(self._problem.component_data_objects(pyo.Objective, active=True))))
         return Solve(status, _UNKNOWN_COUNT, seconds, objective, str(results.solver.message))
-
-
-def bounds_of(variables: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower and upper bounds of some variables of Pyomo, infinite where there is none."""
-    lower = np.array([-np.inf if variable.lb is None else variable.lb for variable in variables])
-    return lower, np.array([np.inf if variable.ub is None else variable.ub for variable in variables])
-
-
-def values_of(variables: Sequence[Any]) -> np.ndarray:
-    """Return the values of some variables of Pyomo, zero where there is none."""
-    return np.array([0.0 if variable.value is None else variable.value for variable in variables])
-
-
-def set_values(variables: Sequence[Any], values: np.ndarray) -> None:
-    """Set the values of variables.
-
-    Parameters
-    ----------
-    variables, values
-        Variables of Pyomo, and their values.
-    """
-    for variable, value in zip(variables, values.tolist(), strict=True):
-        variable.set_value(value, skip_validation=True)
 
 
 def check_problem(problem: Any) -> None:
