@@ -18,8 +18,7 @@ from mmopt.checking import shown
 from mmopt.errors import SolverError, StudyError
 from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
 from mmopt.solvers.ipopt_options import DEFAULTS, Tuning
-from mmopt.solvers.nlp import read_nlp
-from mmopt.solvers.variables import bounds_of, set_values, values_of
+from mmopt.solvers.nlp import bounds_of, read_nlp, set_values, values_of
 from mmopt.status import Status
 
 __all__ = [
@@ -44,8 +43,8 @@ _EXECUTABLE_STATUS: Final = {
 
 _BOUND_SUFFIXES: Final = ("ipopt_zL_out", "ipopt_zU_out")
 
-_LEAST_SECONDS: Final = 1.0e-6
-"""An executable refuses a time limit that is not above zero."""
+_LEAST_SECONDS: Final = 1.0e-2
+"""Time of an executable below which it is not started: processor time is counted in steps of some milliseconds."""
 
 _UNKNOWN_COUNT: Final = 0
 """Pyomo does not report the number of iterations of an executable."""
@@ -268,11 +267,13 @@ class IpoptExecutable:
         SolverError
             If the executable does not run.
         """
+        if seconds < _LEAST_SECONDS:
+            return Solve(Status.TIME_LIMIT, 0, 0.0, math.nan, "no time was left")
         started = time.perf_counter()
         try:
             limited: dict[str, Any] = {**tuning.options, **self._own}
             if seconds < math.inf:
-                limited["max_cpu_time"] = max(seconds, _LEAST_SECONDS)
+                limited["max_cpu_time"] = seconds
             if iterations < math.inf:
                 limited["max_iter"] = int(iterations)
             results = self._solver.solve(self._problem, load_solutions=False, options=limited)

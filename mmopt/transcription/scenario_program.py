@@ -17,8 +17,7 @@ from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
 from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
 from mmopt.solvers.ipopt import NonlinearProgram
-from mmopt.solvers.nlp import copies_of, read_nlp
-from mmopt.solvers.variables import bounds_of, set_values, values_of
+from mmopt.solvers.nlp import bounds_of, copies_of, read_nlp, set_values, values_of
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.layer import SmoothCell
