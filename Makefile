@@ -16,15 +16,22 @@ CONSTRAINTS := $(if $(CI),-c constraints.txt,)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo check test lint docs bench lock clean
+.PHONY: demo check test lint quick suite docs bench lock clean
 
 demo: .venv/.installed
 	$(BIN)/mmopt run $(STUDY) $(FLAGS)
 
-check: .venv/.installed-dev lint
+# lint runs beside the tests
+check: .venv/.installed-dev
+	$(MAKE) --no-print-directory --jobs=2 lint quick
+
+test: .venv/.installed-dev
+	$(MAKE) --no-print-directory --jobs=2 lint suite
+
+quick: .venv/.installed-dev
 	$(PYTEST) --dist worksteal -q -m "not slow" tests
 
-test: .venv/.installed-dev lint
+suite: .venv/.installed-dev
 	$(PYTEST) --dist worksteal
 
 lint: .venv/.installed-dev
