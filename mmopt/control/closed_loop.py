@@ -1,14 +1,15 @@
 """A controller on a plant it does not know exactly: measure, estimate, decide, advance."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import xarray as xr
 
-from mmopt.control.controller import Controller, Move
+from mmopt.checking import finite
+from mmopt.control.controller import RECEDING, Controller, Move
 from mmopt.control.estimator import Estimator
 from mmopt.control.plant import Plant
 from mmopt.control.sampling import LateValue
@@ -163,6 +164,8 @@ def run_closed_loop(
     controller: Controller,
     estimator: Estimator | None = None,
     progress: Progress | None = None,
+    *,
+    hours: float | None = None,
 ) -> ClosedLoop:
     """Run a batch under control to its end.
 
@@ -171,12 +174,14 @@ def run_closed_loop(
     plant
         The plant.
     controller
-        The controller; the batch is as long as the horizon of its problem.
+        The controller; with a shrinking horizon the batch is as long as the horizon of its problem.
     estimator
         Turns measurements into states and parameters; without one the controller takes the measurements for the states,
         and the sensors must then show every state at every move.
     progress
         Called with (done, total) after every interval.
+    hours
+        How long a controller with a receding horizon runs [h]; such a run has no limits at its end.
 
     Returns
     -------
@@ -184,6 +189,8 @@ def run_closed_loop(
 
     Raises
     ------
+    StudyError
+        If ``hours`` is missing or not above 0 for a receding horizon, or given for a shrinking one.
     SolverError
         If the integration of the plant fails.
 
@@ -196,8 +203,8 @@ def run_closed_loop(
     >>> run_closed_loop(plant, Controller(problem, cell, interval=1.0)).fallbacks
     0
     """
-    problem = controller.problem
-    length, interval = problem.horizon.hours, controller.interval
+    problem, interval = controller.problem, controller.interval
+    length = _length(controller, hours)
     count = int(np.ceil(length / interval - _SAME_TIME))
     spans, steps, measurements = [], [], []
     known: dict[str, Any] = dict(problem.start_values)
@@ -218,7 +225,23 @@ def run_closed_loop(
             estimator.predict(move.controls, duration)
         if progress is not None:
             progress(number + 1, count)
+    if controller.horizon == RECEDING:
+        problem = replace(problem, final={})
     return _closed_loop(problem, spans, steps, measurements)
+
+
+def _length(controller: Controller, hours: float | None) -> float:
+    """Length of a run [h]."""
+    if controller.horizon == RECEDING:
+        if hours is None:
+            raise StudyError("hours is missing; give how long the controller with a receding horizon runs")
+        return finite("hours", hours, above=0.0, unit="h")
+    if hours is not None:
+        raise StudyError(
+            f"hours is {hours}, but the horizon shrinks and the batch is as long as that of its problem, "
+            f"{controller.problem.horizon.hours:g} h; leave hours out, or give the controller a receding horizon"
+        )
+    return controller.problem.horizon.hours
 
 
 def _closed_loop(

@@ -1,4 +1,4 @@
-"""Nonlinear model predictive control over the rest of a batch.
+"""Nonlinear model predictive control over the rest of a batch, or over a horizon that recedes.
 
 The program is written and compiled once. Each step changes data alone (state, remaining time, estimated parameters) and
 starts from the last accepted plan. Limits come first, see `mmopt.control.limits_first`, and a gate that knows no optimiser
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.checking import finite
+from mmopt.checking import finite, shown
 from mmopt.control.gate import Gate
 from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
 from mmopt.errors import StudyError
@@ -28,6 +28,9 @@ from mmopt.transcription.bounds import Answer
 
 SIMULATED, LAST_PLAN, LOWEST = "simulated controls", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
+
+SHRINKING, RECEDING = "shrinking", "receding"
+HORIZONS: Final = (SHRINKING, RECEDING)
 
 _TIME_LIMIT: Final = 20.0
 _MOST_FALLBACKS: Final = 3
@@ -75,17 +78,21 @@ class Move:
 
 
 class Controller:
-    """A shrinking-horizon controller of a batch.
+    """A controller of a batch, or of a culture that goes on.
 
     Parameters
     ----------
     problem
-        What is maximised at the end of the batch; its horizon is the whole batch. Windows, the fastest change of controls and
-        the start that an objective reads are those of the batch, at every step.
+        What is maximised. Windows, the fastest change of controls, set-points over time and the start that an objective reads
+        are those of the time of the batch, at every step.
     surrogate
         Surrogate of the cell; None for a system without one.
     interval
         Time between moves [h].
+    horizon
+        ``shrinking``: the horizon of the problem is the whole batch, and a step optimises what is left of it.
+        ``receding``: every step optimises a horizon of that length from its own time on, and the batch has no end; limits
+        at the end are those of the horizon of every step.
     time_limit
         Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
     ipopt
@@ -94,8 +101,8 @@ class Controller:
     Raises
     ------
     StudyError
-        If the interval is outside the horizon, a number is out of range, or the problem leaves the length, the initial state or
-        parameters to be chosen.
+        If the interval is outside the horizon, the kind of horizon is unknown, a number is out of range, or the problem leaves
+        the length, the initial state or parameters to be chosen.
 
     Examples
     --------
@@ -105,6 +112,9 @@ class Controller:
     >>> move = controller.step(0.0, start)
     >>> move.status.name, move.fallback
     ('OPTIMAL', '')
+    >>> held = replace(problem, maximise=Tracking({"biomass": 1.5}, moves={"feed": 10.0}))
+    >>> Controller(held, load_surrogate("ecoli_ijo1366"), 1.0, horizon="receding").step(30.0, start).fallback
+    ''
     """
 
     def __init__(
@@ -113,6 +123,7 @@ class Controller:
         surrogate: SmoothCell | None,
         interval: float,
         *,
+        horizon: str = SHRINKING,
         time_limit: float = _TIME_LIMIT,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
@@ -124,10 +135,13 @@ class Controller:
         self.interval = finite("interval", interval, above=0.0, unit="h")
         if self.interval > hours:
             raise StudyError(f"interval is {interval:g} h; give one above 0 and within {hours:g} h")
+        if horizon not in HORIZONS:
+            raise StudyError(f"horizon is {shown(horizon)}; use one of {', '.join(HORIZONS)}")
+        self.horizon = horizon
         self.problem = problem
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
         self._solver = LimitsFirst(problem, surrogate, ipopt)
-        self._gate = Gate(problem, self.interval)
+        self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
         self._last: Mapping[str, float] = {}
@@ -185,7 +199,7 @@ class Controller:
 
     @property
     def plan(self) -> Trajectory | None:
-        """The last accepted plan, from its step to the end of the batch."""
+        """The last accepted plan, from its step to the end of its horizon."""
         return self._plan
 
     def _estimate(
@@ -206,9 +220,10 @@ class Controller:
 
     def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
         """Give the program the present data."""
-        left = self.problem.horizon.hours - time
+        hours = self.problem.horizon.hours
+        left = hours if self.horizon == RECEDING else hours - time
         if left <= 0.0:
-            raise StudyError(f"the batch ended at {self.problem.horizon.hours:g} h")
+            raise StudyError(f"the batch ended at {hours:g} h")
         controls, first = {}, {}
         for name, control in self.problem.controls.items():
             windows = control.windows and tuple((begin - time, end - time) for begin, end in control.windows)
@@ -216,7 +231,7 @@ class Controller:
             if control.rate_limit is not None and name in self._last:
                 step = control.rate_limit * self.interval
                 first[name] = (self._last[name] - step, self._last[name] + step)
-        self._solver.set_data(time, states, left, parameters, controls, first)
+        self._solver.set_data(time, states, left, parameters, controls, first, self._last or None)
 
     def _accept(self, time: float, answer: Answer) -> None:
         """Keep the answer as the plan."""
@@ -241,7 +256,9 @@ class Controller:
 
     def _next(self, time: float) -> dict[str, float]:
         """The plan's mean over the next interval, which gives the same amount; of an element in no window it has no say."""
-        end = min(time + self.interval, self.problem.horizon.hours)
+        end = time + self.interval
+        if self.horizon == SHRINKING:
+            end = min(end, self.problem.horizon.hours)
         times = time + (end - time) * _MEAN_OF
         moves = {}
         for name, profile in self._profiles.items():

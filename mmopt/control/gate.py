@@ -26,6 +26,8 @@ class Gate:
         The problem: ranges, rates of change and windows of its controls, and the limit of the volume.
     interval
         Time between moves [h].
+    ends
+        Whether the batch ends with the horizon of the problem, and its last interval may be shorter.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Gate:
 
     problem: Problem
     interval: float
+    ends: bool = True
 
     def passed(
         self,
@@ -73,7 +76,9 @@ class Gate:
             if control.rate_limit is not None and before is not None:
                 step = control.rate_limit * self.interval
                 value = min(max(value, before - step), before + step)
-            end = min(time + self.interval, max(time, self.problem.horizon.hours))
+            end = time + self.interval
+            if self.ends:
+                end = min(end, max(time, self.problem.horizon.hours))
             if not control.is_free(np.array([time, end]))[0]:
                 value = control.low
             passed[name] = min(max(value, control.low), control.high)

@@ -141,6 +141,7 @@ class LimitsFirst:
         parameters: Mapping[str, float],
         controls: Mapping[str, Any],
         first: Mapping[str, tuple[float, float]],
+        before: Mapping[str, float] | None = None,
     ) -> None:
         """Change data.
 
@@ -158,9 +159,11 @@ class LimitsFirst:
             Controls with their windows from now on.
         first
             Range of the first value of a control, by name.
+        before
+            Controls that were applied last, in their units; None at the start of the batch.
         """
         self._compiled.change(initial=states, length=length, parameters=parameters, controls=controls)
-        self._compiled.program.set_elapsed(elapsed)
+        self._compiled.program.set_elapsed(elapsed, before)
         for name, (low, high) in first.items():
             self._compiled.program.bound_first(name, low, high)
 
@@ -186,7 +189,7 @@ class LimitsFirst:
             return self._without_choice()
         if before is not None:
             self._compiled.program.allow_violation(0.0)
-            self._compiled.start(before, begin=begin)
+            self._compiled.start(before, begin, self.problem.horizon.hours)
             if self._solved(warm=not self._missed, iterations=_QUICK):
                 return self._fed_again()
         guess = feasible_guess(self._compiled.simulator).trajectory

@@ -9,3 +9,5 @@ from .objective import productivity as productivity
 from .objective import worth as worth
 from .objective import yield_on as yield_on
 from .problem import Problem as Problem
+from .tracking import SetPoint as SetPoint
+from .tracking import Tracking as Tracking

@@ -12,6 +12,7 @@ from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import Limits
 from mmopt.problem.objective import DURATION, Objective, as_objective
+from mmopt.problem.tracking import Tracking, as_tracking
 from mmopt.reactor.quantities import Quantity
 from mmopt.reactor.system import System
 
@@ -20,7 +21,7 @@ Given = float | tuple[float, float]
 
 
 def objective(value: Any) -> Any:
-    """Return a quantity's name or an `Objective`.
+    """Return a quantity's name, an `Objective` or a `Tracking`.
 
     Parameters
     ----------
@@ -29,17 +30,17 @@ def objective(value: Any) -> Any:
 
     Returns
     -------
-    str or Objective
+    str, Objective or Tracking
 
     Raises
     ------
     StudyError
-        If it is neither, nor a mapping that describes an objective.
+        If it is none of them, nor a mapping that describes one.
     """
-    value = as_objective(value)
-    if isinstance(value, str | Objective):
+    value = as_objective(as_tracking(value))
+    if isinstance(value, str | Objective | Tracking):
         return value
-    raise StudyError(f"maximise is {shown(value)}; give the name of a quantity, or an Objective")
+    raise StudyError(f"maximise is {shown(value)}; give the name of a quantity, an Objective, or a Tracking")
 
 
 def check_parameters(system: System, given: Mapping[str, Given]) -> None:
@@ -171,6 +172,35 @@ def check_objective(objective: Objective, typical: Mapping[str, float]) -> None:
     except KeyError as error:
         name = str(error.args[0])
         raise StudyError(f"the objective reads '{name}', which is unknown; {nearest(name, typical)}") from error
+
+
+def check_tracking(
+    tracking: Tracking, known: Mapping[str, Quantity], controls: Mapping[str, Control], horizon: Horizon
+) -> None:
+    """Check that a tracking names known quantities and controls, and that its times are certain.
+
+    Parameters
+    ----------
+    tracking
+        The tracking.
+    known
+        Quantities that can be tracked, by name.
+    controls
+        Controls by name.
+    horizon
+        The horizon, whose length must be fixed where a set-point changes over time.
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown, or the length is not fixed.
+    """
+    for name in (*tracking.set_points, *tracking.prices):
+        if name not in known:
+            raise StudyError(f"the tracking names '{name}', which is unknown; {nearest(name, known)}")
+    _check_known("control", {**tracking.moves, **tracking.before}, controls)
+    if tracking.varies and isinstance(horizon.length, tuple):
+        raise StudyError("set-points that change over time need a fixed length; give the horizon one number")
 
 
 def check_soft(soft: Mapping[str, float], limits: Limits) -> None:

@@ -15,6 +15,8 @@ from mmopt.problem.control import Control, as_control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import violated_limits
 from mmopt.problem.objective import DURATION, Objective, final
+from mmopt.problem.stage_sum import tracking_cost
+from mmopt.problem.tracking import Tracking
 from mmopt.reactor.known import SystemField
 from mmopt.reactor.quantities import Quantity
 from mmopt.results import Trajectory
@@ -23,7 +25,7 @@ from mmopt.units import GROWTH_UNIT, RATE
 _RATE_SCALE, _GROWTH_SCALE = 10.0, 1.0
 
 _ObjectiveField = Annotated[
-    str | Objective, PlainValidator(checks.objective, json_schema_input_type=str | dict[str, Any])
+    str | Objective | Tracking, PlainValidator(checks.objective, json_schema_input_type=str | dict[str, Any])
 ]
 
 
@@ -44,7 +46,7 @@ class Problem:
     limits
         Lowest and highest allowed value of states, derived quantities and rates of the cell, at all times after the first.
     maximise
-        Name of a quantity whose value at the end is maximised, or an `Objective`.
+        Name of a quantity whose value at the end is maximised, an `Objective`, or a `Tracking` of set-points.
     parameters
         Values that differ from the system's defaults, or ranges in which they may be chosen.
     final
@@ -82,9 +84,11 @@ class Problem:
         checks.check_initial(self.system, self.initial)
         checks.check_limits(self.quantities, self.limits)
         checks.check_limits(self.quantities, self.final)
-        if isinstance(self.maximise, str):
-            checks.check_limits(self.quantities, {self.maximise: (None, None)})
         checks.check_controls(self.system, self.controls, self.horizon)
+        if self.tracking is not None:
+            checks.check_tracking(self.tracking, self.quantities, self.controls, self.horizon)
+        if isinstance(self._at_end, str):
+            checks.check_limits(self.quantities, {self._at_end: (None, None)})
         checks.check_objective(self.objective, self._typical_values)
         checks.check_soft(self.soft, self.limits)
 
@@ -103,12 +107,20 @@ class Problem:
         return {known.name: known.scale for known in (*self.system.states, *self.system.controls)}
 
     @property
+    def tracking(self) -> Tracking | None:
+        """What is tracked along the horizon; None if nothing is."""
+        return self.maximise if isinstance(self.maximise, Tracking) else None
+
+    @property
     def objective(self) -> Objective:
-        """The objective."""
-        if isinstance(self.maximise, Objective):
-            return self.maximise
-        known = self.quantities[self.maximise]
-        return final(known.name, known.unit, known.scale)
+        """The objective; its value is that at the end alone, without what is tracked."""
+        at_end = self._at_end
+        if at_end is None:
+            return Objective("tracking", "", _nothing, 1.0 if self.tracking is None else self.tracking.scale)
+        if isinstance(at_end, str):
+            known = self.quantities[at_end]
+            at_end = final(known.name, known.unit, known.scale)
+        return at_end if self.tracking is None else replace(at_end, name=f"{at_end.name} with tracking")
 
     @property
     def start_values(self) -> dict[str, float]:
@@ -163,7 +175,10 @@ class Problem:
         names = [str(name) for name in trajectory.data.data_vars]
         start, end = ({**numbers, **{name: float(trajectory[name][at]) for name in names}} for at in (0, -1))
         duration = float(trajectory.time[-1] - trajectory.time[0])
-        return float(self.objective.value({**end, DURATION: duration}, {**start, DURATION: 0.0}))
+        at_end = float(self.objective.value({**end, DURATION: duration}, {**start, DURATION: 0.0}))
+        if self.tracking is None:
+            return at_end
+        return at_end - tracking_cost(self.tracking, self.horizon, self.controls, trajectory)
 
     @property
     def hard_limits(self) -> dict[str, tuple[float | None, float | None]]:
@@ -197,6 +212,11 @@ class Problem:
         return violated_limits(trajectory, self.limits, self.final, scales)
 
     @property
+    def _at_end(self) -> str | Objective | None:
+        """What is maximised at the end, as it is given."""
+        return self.maximise.plus if isinstance(self.maximise, Tracking) else self.maximise
+
+    @property
     def _typical_values(self) -> Mapping[str, float]:
         """A value for everything an objective can read."""
         known: dict[str, float] = {**self.system.defaults, **self.parameter_values, DURATION: self.horizon.hours}
@@ -221,6 +241,10 @@ class Problem:
         rows += [(f"{name} at the end", _pair(pair)) for name, pair in self.final.items()]
         cells = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in rows)
         return f"<table>{cells}</table>"
+
+
+def _nothing(end: Mapping[str, Any], start: Mapping[str, Any]) -> float:
+    return 0.0
 
 
 def _middle(given: float | tuple[float, float]) -> float:

@@ -1,14 +1,17 @@
-"""What a dynamic problem minimises: its objective at the end of the batch, and the moves of its controls."""
+"""What a dynamic problem minimises: its objective at the end of the batch, what is tracked, and the moves of its controls."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.problem.control import LINES
 from mmopt.problem.objective import DURATION
 from mmopt.problem.problem import Problem
+from mmopt.problem.stage_sum import stage_weights
+from mmopt.problem.tracking import INTEGRAL, Tracking
 from mmopt.reactor.system import Cell, RecordingCell
 from mmopt.transcription.scaling import from_variable
 
@@ -27,7 +30,9 @@ class _StartValues(dict[str, Any]):
         return self[name]
 
 
-def write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_at: Callable[[Any], Cell]) -> None:
+def write_objective(
+    block: Any, problem: Problem, values: Mapping[float, Mapping[str, Any]], cell_at: Callable[[Any], Cell]
+) -> None:
     """Tie ``aim`` to the scaled objective.
 
     Parameters
@@ -36,12 +41,12 @@ def write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_a
         The Pyomo block of the problem.
     problem
         The problem.
-    end
-        Quantities at the end, by name.
+    values
+        Quantities at every point, by name.
     cell_at
         Returns the cell at a point, given the block of the point.
     """
-    system, scales = problem.system, problem.scales
+    system, scales, end = problem.system, problem.scales, values[block.inner.last()]
     block.begin = pyo.Block(concrete=True)
     parameters = dict(block.parameter)
     if block.in_turn:
@@ -61,7 +66,8 @@ def write_objective(block: Any, problem: Problem, end: Mapping[str, Any], cell_a
     start = _StartValues({**parameters, **states, **controls, DURATION: 0.0}, more)
     objective = problem.objective
     block.aim = pyo.Var()
-    block.scaled_objective = pyo.Expression(expr=objective.value(end, start) / objective.scale)
+    tracked = 0.0 if problem.tracking is None else _write_tracking(block, problem, problem.tracking, values)
+    block.scaled_objective = pyo.Expression(expr=(objective.value(end, start) - tracked) / objective.scale)
     block.aim_equation = pyo.Constraint(expr=block.aim == block.scaled_objective)
 
 
@@ -89,6 +95,65 @@ def write_moves(block: Any, problem: Problem) -> None:
                 block.rate_limits.add(move <= largest)
                 block.rate_limits.add(move >= -largest)
     block.moves = pyo.Expression(expr=penalty)
+
+
+def _write_tracking(block: Any, problem: Problem, tracking: Tracking, values: Mapping[float, Mapping[str, Any]]) -> Any:
+    """Return what is tracked as an expression; set-points and the moves before are data, see `set_tracking`."""
+    points, last = list(block.inner), block.inner.last()
+    weights = stage_weights(problem.horizon, np.array(points), tracking.summed)
+    counted = {t: float(weight) for t, weight in zip(points, weights, strict=True) if weight != 0.0}
+    hours = block.length if tracking.summed == INTEGRAL else 1.0
+    names = list(tracking.set_points)
+    block.set_point = pyo.Var([(name, t) for name in names for t in dict.fromkeys([*counted, last])], initialize=0.0)
+    cost: Any = 0.0
+    for name, set_point in tracking.set_points.items():
+        squares = {t: (values[t][name] - block.set_point[name, t]) ** 2 for t in dict.fromkeys([*counted, last])}
+        cost += hours * set_point.weight * pyo.quicksum(weight * squares[t] for t, weight in counted.items())
+        cost += tracking.final_weight(name) * squares[last]
+    for name, price in tracking.prices.items():
+        cost -= hours * price * pyo.quicksum(weight * values[t][name] for t, weight in counted.items())
+    block.before = pyo.Var(list(tracking.moves), initialize=0.0)
+    block.moved_before = pyo.Var(list(tracking.moves), initialize=0.0)
+    for name, price in tracking.moves.items():
+        scale, count = problem.scales[name], sum(1 for other, _ in block.control if other == name)
+        moves = [block.control[name, k + 1] - block.control[name, k] for k in range(count - 1)]
+        squared = pyo.quicksum(move**2 for move in moves)
+        cost += (
+            price * scale**2 * (squared + block.moved_before[name] * (block.control[name, 0] - block.before[name]) ** 2)
+        )
+    return cost
+
+
+def set_tracking(block: Any, problem: Problem, begin: float = 0.0, before: Mapping[str, float] | None = None) -> None:
+    """Set the data of what is tracked: set-points over the horizon, and controls that were applied before it.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem
+        The problem with the present data.
+    begin
+        Time of the batch at which the horizon begins [h].
+    before
+        Controls that were applied last, in their units; by default those before the batch.
+    """
+    tracking = problem.tracking
+    if tracking is None:
+        return
+    for (name, t), variable in block.set_point.items():
+        _fix(variable, float(tracking.set_points[name].at(np.array(begin + t * problem.horizon.hours))))
+    applied = tracking.before if before is None else before
+    for name in tracking.moves:
+        _fix(block.moved_before[name], float(name in applied))
+        _fix(block.before[name], applied.get(name, 0.0) / problem.scales[name])
+
+
+def _fix(variable: Any, value: float) -> None:
+    """Give a variable equal bounds, as data have."""
+    variable.setlb(value)
+    variable.setub(value)
+    variable.set_value(value, skip_validation=True)
 
 
 def _first(block: Any, name: str) -> Any:

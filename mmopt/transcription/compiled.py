@@ -162,7 +162,7 @@ class CompiledProblem:
         _check_structure(before, changed)
         self.program.set_data(changed, initial=initial, length=length, parameters=parameters)
 
-    def start(self, trajectory: Trajectory, begin: float | None = None) -> None:
+    def start(self, trajectory: Trajectory, begin: float | None = None, length: float | None = None) -> None:
         """Start the next solve from a trajectory.
 
         Parameters
@@ -171,8 +171,10 @@ class CompiledProblem:
             States and controls over time.
         begin
             Time of the trajectory at which the horizon begins [h]; its first time by default.
+        length
+            Hours of it that are read, held beyond its end [h]; all of it by default.
         """
-        self.program.start_from(trajectory, begin)
+        self.program.start_from(trajectory, begin, length)
 
     def solve(
         self,

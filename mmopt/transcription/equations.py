@@ -110,7 +110,7 @@ def write_equations(
         block.inner, rule=lambda point, t: _write_point(point, t, block, problem, cell_at(point), values)
     )
     _write_limits(block, problem, values, relaxation)
-    write_objective(block, problem, values[block.inner.last()], cell_at)
+    write_objective(block, problem, values, cell_at)
     write_moves(block, problem)
     close()
 

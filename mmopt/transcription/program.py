@@ -18,6 +18,7 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.surrogate.layer import SmoothCell
+from mmopt.transcription.aim import set_tracking
 from mmopt.transcription.bounds import Answer, BoundedQuantity, answer_of, bounded_quantities
 from mmopt.transcription.equations import (
     HARD,
@@ -174,6 +175,7 @@ class CollocationProgram:
             _bound(variable, problem.limits[name])
         for name, variable in block.at_end.items():
             _bound(variable, problem.final[name])
+        set_tracking(block, problem)
         self.problem = problem
 
     def allow_violation(self, most: float | None, *, objective: bool = True, kept: Collection[str] = ()) -> None:
@@ -201,15 +203,18 @@ class CollocationProgram:
         block.excess.setub(most)
         _fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
 
-    def set_elapsed(self, hours: float) -> None:
+    def set_elapsed(self, hours: float, before: Mapping[str, float] | None = None) -> None:
         """Set the hours since the start of the batch, for the objective of a program that keeps to it.
 
         Parameters
         ----------
         hours
             Hours since the start [h].
+        before
+            Controls that were applied last, in their units; by default those before the batch.
         """
         _fix_or_bound(self.pyomo.elapsed, hours)
+        set_tracking(self.pyomo, self.problem, hours, before)
 
     def bound_first(self, name: str, low: float, high: float) -> None:
         """Narrow the range of the first value of a control.
@@ -248,7 +253,7 @@ class CollocationProgram:
                     (None if low is None else low + by, None if high is None else high - by),
                 )
 
-    def start_from(self, trajectory: Trajectory, begin: float | None = None) -> None:
+    def start_from(self, trajectory: Trajectory, begin: float | None = None, length: float | None = None) -> None:
         """Set every variable from a trajectory.
 
         Parameters
@@ -257,8 +262,10 @@ class CollocationProgram:
             States and controls over time.
         begin
             Time of the trajectory at which the horizon begins [h]; its first time by default.
+        length
+            Hours of it that are read, held beyond its end [h]; all of it by default.
         """
-        start_from(self.pyomo, self.problem, self._surrogate, trajectory, begin)
+        start_from(self.pyomo, self.problem, self._surrogate, trajectory, begin, length)
 
     def read_answer(self) -> Answer:
         """Return the present values of everything that was chosen, and of the states."""

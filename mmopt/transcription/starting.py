@@ -27,7 +27,12 @@ _MEAN_OF: Final = (np.arange(10) + 0.5) / 10.0
 
 
 def start_from(
-    block: Any, problem: Problem, surrogate: SmoothCell | None, trajectory: Trajectory, begin: float | None = None
+    block: Any,
+    problem: Problem,
+    surrogate: SmoothCell | None,
+    trajectory: Trajectory,
+    begin: float | None = None,
+    length: float | None = None,
 ) -> None:
     """Set every variable from a trajectory.
 
@@ -41,9 +46,11 @@ def start_from(
         States and controls over time.
     begin
         Time of the trajectory at which the horizon begins [h]; its first time by default.
+    length
+        Hours of it that are read, held beyond its end [h]; all of it by default.
     """
     first = float(trajectory.time[0]) if begin is None else begin
-    length = float(trajectory.time[-1]) - first
+    length = float(trajectory.time[-1]) - first if length is None else length
     if block.length.lb != block.length.ub:
         block.length.set_value(length, skip_validation=True)
     points = np.array(sorted(block.time))
