@@ -66,6 +66,9 @@ PLANTS = {
 GAS = {"volume": 0.005, "oxygen_saturation": 1.0, "oxygen_uptake": 1.0, "carbon_evolution": 1.0}
 """Noise of a balance [L], a probe [%] and an off-gas analyser [mmol/L/h]."""
 
+ESTIMATED = {"glucose_vmax": 0.05}
+"""What is estimated besides the oxygen transfer where glucose is not measured."""
+
 
 @cache
 def cell(maintenance: float = 1.0) -> Surrogate:
@@ -94,7 +97,7 @@ def one_loop(seed: int, plant: str, noisier: float, knows: bool, gas: bool = Fal
         settings.interval,
         {name: noisier * deviation for name, deviation in (GAS if gas else settings.noise).items()},
         values,
-        settings.estimated,
+        {**settings.estimated, **(ESTIMATED if gas else {})},
         settings.limits,
     )
     loop = batch.run(seed)
