@@ -312,7 +312,10 @@ class KalmanFilter:
             Shapes (sensors,) and (sensors, unknowns), in the units of the sensors.
         """
         count, states = len(self._states), mean * self.scale
-        values, slopes = dict(zip(self._states, states.tolist(), strict=False)), dict(zip(self._states, np.eye(count, len(mean)), strict=True))
+        values, slopes = (
+            dict(zip(self._states, states.tolist(), strict=False)),
+            dict(zip(self._states, np.eye(count, len(mean)), strict=True)),
+        )
         if not set(self._states).issuperset(self._sensors):
             derived = self._sensitivities.read(*self.named(mean), controls)
             names = [known.name for known in self._system.derived]

@@ -47,7 +47,8 @@ class MovingHorizonEstimator(Estimator):
     Examples
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
-    >>> estimator = MovingHorizonEstimator(ecoli_fed_batch(), load_surrogate("ecoli_ijo1366"), start, {"biomass": 0.02}, horizon=4)
+    >>> cell = load_surrogate("ecoli_ijo1366")
+    >>> estimator = MovingHorizonEstimator(ecoli_fed_batch(), cell, start, {"biomass": 0.02}, horizon=4)
     >>> estimator.predict({"feed": 0.0}, 0.5)
     >>> estimator.update({"biomass": 1.5})
     ()
@@ -86,7 +87,7 @@ class MovingHorizonEstimator(Estimator):
         prior, stages = self._window()
         try:
             solution = Window(self._filter, prior, list(stages.values())).solve()
-        except (MmoptError, np.linalg.LinAlgError) as error:
+        except (MmoptError, ValueError, ArithmeticError) as error:
             notes.append(f"the window has no estimate ({error}); the filter's is taken")
             self._nodes = {}
         else:

@@ -2,7 +2,7 @@
 
 The unknowns are what is random: the deviation of the estimate at the window's beginning from its prior, and the drift of every
 interval, in standard deviations. The states follow from them by integration (single shooting), so that a state without drift
-needs no special case and no inverse of a covariance. Every step of the Gauss-Newton method solves a linear least-squares problem
+needs no special case and no inverse of a covariance. A step of the Gauss-Newton method solves a linear least-squares problem
 whose inequalities are the bounds of states and parameters at every time of the window, by least-distance programming.
 
 References
@@ -25,7 +25,7 @@ from mmopt.errors import MmoptError, SolverError
 _NEGLIGIBLE: Final = 1.0e-15
 """Variance, relative to the largest, that counts as none."""
 
-_CONVERGED: Final = 1.0e-4
+_CONVERGED: Final = 5.0e-3
 """Largest step of an unknown, in standard deviations, after which a search ends."""
 
 _CLOSE: Final = 1.0e-2
@@ -81,13 +81,10 @@ class WindowEstimate:
         Unknowns at every time, in scales; shape (times, unknowns).
     last
         Estimate at the last time.
-    steps
-        Steps of the Gauss-Newton method.
     """
 
     nodes: np.ndarray
     last: Estimate
-    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,21 +150,21 @@ class Window:
             step, multipliers = self._step(point, factor, target)
             size = float(np.abs(step).max(initial=0.0))
             if size <= _CONVERGED:
-                return self._result(point, factor, step, number)
+                return self._result(point, factor, step)
             price = max(price, 2.0 * float(multipliers.max(initial=0.0)))
             lower = self._line_search(point, step, price)
             if lower is None and size > _CLOSE:
                 raise SolverError(f"the sum of squares does not fall after {number} steps")
             if lower is None:
-                return self._result(point, factor, step, number)
+                return self._result(point, factor, step)
             point = lower
         raise SolverError(f"the sum of squares has no minimum after {_MOST_STEPS} steps")
 
-    def _result(self, point: _Point, factor: np.ndarray, step: np.ndarray, steps: int) -> WindowEstimate:
+    def _result(self, point: _Point, factor: np.ndarray, step: np.ndarray) -> WindowEstimate:
         """The solution after a small step, with the covariance of the linearised problem without bounds."""
         half = scipy.linalg.solve_triangular(factor, point.effects[-1].T, trans="T")
         nodes = np.clip(point.nodes + point.effects @ step, self._equations.lowest, self._equations.highest)
-        return WindowEstimate(nodes, Estimate(nodes[-1], half.T @ half), steps)
+        return WindowEstimate(nodes, Estimate(nodes[-1], half.T @ half))
 
     def _at(self, random: np.ndarray | None) -> _Point:
         """The window at some values of the random unknowns; by default at those that lead to the guesses."""

@@ -144,7 +144,9 @@ class CompiledDerivative(Derivative):
         split = len(self._rates)
         return dict(zip(self._rates, values[:split], strict=True)), dict(zip(names, values[split:], strict=True))
 
-    def slopes(self, which: str, parameters: Sequence[str]) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    def slopes(
+        self, which: str, parameters: Sequence[str]
+    ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the derivative or the readout with its slopes, for the present controls and parameters.
 
         Parameters
@@ -173,7 +175,7 @@ class CompiledDerivative(Derivative):
         kept = self, buffer  # CasADi reads and writes their memory
         results = values, by_states, by_parameters[: len(parameters)]
 
-        def slopes(states: np.ndarray, _: Any = kept) -> tuple[np.ndarray, ...]:
+        def slopes(states: np.ndarray, _: Any = kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             at[:] = states
             evaluate()
             return results

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -68,11 +68,6 @@ class Derivative:
         self._section: dict[str, float] = {}
         self._changing = True
         self.evaluations = 0
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options of SciPy's ``odeint``: none, LSODA differentiates itself."""
-        return {}
 
     def begin_section(self, low: float, high: float) -> None:
         """Prepare for times between two jumps of the controls: what is constant there is evaluated once.

@@ -7,13 +7,14 @@ LSODA (Petzold 1983, SIAM J. Sci. Stat. Comput. 4:136-148) took a third of the t
 import warnings
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 from scipy.integrate import ODEintWarning, odeint, solve_ivp
 
 from mmopt.errors import SolverError
 from mmopt.reactor.profiles import Profile
+from mmopt.simulation.derivative import Derivative
 
 MOST_EVALUATIONS: Final = 50_000
 """Evaluations of the derivative in one section, after which an integration ends: four times those of a 24 h fed-batch at a
@@ -32,25 +33,8 @@ _NO_STEP: Final = "Illegal input"
 """LSODA says so, too, where its step size is not finite."""
 
 
-class Integrand(Protocol):
-    """A derivative as it is integrated; `mmopt.simulation.derivative.Derivative` is one."""
-
-    evaluations: int
-    """Evaluations so far."""
-
-    def begin_section(self, low: float, high: float) -> None:
-        """Prepare for times between two jumps of the controls [h]."""
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options of SciPy's ``odeint``, such as a Jacobian."""
-
-    def __call__(self, time: float, values: np.ndarray) -> np.ndarray:
-        """Derivative at a time [h]."""
-
-
 def integrated(
-    derivative: Integrand,
+    derivative: Derivative,
     crossing: Callable[[float, np.ndarray], float] | None,
     edges: np.ndarray,
     grid: np.ndarray,
@@ -154,7 +138,6 @@ def _section(
             tcrit=at[-1:],
             mxstep=MOST_EVALUATIONS,
             full_output=True,
-            **evaluate.options,
         )
     rows: np.ndarray = values[1:].T
     if record["message"] != _SUCCESS or not np.isfinite(rows).all():
@@ -168,9 +151,8 @@ class _Bounded:
     Just before the end of the section counts as its end: the jump there belongs to the next section.
     """
 
-    def __init__(self, derivative: Integrand, low: float, high: float) -> None:
+    def __init__(self, derivative: Derivative, low: float, high: float) -> None:
         self._derivative, self._low, self._high = derivative, low, high
-        self.options = derivative.options
         self._latest = np.nextafter(high, -np.inf)
         self._begun = derivative.evaluations
         self._check, self._reached = self._begun + STALL_EVALUATIONS, low
