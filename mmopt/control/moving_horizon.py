@@ -52,7 +52,7 @@ class MovingHorizonEstimator(Estimator):
     >>> estimator.predict({"feed": 0.0}, 0.5)
     >>> estimator.update({"biomass": 1.5})
     ()
-    >>> 1.3 < estimator.states["biomass"] < 1.5
+    >>> 1.5 < estimator.states["biomass"] < 1.55
     True
     """
 

@@ -28,8 +28,11 @@ _NEGLIGIBLE: Final = 1.0e-15
 _CONVERGED: Final = 5.0e-3
 """Largest step of an unknown, in standard deviations, after which a search ends."""
 
-_CLOSE: Final = 1.0e-2
-"""Step of an unknown, in standard deviations, that is good enough where integration errors hide a further descent."""
+_CLOSE: Final = 0.1
+"""The same where the sum of squares has ceased to fall: its slope jumps where a substrate is spent."""
+
+_LITTLE: Final = 2.0e-4
+"""Fall of half the sum of squares that counts as none: that of an unknown which moves by a fiftieth of its deviation."""
 
 _MOST_STEPS, _MOST_HALVINGS = 20, 8
 
@@ -144,12 +147,12 @@ class Window:
         StudyError, DomainError, SolverError
             If an integration fails from the start, no step keeps the bounds, or the search does not converge.
         """
-        point, price = self._at(None), 0.0
+        point, price, fall = self._at(None), 0.0, np.inf
         for number in range(_MOST_STEPS):
             factor, target = self._normalised(point)
             step, multipliers = self._step(point, factor, target)
             size = float(np.abs(step).max(initial=0.0))
-            if size <= _CONVERGED:
+            if size <= _CONVERGED or (size <= _CLOSE and fall <= _LITTLE):
                 return self._result(point, factor, step)
             price = max(price, 2.0 * float(multipliers.max(initial=0.0)))
             lower = self._line_search(point, step, price)
@@ -157,7 +160,7 @@ class Window:
                 raise SolverError(f"the sum of squares does not fall after {number} steps")
             if lower is None:
                 return self._result(point, factor, step)
-            point = lower
+            point, fall = lower, self._penalised(point, price) - self._penalised(lower, price)
         raise SolverError(f"the sum of squares has no minimum after {_MOST_STEPS} steps")
 
     def _result(self, point: _Point, factor: np.ndarray, step: np.ndarray) -> WindowEstimate:
