@@ -77,8 +77,6 @@ class KalmanFilter:
         Their scales, shape (unknowns,).
     lowest, highest
         Their bounds, in scales; shape (unknowns,).
-    noise
-        Standard deviation of the measurement by measured quantity, in its unit.
 
     Examples
     --------
@@ -101,7 +99,7 @@ class KalmanFilter:
         self._system, self._metabolism, self._fixed = system, metabolism, dict(parameters)
         self._states = [state.name for state in system.states]
         self.unknowns = [*self._states, *drifting]
-        self._drift, self.noise, self._sensors = drift, dict(noise), list(noise)
+        self._drift, self._noise, self._sensors = drift, dict(noise), list(noise)
         own = np.array([parameters[name] for name in drifting])
         self.scale = np.concatenate([[state.scale for state in system.states], own])
         self.lowest, self.highest = self._bounds(drifting, own)
@@ -167,7 +165,7 @@ class KalmanFilter:
         return Estimate(mean, (covariance + covariance.T) / 2.0)
 
     def moved(self, mean: np.ndarray, controls: Controls, duration: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the unknowns after an interval, and their derivatives by those before.
+        """Return the unknowns after an interval, and their derivatives by those before; raises as `predicted`.
 
         Parameters
         ----------
@@ -182,11 +180,6 @@ class KalmanFilter:
         -------
         mean, change : ndarray
             Shapes (unknowns,) and (unknowns, unknowns).
-
-        Raises
-        ------
-        StudyError, SolverError
-            As `mmopt.simulation.simulate`.
         """
         end = self._sensitivities.moved(*self.named(mean), controls, duration)
         count, change = len(self._states), np.eye(len(mean))
@@ -226,10 +219,34 @@ class KalmanFilter:
         dict
             Value and deviation in the unit of the quantity.
         """
-        values, slopes = self.shown(estimate.mean, controls)
-        own = np.array(list(self.noise.values()))
+        values, slopes = self._shown(estimate.mean, controls)
+        own = np.array(list(self._noise.values()))
         deviations = np.sqrt(np.einsum("ij,jk,ik->i", slopes, estimate.covariance, slopes) + own**2)
         return dict(zip(self._sensors, zip(values.tolist(), deviations.tolist(), strict=True), strict=True))
+
+    def residuals(
+        self, mean: np.ndarray, measured: Mapping[str, float], controls: Controls
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return measured less expected values in standard deviations, and the derivatives of the expected ones.
+
+        Parameters
+        ----------
+        mean
+            Unknowns in scales, shape (unknowns,).
+        measured
+            Values by measured quantity, in its unit.
+        controls
+            Value of every control at the measurement.
+
+        Returns
+        -------
+        residuals, slopes : ndarray
+            Shapes (measured,) and (measured, unknowns).
+        """
+        rows = [self._sensors.index(name) for name in measured]
+        values, slopes = (array[rows] for array in self._shown(mean, controls))
+        deviations = np.array([self._noise[name] for name in measured])
+        return (np.array(list(measured.values())) - values) / deviations, slopes / deviations[:, None]
 
     def corrected(self, estimate: Estimate, measured: Mapping[str, float], controls: Controls) -> Estimate:
         """Return the estimate corrected by measurements.
@@ -249,11 +266,8 @@ class KalmanFilter:
         """
         if not measured:
             return estimate
-        rows = [self._sensors.index(name) for name in measured]
-        values, slopes = (array[rows] for array in self.shown(estimate.mean, controls))
-        deviations = np.array([self.noise[name] for name in measured])
-        picks, innovation = slopes / deviations[:, None], (np.array(list(measured.values())) - values) / deviations
-        noise = np.eye(len(rows))
+        innovation, picks = self.residuals(estimate.mean, measured, controls)
+        noise = np.eye(len(innovation))
         gain = np.linalg.solve(picks @ estimate.covariance @ picks.T + noise, picks @ estimate.covariance).T
         correction = np.eye(len(estimate.mean)) - gain @ picks
         # Joseph's form stays symmetric and positive where the short one does not
@@ -282,7 +296,7 @@ class KalmanFilter:
         -------
         Estimate
         """
-        slope = self.shown(estimate.mean, controls)[1][self._sensors.index(sensor)]
+        slope = self._shown(estimate.mean, controls)[1][self._sensors.index(sensor)]
         along = estimate.covariance @ slope
         variance = float(slope @ along)
         if variance <= 0.0:
@@ -296,33 +310,17 @@ class KalmanFilter:
         sizes[:count] = np.maximum(np.abs(mean[:count]), _LEAST_SIZE)
         return sizes
 
-    def shown(self, mean: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
-        """Return what every sensor shows without noise, and its derivatives by the unknowns.
-
-        Parameters
-        ----------
-        mean
-            Unknowns in scales, shape (unknowns,).
-        controls
-            Present value of every control.
-
-        Returns
-        -------
-        values, slopes : ndarray
-            Shapes (sensors,) and (sensors, unknowns), in the units of the sensors.
-        """
-        count, states = len(self._states), mean * self.scale
-        values, slopes = (
-            dict(zip(self._states, states.tolist(), strict=False)),
-            dict(zip(self._states, np.eye(count, len(mean)), strict=True)),
-        )
+    def _shown(self, mean: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
+        """What the sensors show, and its slopes in their units by scales; shapes (sensors,) and (sensors, unknowns)."""
+        values = dict(zip(self._states, (mean * self.scale).tolist(), strict=False))
+        slopes = dict(zip(self._states, np.eye(len(self._states), len(mean)), strict=True))
         if not set(self._states).issuperset(self._sensors):
             derived = self._sensitivities.read(*self.named(mean), controls)
             names = [known.name for known in self._system.derived]
             values.update(zip(names, derived.values.tolist(), strict=True))
             slopes.update(zip(names, derived.slopes, strict=True))
-        shown = np.array([values[name] for name in self._sensors])
-        return shown, np.array([slopes[name] for name in self._sensors]).reshape(-1, len(mean)) * self.scale
+        rows = np.array([slopes[name] for name in self._sensors]).reshape(-1, len(mean))
+        return np.array([values[name] for name in self._sensors]), rows * self.scale
 
     def _bounds(self, drifting: Sequence[str], own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the unknowns in scales: those of the states and the parameters themselves."""

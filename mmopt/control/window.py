@@ -185,7 +185,7 @@ class Window:
             effects.append(effect)
             inside = np.clip(node, equations.lowest, equations.highest)
             if stage.measured:
-                residual, slope = self._residuals(stage, inside)
+                residual, slope = equations.residuals(inside, stage.measured, stage.held)
                 residuals.append(residual)
                 slopes.append(slope @ effect)
             if stage.duration > 0.0:
@@ -198,15 +198,6 @@ class Window:
             np.concatenate([np.zeros(0), *residuals]),
             np.vstack([np.zeros((0, len(own))), *slopes]),
         )
-
-    def _residuals(self, stage: Stage, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Measured values less expected ones, in standard deviations, and the derivatives of these by the unknowns."""
-        noise = self._equations.noise
-        sensors, deviations = list(noise), np.array([noise[name] for name in stage.measured])
-        rows = [sensors.index(name) for name in stage.measured]
-        values, slopes = self._equations.shown(at, stage.held)
-        residual: np.ndarray = (np.array(list(stage.measured.values())) - values[rows]) / deviations
-        return residual, slopes[rows] / deviations[:, None]
 
     def _normalised(self, point: _Point) -> tuple[np.ndarray, np.ndarray]:
         """Triangular factor R and target b: the linearised sum of squares is (R step - b)' (R step - b) and a constant."""
