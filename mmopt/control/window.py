@@ -28,11 +28,12 @@ _NEGLIGIBLE: Final = 1.0e-15
 _CONVERGED: Final = 5.0e-3
 """Largest step of an unknown, in standard deviations, after which a search ends."""
 
-_CLOSE: Final = 0.1
-"""The same where the sum of squares has ceased to fall: its slope jumps where a substrate is spent."""
+_LITTLE: Final = 5.0e-3
+"""Fall of half the sum of squares in a step that counts as none: that of an unknown which moves by a tenth of its deviation.
+Where a substrate is spent slopes jump, and steps go to and fro between both sides."""
 
-_LITTLE: Final = 2.0e-4
-"""Fall of half the sum of squares that counts as none: that of an unknown which moves by a fiftieth of its deviation."""
+_CLOSE: Final = 0.1
+"""Step of an unknown, in standard deviations, that is taken then without another integration."""
 
 _MOST_STEPS, _MOST_HALVINGS = 20, 8
 
@@ -152,8 +153,8 @@ class Window:
             factor, target = self._normalised(point)
             step, multipliers = self._step(point, factor, target)
             size = float(np.abs(step).max(initial=0.0))
-            if size <= _CONVERGED or (size <= _CLOSE and fall <= _LITTLE):
-                return self._result(point, factor, step)
+            if size <= _CONVERGED or fall <= _LITTLE:
+                return self._result(point, factor, step if size <= _CLOSE else 0.0 * step)
             price = max(price, 2.0 * float(multipliers.max(initial=0.0)))
             lower = self._line_search(point, step, price)
             if lower is None and size > _CLOSE:
