@@ -288,9 +288,40 @@ def _scenarios() -> str:
     return table(headings, rows)
 
 
+def _estimation() -> str:
+    rows = [
+        (
+            one["batch"],
+            "as assumed" if one["drift"] else "none",
+            {"filter": "`Estimator`"}.get(one["estimator"], "`MovingHorizonEstimator`"),
+            f"{100 * one['covered']:.1f} %",
+            " to ".join(f"{100 * end(one['covered by unknown'].values()):.0f}" for end in (min, max)),
+            *(f"{100 * one['relative error'][name]:.1f} %" for name in ("biomass", "glucose", "oxygen", "kla")),
+            f"{1000 * one['seconds']['median']:.0f}",
+            f"{1000 * one['seconds']['most']:.0f}",
+        )
+        for one in _read("estimation")["coverage"]
+    ]
+    headings = (
+        "batch",
+        "drift",
+        "estimator",
+        "95 % intervals that contain the truth",
+        "least and most of six unknowns [%]",
+        "error of biomass",
+        "glucose",
+        "oxygen",
+        "kLa",
+        "update, median [ms]",
+        "most [ms]",
+    )
+    return table(headings, rows)
+
+
 TABLES = {
     "feed_problems": _feed_problems,
     "control": _control,
+    "estimation": _estimation,
     "scenarios": _scenarios,
     "fluxes": _flux_speed,
     "published": _published,

@@ -9,6 +9,7 @@ from .controller import Controller as Controller
 from .controller import Move as Move
 from .estimator import Estimator as Estimator
 from .gate import Gate as Gate
+from .moving_horizon import MovingHorizonEstimator as MovingHorizonEstimator
 from .plant import Plant as Plant
 from .sampling import LateValue as LateValue
 from .sampling import Sampling as Sampling

@@ -1,8 +1,8 @@
 """State and parameter estimation: an extended Kalman filter around the same equations that are optimised.
 
-The prediction integrates the system; its sensitivities are finite differences of that integration. Parameters that are
-estimated drift as random walks, so that a controller adapts, say, to a worse aeration than it assumed. A value that arrives
-late corrects the estimate at the time of its sample, and everything after it is computed again.
+The prediction integrates the system together with its sensitivities. Parameters that are estimated drift as random walks, so
+that a controller adapts, say, to a worse aeration than it assumed. A value that arrives late corrects the estimate at the time
+of its sample, and everything after it is computed again.
 """
 
 import math
@@ -38,10 +38,14 @@ _SAME_TIME: Final = 1.0e-9
 
 @dataclass(frozen=True)
 class _Interval:
-    """An interval of the past: the estimate at its beginning before the measurements there, and what happened."""
+    """An interval of the past: the estimate at its beginning before the measurements there, and what happened.
+
+    ``extra`` is the covariance that values left out there have added.
+    """
 
     begin: float
     before: Estimate
+    extra: np.ndarray
     measured: Mapping[str, float]
     held: Mapping[str, float]
     controls: Mapping[str, float]
@@ -125,6 +129,7 @@ class Estimator:
         self._filter = KalmanFilter(system, metabolism, fixed, self._drifting, drifts, noise)
         first = checked_values(initial, names, "state")
         self._now = self._before = self._filter.first(first, finite("uncertainty", uncertainty, above=0.0))
+        self._extra = np.zeros_like(self._now.covariance)
         self._measured: dict[str, float] = {}
         self._controls = {known.name: max(known.lower, 0.0) for known in system.controls}
         self._past: deque[_Interval] = deque(maxlen=_MOST_INTERVALS)
@@ -164,10 +169,10 @@ class Estimator:
             As `mmopt.simulation.simulate`.
         """
         after = self._filter.predicted(self._now, controls, duration)
-        interval = _Interval(self.time, self._before, self._measured, self._controls, dict(controls), duration)
-        self._past.append(interval)
+        begin = self.time, self._before, self._extra, self._measured, self._controls
+        self._past.append(_Interval(*begin, dict(controls), duration))
         self._now = self._before = after
-        self._controls, self._measured = dict(controls), {}
+        self._controls, self._measured, self._extra = dict(controls), {}, np.zeros_like(after.covariance)
         self.time += duration
 
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
@@ -197,26 +202,37 @@ class Estimator:
             if name not in self._noise:
                 raise StudyError(f"there is no sensor '{name}'; {nearest(str(name), self._noise)}")
         notes: list[str] = []
+        before = self._now
         present = dict(_numbers(measured, notes))
         for name, late in present.items():
             if isinstance(late, LateValue):
                 notes += self._amend(name, late)
         prompt = {name: value for name, value in present.items() if not isinstance(value, LateValue)}
         self._leave_out_frozen(prompt, notes)
-        self._now, kept = self._weighed(self._now, prompt, self._controls, notes)
-        self._measured = {**self._measured, **kept}
+        self._weigh(prompt, notes)
+        if self._now is not before:
+            self._refine(notes)
         if self._repeated:
             expected = self._filter.expected(self._now, self._controls)
             for name, repeated in self._repeated.items():
                 repeated.expected = expected[name][0]
         return tuple(notes)
 
+    def _refine(self, notes: list[str]) -> None:
+        """Improve the corrected estimate: the filter's is final."""
+
+    def _weigh(self, measured: Mapping[str, float], notes: list[str]) -> None:
+        """Correct the present estimate."""
+        self._now, kept, extra = self._weighed(self._now, measured, self._controls, notes)
+        self._measured, self._extra = {**self._measured, **kept}, self._extra + extra
+
     def _weighed(
         self, estimate: Estimate, measured: Mapping[str, float], controls: Mapping[str, float], notes: list[str]
-    ) -> tuple[Estimate, dict[str, float]]:
-        """The estimate corrected by what is not far from what is expected, and the values that count."""
+    ) -> tuple[Estimate, dict[str, float], np.ndarray]:
+        """The estimate corrected by what is not far from what is expected, the values that count, and added covariance."""
+        before = estimate.covariance
         if not measured:
-            return estimate, {}
+            return estimate, {}, np.zeros_like(before)
         expected, kept, far = self._filter.expected(estimate, controls), {}, []
         for name, value in measured.items():
             middle, deviation = expected[name]
@@ -227,7 +243,7 @@ class Estimator:
                 kept[name] = value
         for name in far:
             estimate = self._filter.less_certain(estimate, name, controls, _LESS_CERTAIN)
-        return self._filter.corrected(estimate, kept, controls), kept
+        return self._filter.corrected(estimate, kept, controls), kept, estimate.covariance - before
 
     def _leave_out_frozen(self, measured: dict[str, float], notes: list[str]) -> None:
         """Remove values of sensors that repeat themselves to the last digit, where more than noise was expected to change."""
@@ -248,8 +264,7 @@ class Estimator:
             if late.taken > self.time + _SAME_TIME:
                 return [f"{name} was sampled at {late.taken:g} h, after the present {self.time:g} h"]
             notes: list[str] = []
-            self._now, kept = self._weighed(self._now, {name: late.value}, self._controls, notes)
-            self._measured = {**self._measured, **kept}
+            self._weigh({name: late.value}, notes)
             return notes
         if not self._past or late.taken < self._past[0].begin - _SAME_TIME:
             return [f"{name} was sampled at {late.taken:g} h, before all that is kept"]
@@ -263,15 +278,15 @@ class Estimator:
             self._past.pop()
         now = again[0].before
         for interval in _split(again, late.taken):
-            before, measured = now, dict(interval.measured)
-            now = self._filter.corrected(now, measured, interval.held)
+            before, extra, measured = now, interval.extra, dict(interval.measured)
+            now = self._filter.corrected(now.widened(extra), measured, interval.held)
             if abs(interval.begin - late.taken) <= _SAME_TIME:
-                now, kept = self._weighed(now, {name: late.value}, interval.held, notes)
-                measured.update(kept)
-            self._past.append(replace(interval, before=before, measured=measured))
+                now, kept, added = self._weighed(now, {name: late.value}, interval.held, notes)
+                measured, extra = {**measured, **kept}, extra + added
+            self._past.append(replace(interval, before=before, extra=extra, measured=measured))
             now = self._filter.predicted(now, interval.controls, interval.duration)
         self._before = now
-        self._now = self._filter.corrected(now, self._measured, self._controls)
+        self._now = self._filter.corrected(now.widened(self._extra), self._measured, self._controls)
         return notes
 
 
@@ -283,7 +298,8 @@ def _split(intervals: list[_Interval], time: float) -> Iterator[_Interval]:
         yield from intervals
         return
     yield replace(first, duration=until)
-    yield replace(first, begin=time, duration=first.duration - until, measured={}, held=first.controls)
+    none = np.zeros_like(first.extra)
+    yield replace(first, begin=time, extra=none, measured={}, held=first.controls, duration=first.duration - until)
     yield from intervals[1:]
 
 

@@ -7,18 +7,14 @@ from typing import Final
 import numpy as np
 from scipy.special import erfcx
 
-from mmopt.control.readout import Readout
-from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism, System
-from mmopt.simulation.simulate import simulate
+from mmopt.simulation.sensitivities import Sensitivities
 
-_STEP: Final = 1.0e-4
-"""Finite-difference step, in scales; well above the integrator's tolerance."""
+_ROOM: Final = 1.0e-4
+"""Distance of an estimated parameter from its upper bound, relative to its first value: differences step upwards."""
 
 _LEAST: Final = 1.0e-9
 """Smallest estimate of a parameter that must be above zero, relative to its first value."""
-
-_TOLERANCE: Final = 1.0e-7
 
 _LEAST_SIZE: Final = 0.02
 """Fraction of its scale below which a state counts as no smaller, where uncertainty is relative to it."""
@@ -41,6 +37,20 @@ class Estimate:
     mean: np.ndarray
     covariance: np.ndarray
 
+    def widened(self, added: np.ndarray) -> "Estimate":
+        """Return the estimate with more covariance.
+
+        Parameters
+        ----------
+        added
+            Shape (unknowns, unknowns).
+
+        Returns
+        -------
+        Estimate
+        """
+        return replace(self, covariance=self.covariance + added)
+
 
 class KalmanFilter:
     """The equations of an extended Kalman filter.
@@ -58,6 +68,15 @@ class KalmanFilter:
         (unknowns,).
     noise
         Standard deviation of the measurement by measured quantity, in its unit.
+
+    Attributes
+    ----------
+    unknowns
+        Names of the states, then of the estimated parameters.
+    scale
+        Their scales, shape (unknowns,).
+    lowest, highest
+        Their bounds, in scales; shape (unknowns,).
 
     Examples
     --------
@@ -81,10 +100,10 @@ class KalmanFilter:
         self._states = [state.name for state in system.states]
         self.unknowns = [*self._states, *drifting]
         self._drift, self._noise, self._sensors = drift, dict(noise), list(noise)
-        self._readout = Readout(system, metabolism, noise)
         own = np.array([parameters[name] for name in drifting])
         self.scale = np.concatenate([[state.scale for state in system.states], own])
-        self._lowest, self._highest = self._bounds(drifting, own)
+        self.lowest, self.highest = self._bounds(drifting, own)
+        self._sensitivities = Sensitivities(system, metabolism, drifting, self.scale)
 
     def first(self, states: np.ndarray, uncertainty: float) -> Estimate:
         """Return the estimate at the start.
@@ -141,15 +160,49 @@ class KalmanFilter:
         StudyError, SolverError
             As `mmopt.simulation.simulate`.
         """
-        before = estimate.mean
-        mean = self._moved(before, controls, duration)
-        columns = [
-            (self._moved(before + _STEP * direction, controls, duration) - mean) / _STEP
-            for direction in np.eye(len(before))
-        ]
-        change = np.column_stack(columns)
-        added = np.diag((self._drift * self._sizes(mean)) ** 2 * duration)
-        return Estimate(mean, change @ estimate.covariance @ change.T + added)
+        mean, change = self.moved(estimate.mean, controls, duration)
+        covariance = change @ estimate.covariance @ change.T + self.drifted(mean, duration)
+        return Estimate(mean, (covariance + covariance.T) / 2.0)
+
+    def moved(self, mean: np.ndarray, controls: Controls, duration: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the unknowns after an interval, and their derivatives by those before; raises as `predicted`.
+
+        Parameters
+        ----------
+        mean
+            Unknowns in scales, shape (unknowns,).
+        controls
+            Value of every control, held over the interval.
+        duration
+            Its length [h].
+
+        Returns
+        -------
+        mean, change : ndarray
+            Shapes (unknowns,) and (unknowns, unknowns).
+        """
+        end = self._sensitivities.moved(*self.named(mean), controls, duration)
+        count, change = len(self._states), np.eye(len(mean))
+        change[:count] = end.slopes * self.scale / self.scale[:count, None]
+        return np.concatenate([end.values / self.scale[:count], mean[count:]]), change
+
+    def drifted(self, mean: np.ndarray, duration: float) -> np.ndarray:
+        """Return the covariance of the drift over an interval.
+
+        Parameters
+        ----------
+        mean
+            Unknowns at its end, in scales; shape (unknowns,).
+        duration
+            Its length [h].
+
+        Returns
+        -------
+        ndarray
+            Shape (unknowns, unknowns).
+        """
+        drifted: np.ndarray = np.diag((self._drift * self._sizes(mean)) ** 2 * duration)
+        return drifted
 
     def expected(self, estimate: Estimate, controls: Controls) -> dict[str, tuple[float, float]]:
         """Return what every sensor should show, with the standard deviation of both together.
@@ -171,6 +224,30 @@ class KalmanFilter:
         deviations = np.sqrt(np.einsum("ij,jk,ik->i", slopes, estimate.covariance, slopes) + own**2)
         return dict(zip(self._sensors, zip(values.tolist(), deviations.tolist(), strict=True), strict=True))
 
+    def residuals(
+        self, mean: np.ndarray, measured: Mapping[str, float], controls: Controls
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return measured less expected values in standard deviations, and the derivatives of the expected ones.
+
+        Parameters
+        ----------
+        mean
+            Unknowns in scales, shape (unknowns,).
+        measured
+            Values by measured quantity, in its unit.
+        controls
+            Value of every control at the measurement.
+
+        Returns
+        -------
+        residuals, slopes : ndarray
+            Shapes (measured,) and (measured, unknowns).
+        """
+        rows = [self._sensors.index(name) for name in measured]
+        values, slopes = (array[rows] for array in self._shown(mean, controls))
+        deviations = np.array([self._noise[name] for name in measured])
+        return (np.array(list(measured.values())) - values) / deviations, slopes / deviations[:, None]
+
     def corrected(self, estimate: Estimate, measured: Mapping[str, float], controls: Controls) -> Estimate:
         """Return the estimate corrected by measurements.
 
@@ -189,20 +266,17 @@ class KalmanFilter:
         """
         if not measured:
             return estimate
-        rows = [self._sensors.index(name) for name in measured]
-        values, slopes = (array[rows] for array in self._shown(estimate.mean, controls))
-        deviations = np.array([self._noise[name] for name in measured])
-        picks, innovation = slopes / deviations[:, None], (np.array(list(measured.values())) - values) / deviations
-        noise = np.eye(len(rows))
+        innovation, picks = self.residuals(estimate.mean, measured, controls)
+        noise = np.eye(len(innovation))
         gain = np.linalg.solve(picks @ estimate.covariance @ picks.T + noise, picks @ estimate.covariance).T
         correction = np.eye(len(estimate.mean)) - gain @ picks
         # Joseph's form stays symmetric and positive where the short one does not
         covariance = correction @ estimate.covariance @ correction.T + gain @ noise @ gain.T
         mean = estimate.mean + gain @ innovation
-        below = np.flatnonzero(mean < self._lowest)
+        below = np.flatnonzero(mean < self.lowest)
         spread = np.sqrt(np.maximum(np.diag(covariance)[below], 0.0))
-        mean[below] = _truncated(mean[below], spread, self._lowest[below])
-        return Estimate(np.clip(mean, self._lowest, self._highest), covariance)
+        mean[below] = _truncated(mean[below], spread, self.lowest[below])
+        return Estimate(np.clip(mean, self.lowest, self.highest), covariance)
 
     def less_certain(self, estimate: Estimate, sensor: str, controls: Controls, factor: float) -> Estimate:
         """Return the estimate with more variance of what one sensor shows.
@@ -227,7 +301,7 @@ class KalmanFilter:
         variance = float(slope @ along)
         if variance <= 0.0:
             return estimate
-        return replace(estimate, covariance=estimate.covariance + (factor - 1.0) * np.outer(along, along) / variance)
+        return estimate.widened((factor - 1.0) * np.outer(along, along) / variance)
 
     def _sizes(self, mean: np.ndarray) -> np.ndarray:
         """Size of every state in scales, to which its uncertainty is relative; one for parameters."""
@@ -237,19 +311,16 @@ class KalmanFilter:
         return sizes
 
     def _shown(self, mean: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
-        """What the sensors show, and its slopes; shapes (sensors,) and (sensors, unknowns)."""
-
-        def shown(at: np.ndarray) -> np.ndarray:
-            states, parameters = self.named(at)
-            return self._readout(states, controls, parameters)
-
-        values = shown(mean)
-        slopes = np.column_stack([(shown(mean + _STEP * step) - values) / _STEP for step in np.eye(len(mean))])
-        for row, name in enumerate(self._sensors):
-            if name in self._states:
-                slopes[row] = 0.0
-                slopes[row, self._states.index(name)] = self.scale[self._states.index(name)]
-        return values, slopes
+        """What the sensors show, and its slopes in their units by scales; shapes (sensors,) and (sensors, unknowns)."""
+        values = dict(zip(self._states, (mean * self.scale).tolist(), strict=False))
+        slopes = dict(zip(self._states, np.eye(len(self._states), len(mean)), strict=True))
+        if not set(self._states).issuperset(self._sensors):
+            derived = self._sensitivities.read(*self.named(mean), controls)
+            names = [known.name for known in self._system.derived]
+            values.update(zip(names, derived.values.tolist(), strict=True))
+            slopes.update(zip(names, derived.slopes, strict=True))
+        rows = np.array([slopes[name] for name in self._sensors]).reshape(-1, len(mean))
+        return np.array([values[name] for name in self._sensors]), rows * self.scale
 
     def _bounds(self, drifting: Sequence[str], own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the unknowns in scales: those of the states and the parameters themselves."""
@@ -259,24 +330,8 @@ class KalmanFilter:
         for name, value in zip(drifting, own.tolist(), strict=True):
             low, high = (known[name].lower / value, known[name].upper / value) if value > 0.0 else (0.0, np.inf)
             lowest.append(max(low, _LEAST) if low > 0.0 else 0.0)
-            highest.append(high - _STEP)
+            highest.append(high - _ROOM)
         return np.array(lowest), np.array(highest)
-
-    def _moved(self, mean: np.ndarray, controls: Controls, duration: float) -> np.ndarray:
-        states, parameters = self.named(mean)
-        moved = simulate(
-            self._system,
-            states,
-            {name: ConstantFeed(value) for name, value in controls.items()},
-            duration,
-            self._metabolism,
-            parameters=parameters,
-            points=2,
-            tolerance=_TOLERANCE,
-            continued=True,
-        )
-        count = len(self._states)
-        return np.concatenate([[moved.final(name) for name in self._states] / self.scale[:count], mean[count:]])
 
 
 def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ after that needs a few microseconds in place of forty. What cannot be compiled (
 derivative that compares or converts its states) is evaluated in Python; the results are the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, Protocol, runtime_checkable
@@ -68,8 +68,39 @@ class CompiledSystem:
             mapped = self._mapped[count] = self.readout.map(count)
         return mapped
 
+    def slopes(self, which: str, parameters: Sequence[int]) -> Any:
+        """Return one of the functions with its derivatives.
+
+        Parameters
+        ----------
+        which
+            ``derivative`` or ``readout``.
+        parameters
+            Positions of the parameters by which it is derived, besides the states.
+
+        Returns
+        -------
+        casadi.Function
+            To its values, and its derivatives by states and by parameters; at least one column of these.
+        """
+        key = (which, *parameters)
+        if key not in self._derived:
+            function: Any = getattr(self, which)
+            arguments = [casadi.MX.sym(name, function.size1_in(k)) for k, name in enumerate(("x", "u", "p"))]
+            (values,) = function.call(arguments, True, False)
+            seeds = casadi.DM.zeros(arguments[2].numel(), max(1, len(parameters)))
+            for column, row in enumerate(parameters):
+                seeds[row, column] = 1.0
+            rows = [values, casadi.jacobian(values, arguments[0]), casadi.jtimes(values, arguments[2], seeds)]
+            self._derived[key] = casadi.Function("slopes", arguments, [casadi.densify(row) for row in rows])
+        return self._derived[key]
+
     @cached_property
     def _mapped(self) -> dict[int, Any]:
+        return {}
+
+    @cached_property
+    def _derived(self) -> dict[Any, Any]:
         return {}
 
 
@@ -112,6 +143,44 @@ class CompiledDerivative(Derivative):
         names = [known.name for known in self.system.derived]
         split = len(self._rates)
         return dict(zip(self._rates, values[:split], strict=True)), dict(zip(names, values[split:], strict=True))
+
+    def slopes(
+        self, which: str, parameters: Sequence[str]
+    ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return the derivative or the readout with its slopes, for the present controls and parameters.
+
+        Parameters
+        ----------
+        which
+            ``derivative`` or ``readout``.
+        parameters
+            Names of the parameters by which it is derived, besides the states.
+
+        Returns
+        -------
+        callable
+            From states of shape (states,) to values of shape (rows,), and derivatives by states, (states, rows), and by
+            parameters, (parameters, rows); in arrays that the next call overwrites.
+        """
+        self._hold(0.0)
+        names = [one.name for one in self.system.parameters]
+        function = self._compiled.slopes(which, [names.index(name) for name in parameters])
+        count, at = function.size1_out(0), np.zeros(len(self._values))
+        by_states, by_parameters = np.zeros((len(at), count)), np.zeros((max(1, len(parameters)), count))
+        values, (buffer, evaluate) = np.zeros(count), function.buffer()
+        for position, array in enumerate((at, self._held, self._numbers)):
+            buffer.set_arg(position, array.data)
+        for position, array in enumerate((values, by_states, by_parameters)):
+            buffer.set_res(position, array.data)
+        kept = self, buffer  # CasADi reads and writes their memory
+        results = values, by_states, by_parameters[: len(parameters)]
+
+        def slopes(states: np.ndarray, _: Any = kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            at[:] = states
+            evaluate()
+            return results
+
+        return slopes
 
     def begin_section(self, low: float, high: float) -> None:
         """Prepare for times between two jumps of the controls; see `Derivative.begin_section`."""
