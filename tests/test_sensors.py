@@ -22,7 +22,7 @@ from mmopt import (
     run_closed_loop,
     simulate,
 )
-from mmopt.control import ControlledBatch, LateValue, Sampling
+from mmopt.control import ControlledBatch, LateValue, MovingHorizonEstimator, Sampling
 from mmopt.control.readout import Readout
 from mmopt.reactor import Bioreactor, ConstantFeed, Quantity, System
 
@@ -118,6 +118,16 @@ def test_controller_works_from_off_gas_as_well_as_from_all_states(reactor: Biore
     assert by_gas.violations.get("oxygen_saturation", 0.0) < 0.05
     assert by_gas.objective == pytest.approx(by_states.objective, rel=0.03)
     assert np.isfinite(by_gas.trajectory["measured_carbon_evolution"]).sum() == 6
+
+
+def test_batch_is_controlled_with_either_estimator(reactor: Bioreactor, cell: Surrogate) -> None:
+    problem = Problem(reactor, START, Horizon(1.5, 6), {"feed": (0.0, 0.1)}, {"volume": (None, 3.0)})
+    batch = ControlledBatch(problem, cell, cell, 0.5, OFF_GAS)
+    other = replace(batch, estimator="moving_horizon")
+    assert other.run(seed=1).objective == pytest.approx(batch.run(seed=1).objective, rel=0.02)
+    assert other.run(seed=1).objective != batch.run(seed=1).objective
+    with pytest.raises(StudyError, match="use one of kalman_filter, moving_horizon"):
+        replace(batch, estimator="mhe")
 
 
 def test_sensors_show_what_a_simulation_records(reactor: Bioreactor, cell: Surrogate) -> None:
@@ -241,6 +251,22 @@ def test_state_that_may_be_below_zero_is_not_cut_off() -> None:
     estimator.update({"position": -0.8})
     assert estimator.states["position"] < -0.5
     assert estimator.states["speed"] < 0.0
+
+
+@pytest.mark.parametrize("kind", [Estimator, MovingHorizonEstimator])
+def test_estimated_uptake_stays_where_the_metabolism_is_valid(
+    reactor: Bioreactor, cell: Surrogate, kind: type[Estimator]
+) -> None:
+    """Gas that more than the largest valid uptake would make is left out, or explained by what is valid."""
+    noise = {"oxygen_uptake": 0.5, "carbon_evolution": 0.5}
+    given = {"parameters": {"glucose_vmax": 11.5}, "drifting": {"glucose_vmax": 0.5}}
+    estimator = kind(reactor, cell, START, noise, **given)
+    plant = Plant(reactor, cell, START, parameters={"glucose_vmax": 11.9}, noise=noise, seed=2)
+    for _ in range(5):
+        estimator.update({name: 1.1 * float(value) for name, value in plant.measure().items()})  # type: ignore[arg-type]
+        assert estimator.parameters["glucose_vmax"] <= 12.0
+        plant.advance({"feed": 0.01}, 0.25)
+        estimator.predict({"feed": 0.01}, 0.25)
 
 
 # --- frozen

@@ -21,6 +21,7 @@ from mmopt.control.campaign import Campaign, campaign_of
 from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, run_closed_loop
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
+from mmopt.control.moving_horizon import MovingHorizonEstimator
 from mmopt.control.plant import Plant
 from mmopt.control.sampling import Sampling
 from mmopt.errors import StudyError
@@ -36,6 +37,13 @@ from mmopt.reactor.system import Metabolism
 from mmopt.surrogate.layer import SmoothCell
 
 _FINGERPRINT: Final = "campaign.json"
+
+KALMAN_FILTER = "kalman_filter"
+ESTIMATORS: Final[Mapping[str, type[Estimator]]] = {
+    KALMAN_FILTER: Estimator,
+    "moving_horizon": MovingHorizonEstimator,
+}
+"""Estimators of a batch by name."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class ControlledBatch:
         Limits that the controller aims at in place of the problem's.
     sampling
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
+    estimator
+        ``kalman_filter``: `Estimator`. ``moving_horizon``: `MovingHorizonEstimator`.
 
     Raises
     ------
@@ -87,6 +97,7 @@ class ControlledBatch:
     drifting: Mapping[str, float] = field(default_factory=dict)
     aims: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
+    estimator: str = KALMAN_FILTER
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
@@ -95,6 +106,8 @@ class ControlledBatch:
             if not isinstance(getattr(self, name), Mapping):
                 raise StudyError(f"{name} is {shown(getattr(self, name))}; give a mapping of names to values")
         finite("interval", self.interval, above=0.0, unit="h")
+        if self.estimator not in ESTIMATORS:
+            raise StudyError(f"estimator is {shown(self.estimator)}; use one of {', '.join(ESTIMATORS)}")
         self._aimed()
         self._estimator()
         self._plant(seed=0)
@@ -106,7 +119,7 @@ class ControlledBatch:
 
     def _estimator(self) -> Estimator:
         problem = self.problem
-        return Estimator(
+        return ESTIMATORS[self.estimator](
             problem.system,
             self.surrogate,
             problem.start_values,

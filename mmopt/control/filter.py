@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import erfcx
 
 from mmopt.reactor.system import Metabolism, System
+from mmopt.simulation.inputs import highest_valid
 from mmopt.simulation.sensitivities import Sensitivities
 
 _ROOM: Final = 1.0e-4
@@ -64,8 +65,7 @@ class KalmanFilter:
     drifting
         Names of the estimated ones.
     drift
-        Standard deviation by which an unknown may change in the square root of an hour, relative to its size, shape
-        (unknowns,).
+        Standard deviation of the change of an unknown in the square root of an hour, relative to its size; shape (unknowns,).
     noise
         Standard deviation of the measurement by measured quantity, in its unit.
 
@@ -102,7 +102,7 @@ class KalmanFilter:
         self._drift, self._noise, self._sensors = drift, dict(noise), list(noise)
         own = np.array([parameters[name] for name in drifting])
         self.scale = np.concatenate([[state.scale for state in system.states], own])
-        self.lowest, self.highest = self._bounds(drifting, own)
+        self.lowest, self.highest = self._bounds(metabolism, drifting, own)
         self._sensitivities = Sensitivities(system, metabolism, drifting, self.scale)
 
     def first(self, states: np.ndarray, uncertainty: float) -> Estimate:
@@ -201,8 +201,7 @@ class KalmanFilter:
         ndarray
             Shape (unknowns, unknowns).
         """
-        drifted: np.ndarray = np.diag((self._drift * self._sizes(mean)) ** 2 * duration)
-        return drifted
+        return np.asarray(np.diag((self._drift * self._sizes(mean)) ** 2 * duration))
 
     def expected(self, estimate: Estimate, controls: Controls) -> dict[str, tuple[float, float]]:
         """Return what every sensor should show, with the standard deviation of both together.
@@ -322,13 +321,16 @@ class KalmanFilter:
         rows = np.array([slopes[name] for name in self._sensors]).reshape(-1, len(mean))
         return np.array([values[name] for name in self._sensors]), rows * self.scale
 
-    def _bounds(self, drifting: Sequence[str], own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Bounds of the unknowns in scales: those of the states and the parameters themselves."""
+    def _bounds(
+        self, metabolism: Metabolism | None, drifting: Sequence[str], own: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the unknowns in scales: their own, and for parameters what the metabolism is valid for."""
         known = {parameter.name: parameter for parameter in self._system.parameters}
         lowest = [state.lower / state.scale for state in self._system.states]
         highest = [state.upper / state.scale for state in self._system.states]
         for name, value in zip(drifting, own.tolist(), strict=True):
-            low, high = (known[name].lower / value, known[name].upper / value) if value > 0.0 else (0.0, np.inf)
+            valid = min(known[name].upper, highest_valid(self._system, metabolism, self._fixed, name))
+            low, high = (known[name].lower / value, valid / value) if value > 0.0 else (0.0, np.inf)
             lowest.append(max(low, _LEAST) if low > 0.0 else 0.0)
             highest.append(high - _ROOM)
         return np.array(lowest), np.array(highest)

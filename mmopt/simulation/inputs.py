@@ -6,12 +6,15 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.arguments import as_float, shown
-from mmopt.errors import StudyError, nearest
+from mmopt.errors import DomainError, StudyError, nearest
 from mmopt.fba.rates import SHORTFALL
 from mmopt.reactor.system import Cell, Metabolism, System, no_cell
 
 _ABUNDANT: Final = 1.0e6
 """Concentration, in scales, at which uptake is saturated."""
+
+_LARGE, _HALVINGS = 1.0e3, 40
+"""Search for the highest valid value of a parameter: its end, in present values, and halvings of the bracket."""
 
 _ROOM: Final = 0.09
 """Scales by which an initial state may lie beyond its bounds: a simulation that continues from an estimate, a collocation or
@@ -211,6 +214,47 @@ def checked_cell(
     metabolism.check_limits(largest)
     names = tuple(dict.fromkeys((*system.readings, SHORTFALL)))
     return metabolism.rate_function(names), names
+
+
+def highest_valid(system: System, metabolism: Metabolism | None, parameters: Mapping[str, float], name: str) -> float:
+    """Return the highest value of a parameter at which the metabolism is valid for all uptake that the system can request.
+
+    Parameters
+    ----------
+    system, metabolism
+        The system, and the metabolism of its cell.
+    parameters
+        Value of every parameter.
+    name
+        The parameter.
+
+    Returns
+    -------
+    float
+        Infinite where no value up to a thousand times the present one is too high; the present one where that is.
+
+    Examples
+    --------
+    >>> from mmopt.simulation.inputs import highest_valid
+    >>> reactor = ecoli_fed_batch()
+    >>> round(highest_valid(reactor, load_surrogate("ecoli_ijo1366"), reactor.defaults, "glucose_vmax"), 3)
+    12.0
+    """
+
+    def valid(value: float) -> bool:
+        try:
+            checked_cell(system, metabolism, {**parameters, name: value})
+        except DomainError:
+            return False
+        return True
+
+    low, high = parameters[name], _LARGE * parameters[name]
+    if valid(high):
+        return np.inf
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if valid(middle) else (low, middle)
+    return low
 
 
 def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:

@@ -53,6 +53,7 @@ def run_closed_loops(
         settings.estimated,
         settings.limits,
         settings.sampling,
+        settings.estimator,
     )
     known = replace(problem, parameters={**problem.parameter_values, **settings.disturbance})
     loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")

@@ -132,6 +132,8 @@ class ClosedLoopOptions:
         Processes of the campaign.
     sampling
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
+    estimator
+        ``kalman_filter`` or ``moving_horizon``.
 
     Raises
     ------
@@ -153,6 +155,7 @@ class ClosedLoopOptions:
     batches: Count | None = None
     workers: Count = 2
     sampling: dict[str, Sampling] = field(default_factory=dict)
+    estimator: Literal["kalman_filter", "moving_horizon"] = "kalman_filter"
 
 
 @checked
