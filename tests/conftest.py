@@ -39,17 +39,20 @@ SLOW_FILES = {
     "test_kinds",  # optimises every kind of problem
     "test_limits_first",  # closed loops
     "test_limit_inputs",  # trains on linear limits and products
+    "test_moving_horizon",  # estimates along batches
     "test_nmpc",  # closed loops
     "test_parallel",  # starts and kills processes
     "test_readme",  # runs every page
     "test_report",  # draws every figure
     "test_guard",  # starts processes with limits of memory
     "test_scenarios",  # one feed for many scenarios
+    "test_sensors",  # estimates along batches
     "test_soft_law",  # explores iJO1366
     "test_soft_law_in_use",  # optimises
     "test_spent",  # simulates with a genome-scale surrogate
     "test_starts",  # searches simple feeds, and optimises
     "test_surrogate",  # embeds and simulates genome-scale surrogates
+    "test_tracking",  # closed loops
     "test_train_to_error",  # trains in rounds
     "test_workers",  # starts and kills processes
     "test_worst_case_errors",  # searches every critical region
