@@ -1,5 +1,5 @@
 # make demo    the whole chain on E. coli: surrogate, optimal feed, replay on the linear program, closed loop, report
-# make check   format, lint, types, layers and the quick tests: under a minute, before each commit
+# make check   format, lint, types, layers and the quick tests: about a minute, before each commit
 # make test    the same with all tests; what CI runs
 # make docs    the documentation as a site in docs/_build/html; its tutorials run
 # make bench   all benchmarks
