@@ -7,7 +7,6 @@ import html
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +64,15 @@ class Trajectory:
             raise StudyError(f"data is {shown(self.data)}; give a Dataset with a coordinate 'time'")
         object.__setattr__(self, "stats", _figures(self.status, self.stats))
 
+    def __getattr__(self, name: str) -> Any:
+        """Build the data set of computed columns when it is first read: it takes a third of a short simulation."""
+        columns = self.__dict__.get("_columns")
+        if name != "data" or columns is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        quantities = dict(columns)
+        self.__dict__["data"] = xr.Dataset(coords={"time": quantities.pop("time")}, data_vars=quantities)
+        return self.__dict__["data"]
+
     @property
     def time(self) -> np.ndarray:
         """Times [h], ascending."""
@@ -72,7 +80,8 @@ class Trajectory:
 
     @property
     def _variables(self) -> Mapping[Hashable, xr.Variable]:
-        return self.data.variables
+        columns: Mapping[Hashable, xr.Variable] | None = self.__dict__.get("_columns")
+        return self.data.variables if columns is None or "data" in self.__dict__ else columns
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Values of one quantity at `time`."""
@@ -206,32 +215,11 @@ class Trajectory:
                 yield name, self._unit(name), f"{values[0]:.4g}", f"{values[-1]:.4g}"
 
     def _names(self) -> tuple[str, ...]:
-        return tuple(map(str, self.data.data_vars))
+        own = self._variables if "data" not in self.__dict__ else self.data.data_vars
+        return tuple(str(name) for name in own if name != "time")
 
     def _unit(self, name: str) -> str:
         return str(self._variables[name].attrs.get("units", ""))
-
-
-class _Computed(Trajectory):
-    """A trajectory whose data set is built when it is first read: building takes a third of a short simulation."""
-
-    _columns: dict[Hashable, xr.Variable]
-
-    def __init__(self, columns: dict[Hashable, xr.Variable], status: Status, stats: Mapping[str, Any]) -> None:
-        self.__dict__.update(status=status, stats=_figures(status, stats), _columns=columns)
-
-    @cached_property
-    def data(self) -> xr.Dataset:
-        """The quantities as a data set; see `Trajectory`."""
-        quantities = dict(self._columns)
-        return xr.Dataset(coords={"time": quantities.pop("time")}, data_vars=quantities)
-
-    @property
-    def _variables(self) -> Mapping[Hashable, xr.Variable]:
-        return self.data.variables if "data" in self.__dict__ else self._columns
-
-    def _names(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self._variables if name != "time")
 
 
 def _figures(status: Any, stats: Any) -> dict[str, Any]:
@@ -295,7 +283,9 @@ def trajectory(
         if array.shape != time.shape:
             raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
         variables[name] = xr.Variable(("time",), array, {"kind": kind, "units": unit}, fastpath=True)
-    return _Computed(variables, status, {} if stats is None else stats)
+    computed = object.__new__(Trajectory)
+    computed.__dict__.update(status=status, stats=_figures(status, {} if stats is None else stats), _columns=variables)
+    return computed
 
 
 def _triple(name: Any, entry: Any) -> tuple[str, str, Any]:

@@ -27,3 +27,16 @@ class Decay(System):
 
     def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
         return {"x": -parameters["k"] * states["x"]}
+
+
+class Walk(System):
+    """A quantity that drifts with a rate that is a state of its own; both may be below zero."""
+
+    states = (Quantity("position", "m"), Quantity("speed", "m/h"))
+    derived = (Quantity("height", "m"),)
+
+    def derivative(self, states: Values, controls: Values, parameters: Values, cell: Cell) -> dict[str, Any]:
+        return {"position": states["speed"], "speed": -0.1 * states["speed"]}
+
+    def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
+        return {"height": 2.0 * states["position"] - states["speed"]}

@@ -108,6 +108,7 @@ def test_steps_without_an_optimum_do_not_try_the_same_again(core: Surrogate) -> 
         move = controller.step(0.1 * number, START)
         counts.append(len(compiled.solves))
         assert "no solve with the objective" in move.notes[-1]
+        assert move.status is Status.ITERATION_LIMIT
         assert move.violations == ()
     assert counts == [3, 2, 2, 2, 3, 2]
     compiled.ipopt.solve = whole  # type: ignore[method-assign]

@@ -26,6 +26,7 @@ from mmopt.control import LateValue, MovingHorizonEstimator, Sampling
 from mmopt.control.window import Window
 from mmopt.reactor import Bioreactor, ConstantFeed, Parameter, Quantity, System
 from mmopt.simulation.sensitivities import Sensitivities
+from tests.systems import Walk
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 10.0, "acetate": 0.3, "oxygen": 0.19}
 OFF_GAS = {"volume": 0.005, "oxygen_saturation": 1.0, "oxygen_uptake": 0.5, "carbon_evolution": 0.5}
@@ -40,19 +41,6 @@ def cell() -> Surrogate:
 @pytest.fixture(scope="module")
 def reactor() -> Bioreactor:
     return replace(ecoli_fed_batch(), carbon_dioxide="EX_co2_e")
-
-
-class Walk(System):
-    """A quantity that drifts with a rate that is a state of its own."""
-
-    states = (Quantity("position", "m"), Quantity("speed", "m/h"))
-    derived = (Quantity("height", "m"),)
-
-    def derivative(self, states: Any, controls: Any, parameters: Any, cell: Any) -> dict[str, Any]:
-        return {"position": states["speed"], "speed": -0.1 * states["speed"]}
-
-    def observe(self, states: Any, controls: Any, parameters: Any, rates: Any) -> dict[str, Any]:
-        return {"height": 2.0 * states["position"] - states["speed"]}
 
 
 class WalkAboveZero(Walk):

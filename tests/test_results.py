@@ -1,6 +1,9 @@
 """Trajectories are written whole, read back as they were, and refused in words when damaged."""
 
+import copy
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +250,13 @@ def test_data_set_that_a_user_changes_is_what_the_trajectory_shows() -> None:
     run.data["biomass"] = ("time", np.array([3.0, 4.0]), {"kind": "state", "units": "g/L"})
     assert run.names("state") == ("volume", "biomass")
     assert run.final("biomass") == 4.0
+
+
+def test_computed_trajectory_is_replaced_copied_and_pickled_as_any_other(run: Trajectory) -> None:
+    other = replace(run, stats={"seconds": 2.0})
+    for again in (other, copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        assert type(again) is Trajectory
+        assert again.data.identical(run.data)
+    assert other.stats == {"seconds": 2.0}
+    with pytest.raises(AttributeError, match="'Trajectory' object has no attribute 'dat'"):
+        run.dat  # noqa: B018

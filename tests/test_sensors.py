@@ -14,6 +14,7 @@ from mmopt import (
     MmoptError,
     Plant,
     Problem,
+    SolverError,
     StudyError,
     Surrogate,
     ecoli_fed_batch,
@@ -23,8 +24,8 @@ from mmopt import (
     simulate,
 )
 from mmopt.control import ControlledBatch, LateValue, MovingHorizonEstimator, Sampling
-from mmopt.control.readout import Readout
-from mmopt.reactor import Bioreactor, ConstantFeed, Quantity, System
+from mmopt.reactor import Bioreactor, ConstantFeed, Uptake
+from tests.systems import Walk
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
 OFF_GAS = {"volume": 0.005, "oxygen_saturation": 1.0, "oxygen_uptake": 0.5, "carbon_evolution": 0.5}
@@ -38,19 +39,6 @@ def cell() -> Surrogate:
 @pytest.fixture(scope="module")
 def reactor() -> Bioreactor:
     return replace(ecoli_fed_batch(), carbon_dioxide="EX_co2_e")
-
-
-class Walk(System):
-    """A quantity that drifts with a rate that is a state of its own; both may be below zero."""
-
-    states = (Quantity("position", "m"), Quantity("speed", "m/h"))
-    derived = (Quantity("height", "m"),)
-
-    def derivative(self, states: Any, controls: Any, parameters: Any, cell: Any) -> dict[str, Any]:
-        return {"position": states["speed"], "speed": -0.1 * states["speed"]}
-
-    def observe(self, states: Any, controls: Any, parameters: Any, rates: Any) -> dict[str, Any]:
-        return {"height": 2.0 * states["position"] - states["speed"]}
 
 
 # --- off-gas
@@ -131,13 +119,21 @@ def test_batch_is_controlled_with_either_estimator(reactor: Bioreactor, cell: Su
 
 
 def test_sensors_show_what_a_simulation_records(reactor: Bioreactor, cell: Surrogate) -> None:
-    batch = simulate(reactor, START, {"feed": ConstantFeed(0.02)}, 1.0, cell, points=5)
     names = [known.name for known in (*reactor.states, *reactor.derived)]
-    shown = Readout(reactor, cell, names)
-    for k in range(5):
-        states = {state.name: float(batch[state.name][k]) for state in reactor.states}
-        recorded = [batch[name][k] for name in names]
-        assert shown(states, {"feed": 0.02}, reactor.defaults) == pytest.approx(recorded, rel=1.0e-9)
+    plant = Plant(reactor, cell, START, parameters={"kla": 280.0}, noise=dict.fromkeys(names, 0.0))
+    assert plant.measure()["oxygen_saturation"] == pytest.approx(100.0 * 0.2 / 0.21)
+    recorded = plant.advance({"feed": 0.02}, 0.5)
+    shown = plant.measure()
+    assert list(shown) == names
+    for name in names:
+        assert shown[name] == pytest.approx(recorded.final(name), rel=1.0e-6)
+
+
+def test_plant_within_its_metabolism_is_measured_where_defaults_are_not(reactor: Bioreactor, cell: Surrogate) -> None:
+    """The default uptake is beyond this domain, and the plant's is not."""
+    narrow = replace(reactor, species=(replace(reactor.species[0], uptake=Uptake(20.0, 0.05)), *reactor.species[1:]))
+    plant = Plant(narrow, cell, START, parameters={"glucose_vmax": 8.0}, noise={"oxygen_uptake": 0.0})
+    assert 0.0 < float(plant.measure()["oxygen_uptake"]) < 16.0  # type: ignore[arg-type]
 
 
 # --- rare and late samples
@@ -152,6 +148,25 @@ def test_sample_is_taken_every_so_often(reactor: Bioreactor, cell: Surrogate) ->
         seen.append(sorted(plant.measure()))
         plant.advance({"feed": 0.0}, 0.5)
     assert seen == [["biomass", "volume"], ["volume"]] * 2 + [["biomass", "volume"]]
+
+
+def test_sample_is_taken_at_the_first_move_after_its_time(reactor: Bioreactor, cell: Surrogate) -> None:
+    """A sample every 45 minutes, and a move every half hour."""
+    plant = Plant(reactor, cell, START, noise={"biomass": 0.1}, sampling={"biomass": Sampling(every=0.75)})
+    seen = []
+    for _ in range(6):
+        seen += [plant.time] * len(plant.measure())
+        plant.advance({"feed": 0.0}, 0.5)
+    assert seen == [0.0, 1.0, 1.5, 2.5]
+
+
+def test_two_late_values_at_once_arrive_one_after_the_other(reactor: Bioreactor, cell: Surrogate) -> None:
+    plant = Plant(reactor, cell, START, noise={"biomass": 0.0}, sampling={"biomass": Sampling(delay=0.7)})
+    arrived = []
+    for hours in (0.5, 0.1, 1.0, 1.0, 1.0):
+        arrived.append(plant.measure().get("biomass"))
+        plant.advance({"feed": 0.0}, hours)
+    assert [getattr(value, "taken", None) for value in arrived] == [None, None, None, 0.0, 0.5]
 
 
 def test_value_arrives_when_its_analysis_is_done(reactor: Bioreactor, cell: Surrogate) -> None:
@@ -219,6 +234,24 @@ def test_late_value_far_from_what_was_expected_is_left_out() -> None:
     assert estimator.states == pytest.approx(before, rel=1.0e-9)
 
 
+def test_replay_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = Estimator(Walk(), None, {"position": 0.0, "speed": 1.0}, {"height": 0.1})
+    for _ in range(3):
+        estimator.predict({}, 1.0)
+    before, whole = estimator.states, estimator._filter.predicted
+
+    def failing(*given: Any) -> Any:
+        raise SolverError("injected failure")
+
+    monkeypatch.setattr(estimator._filter, "predicted", failing)
+    with pytest.raises(SolverError, match="injected"):
+        estimator.update({"height": LateValue(0.9, taken=1.0)})
+    assert estimator.states == before
+    monkeypatch.setattr(estimator._filter, "predicted", whole)
+    assert estimator.update({"height": LateValue(0.9, taken=1.0)}) == ()
+    assert estimator.states != before
+
+
 def test_late_value_that_is_no_number_is_left_out() -> None:
     estimator = Estimator(Walk(), None, {"position": 0.0, "speed": 1.0}, {"height": 0.1})
     assert "no finite number" in estimator.update({"height": LateValue(float("nan"), 0.0)})[0]
@@ -283,6 +316,18 @@ def test_probe_that_stands_still_is_left_out(reactor: Bioreactor, cell: Surrogat
         estimator.predict({"feed": 0.0}, 0.25)
     assert any("frozen" in note or "was expected" in note for note in notes)
     assert estimator.states["oxygen"] == pytest.approx(plant.states["oxygen"], rel=0.1)
+
+
+def test_rare_sensor_that_repeats_itself_is_frozen() -> None:
+    """Between its samples another sensor is read, which must not count as what it was expected to show."""
+    noise = {"position": 0.5, "height": 0.05}
+    walk = Estimator(Walk(), None, {"position": 1.0, "speed": 1.0}, noise, drift=0.3, uncertainty=0.5)
+    notes: list[str] = []
+    for number in range(12):
+        sample = {"height": 2.0 * (1.0 + 0.25 * number) - 1.0 + 1.0e-6 * number}
+        notes += walk.update({**sample, **({"position": 1.5} if number % 4 == 0 else {})})
+        walk.predict({}, 0.25)
+    assert any("position" in note and ("frozen" in note or "was expected" in note) for note in notes)
 
 
 def test_quantity_that_stands_still_is_not_frozen() -> None:

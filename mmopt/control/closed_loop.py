@@ -216,7 +216,8 @@ def run_closed_loop(
             left_out = estimator.update(measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
-            known.update({name: value for name, value in measured.items() if name in known and _is_prompt(value)})
+            prompt = {name: value for name, value in measured.items() if not isinstance(value, LateValue)}
+            known.update({name: value for name, value in prompt.items() if name in known})
             move = controller.step(plant.time, known)
         steps.append(Step(plant.time, move, left_out))
         duration = min(interval, length - plant.time)
@@ -250,16 +251,14 @@ def _closed_loop(
     """Put the spans together, and the measurements where their samples were taken."""
     data = xr.concat([span.data for span in spans], dim="time")
     begins = np.cumsum([0, *(span.data.sizes["time"] for span in spans[:-1])])
-    taken = np.array([step.time for step in steps])
+    times = np.array([step.time for step in steps])
     for name in dict.fromkeys(name for measured in measurements for name in measured if name in data):
         values = np.full(data.sizes["time"], np.nan)
-        for number, value in (
-            (number, measured[name]) for number, measured in enumerate(measurements) if name in measured
-        ):
-            if not _is_prompt(value):
-                number = int(np.argmin(np.abs(taken - value.taken)))
-                value = value.value
-            values[begins[number]] = _number(value)
+        for time, measured in zip(times, measurements, strict=True):
+            given = measured.get(name)
+            taken, value = (given.taken, given.value) if isinstance(given, LateValue) else (time, given)
+            if value is not None:
+                values[begins[np.argmin(np.abs(times - taken))]] = _number(value)
         attributes = {"kind": "measured", "units": data[name].attrs["units"]}
         data[f"measured_{name}"] = ("time", values, attributes)
     whole = Trajectory(data, Status.CLOSED_LOOP)
@@ -272,10 +271,6 @@ def _step(entry: Mapping[str, Any]) -> Step:
     for name in ("violations", "notes"):
         fields[name] = tuple(fields.get(name, ()))
     return Step(float(entry["time"]), Move(status=Status[entry["status"]], **fields), tuple(entry.get("left_out", ())))
-
-
-def _is_prompt(value: Any) -> bool:
-    return not isinstance(value, LateValue)
 
 
 def _number(value: Any) -> float:

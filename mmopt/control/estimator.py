@@ -208,14 +208,15 @@ class Estimator:
             if isinstance(late, LateValue):
                 notes += self._amend(name, late)
         prompt = {name: value for name, value in present.items() if not isinstance(value, LateValue)}
+        seen = list(prompt)
         self._leave_out_frozen(prompt, notes)
         self._weigh(prompt, notes)
         if self._now is not before:
             self._refine(notes)
-        if self._repeated:
+        if seen:
             expected = self._filter.expected(self._now, self._controls)
-            for name, repeated in self._repeated.items():
-                repeated.expected = expected[name][0]
+            for name in seen:
+                self._repeated[name].expected = expected[name][0]
         return tuple(notes)
 
     def _refine(self, notes: list[str]) -> None:
@@ -274,19 +275,18 @@ class Estimator:
         """Go back to the interval of a sample, and repeat what happened since, with its value."""
         notes: list[str] = []
         again = [interval for interval in self._past if interval.begin + interval.duration > late.taken + _SAME_TIME]
-        for _ in again:
-            self._past.pop()
-        now = again[0].before
+        past, now = list(self._past)[: -len(again)], again[0].before
         for interval in _split(again, late.taken):
             before, extra, measured = now, interval.extra, dict(interval.measured)
             now = self._filter.corrected(now.widened(extra), measured, interval.held)
             if abs(interval.begin - late.taken) <= _SAME_TIME:
                 now, kept, added = self._weighed(now, {name: late.value}, interval.held, notes)
                 measured, extra = {**measured, **kept}, extra + added
-            self._past.append(replace(interval, before=before, extra=extra, measured=measured))
+            past.append(replace(interval, before=before, extra=extra, measured=measured))
             now = self._filter.predicted(now, interval.controls, interval.duration)
-        self._before = now
-        self._now = self._filter.corrected(now.widened(self._extra), self._measured, self._controls)
+        corrected = self._filter.corrected(now.widened(self._extra), self._measured, self._controls)
+        self._past = deque(past, maxlen=_MOST_INTERVALS)
+        self._before, self._now = now, corrected
         return notes
 
 

@@ -201,7 +201,8 @@ class LimitsFirst:
             if self._solved():
                 return self._fed_again()
         self._missed += kept
-        decision = self._with_least_violation(guess, feasible=kept)
+        tried = self._compiled.solves[-1] if kept and self._compiled.solves else None
+        decision = self._with_least_violation(guess, tried)
         if kept and (decision.answer is None or decision.violations):
             self._compiled.start(guess)
             answer = self._compiled.program.read_answer()
@@ -228,22 +229,22 @@ class LimitsFirst:
             return self._decision()
         return replace(decision, solves=(*compiled.solves[:-1], before))
 
-    def _with_least_violation(self, guess: Trajectory, feasible: bool) -> Decision:
-        """The objective within the least violation, of limits that the lowest controls violate or, if that fails, of all."""
+    def _with_least_violation(self, guess: Trajectory, tried: Solve | None) -> Decision:
+        """The objective within the least violation, of limits that the lowest controls violate or, if that fails, of all.
+
+        ``tried`` is the last solve with the objective where a simulation keeps all limits; it is not tried again then.
+        """
         violated = self.problem.violated_limits(guess)
         names = (*self.problem.hard_limits, *(f"final {name}" for name in self.problem.final))
         kept = [name for name in names if violated.get(name, 0.0) <= _KEPT]
         for hard in (kept, []) if kept else ([],):
-            decision = self._violating(guess, hard, feasible)
+            decision = self._violating(guess, hard, tried)
             if decision.answer is not None:
                 return decision
         return decision
 
-    def _violating(self, guess: Trajectory, kept: list[str], feasible: bool) -> Decision:
-        """The objective within the least violation or, if that has no answer, the least violation alone.
-
-        Where a simulation keeps all limits, a solve with the objective was tried before, and is not tried again.
-        """
+    def _violating(self, guess: Trajectory, kept: list[str], tried: Solve | None) -> Decision:
+        """The objective within the least violation or, if that has no answer, the least violation alone."""
         program = self._compiled.program
         program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
@@ -257,13 +258,17 @@ class LimitsFirst:
         none = least <= _KEPT
         room, most = (_ROOM_OF_GUESS, _MORE) if worse else (_ROOM, _KEPT)
         program.allow_violation(0.0 if none else least * (1.0 + room) + most, kept=kept)
-        if not (none and feasible) and self._solved():
+        again = not none or tried is None
+        if again and self._solved():
             return self._decision(
                 "" if none else "the limits cannot all be kept; they are violated as little as possible"
             )
         note = "the limits are kept" if none else "the limits cannot all be kept"
         note += "; no solve with the objective ended with an answer, so it was left out"
-        return Decision(answer, () if none else violations, tuple(self._compiled.solves), note, simulated=worse)
+        solves = tuple(self._compiled.solves)
+        if not again and tried is not None:  # the last one is that which decided: there is no optimum
+            solves = (*(solve for solve in solves if solve is not tried), tried)
+        return Decision(answer, () if none else violations, solves, note, simulated=worse)
 
     def _again(self, guess: Trajectory) -> bool:
         """Whether Ipopt has an answer from the same start with the options for optima."""

@@ -6,12 +6,14 @@ from typing import Final
 import numpy as np
 
 from mmopt.checking import finite
-from mmopt.control.readout import Readout
+from mmopt.control.readout import check_sensors, measurable
 from mmopt.control.sampling import LateValue, Sampling, checked_sampling
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory
-from mmopt.simulation.simulate import checked_values, merged_parameters, simulate
+from mmopt.simulation.compiled import derivative_of
+from mmopt.simulation.simulate import as_trajectory, checked_cell, checked_values, merged_parameters, simulate
+from mmopt.status import Status
 
 _POINTS: Final = 16
 """Times of an interval in the result."""
@@ -78,10 +80,11 @@ class Plant:
         self.system = system
         self.time = 0.0
         self._metabolism = metabolism
-        self._states = dict(initial)
+        self._states = {state.name: float(initial[state.name]) for state in system.states}
         self._controls = {known.name: max(known.lower, 0.0) for known in system.controls}
         self._noise, self._sampling = dict(noise or {}), checked_sampling(sampling, noise)
-        self._readout = Readout(system, metabolism, self._noise)
+        check_sensors(system, self._noise)
+        self._last_read: dict[str, float] = {}
         self._late: list[tuple[float, str, LateValue]] = []
         self._random = np.random.default_rng(seed)
 
@@ -92,21 +95,35 @@ class Plant:
 
     def measure(self) -> dict[str, float | LateValue]:
         """Return the values that arrive now, by measured quantity."""
-        values = self._readout(self._states, self._controls, self._parameters).tolist()
         arrived: dict[str, float | LateValue] = {}
-        for (name, deviation), value in zip(self._noise.items(), values, strict=True):
+        shown = self._shown()
+        for name, deviation in self._noise.items():
             sampling = self._sampling.get(name, _PROMPT)
-            if not sampling.is_due(self.time):
+            if not sampling.is_due(self.time, self._last_read.get(name)):
                 continue
-            seen = value + deviation * self._random.standard_normal()
+            self._last_read[name] = self.time
+            seen = shown[name] + deviation * self._random.standard_normal()
             if sampling.delay > 0.0:
                 self._late.append((self.time + sampling.delay, name, LateValue(seen, self.time)))
             else:
                 arrived[name] = seen
-        for late in [late for late in self._late if late[0] <= self.time + _SAME_TIME]:
-            arrived[late[1]] = late[2]
-            self._late.remove(late)
+        for late in list(self._late):
+            ready, name, value = late
+            if ready <= self.time + _SAME_TIME and name not in arrived:  # one value of a sensor at a time
+                arrived[name] = value
+                self._late.remove(late)
         return arrived
+
+    def _shown(self) -> dict[str, float]:
+        """What sensors show without noise: the states and, where one of them is measured, derived quantities."""
+        if self._noise.keys() <= self._states.keys():
+            return self._states
+        time, states = np.array([self.time]), np.array(list(self._states.values()))
+        held = {name: ConstantFeed(value) for name, value in self._controls.items()}
+        cell, rates = checked_cell(self.system, self._metabolism, self._parameters)
+        own = (self.system, self._metabolism, held, self._parameters, cell, rates, (self.time, states))
+        now = as_trajectory(derivative_of(*own), held, time, states[:, None], Status.SIMULATED, {})
+        return {name: now.final(name) for name in measurable(self.system)}
 
     def advance(self, controls: Mapping[str, float], duration: float) -> Trajectory:
         """Integrate the plant with held controls.

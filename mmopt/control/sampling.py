@@ -1,5 +1,6 @@
 """When sensors are read, and when their values arrive."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -28,30 +29,32 @@ class Sampling:
 
     Examples
     --------
-    >>> Sampling(every=4.0, delay=1.0).is_due(8.0)
-    True
-    >>> Sampling(every=4.0).is_due(6.0)
-    False
+    >>> every_four_hours = Sampling(every=4.0, delay=1.0)
+    >>> every_four_hours.is_due(6.0, last=4.0), every_four_hours.is_due(8.5, last=4.0)
+    (False, True)
     """
 
     every: Positive | None = None
     delay: NotNegative = 0.0
 
-    def is_due(self, time: float) -> bool:
-        """Return whether a sample is taken at a time.
+    def is_due(self, time: float, last: float | None) -> bool:
+        """Return whether a sample is taken: the first chance at or after every multiple of ``every``.
 
         Parameters
         ----------
         time
             Time since the start of the batch [h].
+        last
+            When the last sample was taken [h]; None if there is none.
 
         Returns
         -------
         bool
         """
-        if self.every is None:
+        if self.every is None or last is None:
             return True
-        return abs(time - round(time / self.every) * self.every) <= _SAME_TIME * max(1.0, time)
+        following = (math.floor(last / self.every + _SAME_TIME) + 1) * self.every
+        return time >= following - _SAME_TIME
 
 
 @dataclass(frozen=True)

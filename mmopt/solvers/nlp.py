@@ -298,3 +298,19 @@ def set_values(variables: Sequence[Any], values: np.ndarray) -> None:
     """
     for variable, value in zip(variables, values.tolist(), strict=True):
         variable.set_value(value, skip_validation=True)
+
+
+def fix_or_bound(variable: Any, given: float | tuple[float, float]) -> None:
+    """Give a variable equal bounds, as data have, or a range; its value is the middle.
+
+    Parameters
+    ----------
+    variable
+        A variable of Pyomo.
+    given
+        Its value, or lowest and highest value.
+    """
+    low, high = given if isinstance(given, tuple) else (given, given)
+    variable.setlb(low)
+    variable.setub(high)
+    variable.set_value((low + high) / 2.0, skip_validation=True)

@@ -4,6 +4,7 @@ from dataclasses import field
 from typing import Literal
 
 from mmopt.checking import Count, Finite, LimitPair, NotNegative, Positive, Seed, checked
+from mmopt.control.batches import ESTIMATORS, KALMAN_FILTER
 from mmopt.control.sampling import Sampling
 from mmopt.errors import StudyError
 from mmopt.surrogate.surrogate import ACTIVATIONS
@@ -155,7 +156,11 @@ class ClosedLoopOptions:
     batches: Count | None = None
     workers: Count = 2
     sampling: dict[str, Sampling] = field(default_factory=dict)
-    estimator: Literal["kalman_filter", "moving_horizon"] = "kalman_filter"
+    estimator: str = KALMAN_FILTER
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise StudyError(f"estimator '{self.estimator:.60}' is unknown; give one of {', '.join(ESTIMATORS)}")
 
 
 @checked

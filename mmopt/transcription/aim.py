@@ -13,6 +13,7 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.stage_sum import stage_weights
 from mmopt.problem.tracking import INTEGRAL, Tracking
 from mmopt.reactor.system import Cell, RecordingCell
+from mmopt.solvers.nlp import fix_or_bound
 from mmopt.transcription.scaling import from_variable
 
 
@@ -142,18 +143,11 @@ def set_tracking(block: Any, problem: Problem, begin: float = 0.0, before: Mappi
     if tracking is None:
         return
     for (name, t), variable in block.set_point.items():
-        _fix(variable, float(tracking.set_points[name].at(np.array(begin + t * problem.horizon.hours))))
+        fix_or_bound(variable, float(tracking.set_points[name].at(np.array(begin + t * problem.horizon.hours))))
     applied = tracking.before if before is None else before
     for name in tracking.moves:
-        _fix(block.moved_before[name], float(name in applied))
-        _fix(block.before[name], applied.get(name, 0.0) / problem.scales[name])
-
-
-def _fix(variable: Any, value: float) -> None:
-    """Give a variable equal bounds, as data have."""
-    variable.setlb(value)
-    variable.setub(value)
-    variable.set_value(value, skip_validation=True)
+        fix_or_bound(block.moved_before[name], float(name in applied))
+        fix_or_bound(block.before[name], applied.get(name, 0.0) / problem.scales[name])
 
 
 def _first(block: Any, name: str) -> Any:

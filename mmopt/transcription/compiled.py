@@ -192,8 +192,10 @@ class CompiledProblem:
             Whether to start from the multipliers of the last accepted solve, too.
         tuning
             How Ipopt searches.
-        seconds, iterations
-            Limits of the solve [s].
+        seconds
+            Time limit of the solve [s].
+        iterations
+            Limit of iterations of this solve, besides that of the options.
 
         Returns
         -------

@@ -17,6 +17,7 @@ from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
+from mmopt.solvers.nlp import fix_or_bound
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.aim import set_tracking
 from mmopt.transcription.bounds import Answer, BoundedQuantity, answer_of, bounded_quantities
@@ -90,7 +91,7 @@ class CollocationProgram:
         )
         if relaxation.in_turn:
             for name, value in problem.start_values.items():
-                _fix_or_bound(self.pyomo.start[name], value)
+                fix_or_bound(self.pyomo.start[name], value)
         if block is None:
             self.pyomo.cost = pyo.Objective(expr=self.cost(relaxation.objective))
 
@@ -161,11 +162,11 @@ class CollocationProgram:
         for name, given in (initial or {}).items():
             state = self._states[name]
             low, high = given if isinstance(given, tuple) else (given, given)
-            _fix_or_bound(state_at(block, name, 0.0), (to_variable(state, low), to_variable(state, high)))
+            fix_or_bound(state_at(block, name, 0.0), (to_variable(state, low), to_variable(state, high)))
         if length is not None:
-            _fix_or_bound(block.length, length)
+            fix_or_bound(block.length, length)
         for name, given in (parameters or {}).items():
-            _fix_or_bound(block.parameter[name], given)
+            fix_or_bound(block.parameter[name], given)
         for name, control in problem.controls.items():
             scale = problem.scales[name]
             for k, free in enumerate(_free_values(problem, control)):
@@ -201,7 +202,7 @@ class CollocationProgram:
                         slack.setub(0.0 if hard else None)
                         slack.set_value(0.0 if hard else slack.value)
         block.excess.setub(most)
-        _fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
+        fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
 
     def set_elapsed(self, hours: float, before: Mapping[str, float] | None = None) -> None:
         """Set the hours since the start of the batch, for the objective of a program that keeps to it.
@@ -213,7 +214,7 @@ class CollocationProgram:
         before
             Controls that were applied last, in their units; by default those before the batch.
         """
-        _fix_or_bound(self.pyomo.elapsed, hours)
+        fix_or_bound(self.pyomo.elapsed, hours)
         set_tracking(self.pyomo, self.problem, hours, before)
 
     def bound_first(self, name: str, low: float, high: float) -> None:
@@ -301,11 +302,3 @@ def _bound(variable: Any, pair: tuple[float | None, float | None]) -> None:
     low, high = pair
     variable.setlb(low)
     variable.setub(high)
-
-
-def _fix_or_bound(variable: Any, given: Given) -> None:
-    """Give a variable equal bounds, or its range."""
-    low, high = given if isinstance(given, tuple) else (given, given)
-    variable.setlb(low)
-    variable.setub(high)
-    variable.set_value((low + high) / 2.0, skip_validation=True)
