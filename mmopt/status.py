@@ -19,7 +19,7 @@ class Status(Enum):
     ITERATION_LIMIT = "stopped at the iteration limit"
     TIME_LIMIT = "stopped at the time limit"
     NUMERICAL_TROUBLE = "the solver met numerical trouble"
-    START = "a simulated start that keeps all limits; no solve improved on it"
+    START = "simulated controls that keep all limits; no solve ended with a better plan"
     SIMULATED = "simulated to the end"
     ENDED_EARLY = "simulation ended early, at an event"
     CLOSED_LOOP = "closed loop ran to the end"

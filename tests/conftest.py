@@ -5,6 +5,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ SLOW_FILES = {
 def pytest_configure() -> None:
     """Collect garbage more rarely: with networks in memory the collector takes a twelfth of the time of the tests."""
     gc.set_threshold(100_000, 50, 100)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files unread where no slow test is wanted: they import much."""
+    return (config.option.markexpr == "not slow" and collection_path.stem in SLOW_FILES) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -294,7 +294,7 @@ def test_time_that_is_too_short_for_any_optimum_leaves_the_best_start_and_says_s
     plan = optimise(penicillin(60), options=OptimiseOptions(guesses=8, time_limit=1.0e-3))
     assert plan.record.out_of_time
     assert plan.status is Status.START
-    assert "no solve improved on it" in repr(plan)
+    assert "no solve ended with a better plan" in repr(plan)
     assert plan.integration is not None
     assert plan.integration.worst_violation < 1.0e-3
 

@@ -126,10 +126,11 @@ def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[Clo
 def test_injected_failures_are_survived_and_told(
     study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
-    # solves 6 to 11 are all attempts of one step in the middle of the batch
-    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=tuple(range(6, 12)))
+    # solves 6 to 13 are all of one step in the middle of the batch, or of two
+    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=tuple(range(6, 14)))
     fallbacks = [step.move for step in loop.steps if step.move.fallback]
-    assert [move.fallback for move in fallbacks] in ([SIMULATED], [LAST_PLAN])
+    assert 1 <= len(fallbacks) <= 2
+    assert {move.fallback for move in fallbacks} <= {SIMULATED, LAST_PLAN}
     assert "injected failure" in fallbacks[0].reason
     assert loop.trajectory.time[-1] == pytest.approx(HOURS)
     assert loop.objective == pytest.approx(disturbed[0].objective, rel=0.05)
@@ -140,6 +141,24 @@ def test_step_without_any_plan_takes_the_lowest_controls(problem: Problem, surro
     move = controller.step(0.0, {**problem.initial, "biomass": float("nan")})
     assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
     assert "biomass is no finite number" in move.reason
+
+
+def test_prepared_controller_begins_with_a_plan(problem: Problem, surrogate: Surrogate) -> None:
+    controller = Controller(replace(problem, horizon=Horizon(2.0, 4, 2)), surrogate, INTERVAL)
+    controller.prepare()
+    assert controller.plan is not None
+    first = controller.step(0.0, problem.initial)
+    other = Controller(replace(problem, horizon=Horizon(2.0, 4, 2)), surrogate, INTERVAL).step(0.0, problem.initial)
+    assert first.controls["feed"] == pytest.approx(other.controls["feed"], abs=1.0e-4)
+    assert first.iterations < other.iterations
+
+
+def test_controller_that_cannot_be_prepared_says_why_in_its_first_step(problem: Problem, surrogate: Surrogate) -> None:
+    impossible = replace(problem, horizon=Horizon(2.0, 4, 2), final={"biomass": (50.0, None)})
+    controller = Controller(impossible, surrogate, INTERVAL, time_limit=1.0e-3)
+    controller.prepare()
+    assert controller.plan is None
+    assert controller.step(0.0, problem.initial).fallback == LOWEST
 
 
 def test_step_after_the_end_of_the_batch_says_so(problem: Problem, surrogate: Surrogate) -> None:

@@ -25,6 +25,7 @@ from mmopt import (
 )
 from mmopt.control import ControlledBatch, LateValue, MovingHorizonEstimator, Sampling
 from mmopt.reactor import Bioreactor, ConstantFeed, Uptake
+from mmopt.simulation.sensitivities import Sensitivities
 from tests.systems import Walk
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -370,3 +371,26 @@ def test_loop_without_estimator_takes_states_alone(reactor: Bioreactor, cell: Su
     noise = {**dict.fromkeys(START, 0.0), "oxygen_uptake": 0.1}
     loop = run_closed_loop(Plant(reactor, cell, START, noise=noise), Controller(problem, cell, 0.5))
     assert loop.fallbacks == 0
+
+
+def test_estimate_moves_on_where_uptake_of_spent_species_chatters(surrogate: Surrogate) -> None:
+    """Glucose, acetate and oxygen are spent at once: the variational equations do not come to an end there."""
+    system = ecoli_fed_batch()
+    spent = {
+        "volume": 2.132213,
+        "biomass": 17.770728,
+        "glucose": 0.005673378,
+        "acetate": 0.0022869,
+        "oxygen": 0.04827592,
+    }
+    parameters = {**system.defaults, "kla": 301.4427457839523}
+    scale = np.array([*(state.scale for state in system.states), 300.0])
+    controls = {"feed": 0.02371464267594795}
+    end = Sensitivities(system, surrogate, ["kla"], scale).moved(spent, parameters, controls, 0.5)
+    feed = {"feed": ConstantFeed(controls["feed"])}
+    simulated = simulate(system, spent, feed, 0.5, surrogate, parameters={"kla": parameters["kla"]})
+    assert end.values == pytest.approx([simulated.final(state.name) for state in system.states], abs=1.0e-4)
+    assert np.isfinite(end.slopes).all()
+    volume, biomass = 0, 1
+    assert end.slopes[volume, volume] == pytest.approx(1.0)
+    assert 0.8 < end.slopes[biomass, biomass] < 1.1

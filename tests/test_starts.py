@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mmopt import Control, Horizon, Problem, Surrogate, ecoli_fed_batch, optimise
+from mmopt import Control, Horizon, OptimiseOptions, Problem, StepFeed, Surrogate, ecoli_fed_batch, optimise
 from mmopt.problem.simulator import Simulator
 from mmopt.search import starts
+from mmopt.search.initial_guess import feasible_guess
+from mmopt.search.multi_start import AS_SIMULATED
+from mmopt.search.single_start import UNFINISHED
 from mmopt.status import Status
 
 START = {"volume": 2.0, "biomass": 0.6, "glucose": 3.0, "acetate": 0.0, "oxygen": 0.2}
@@ -39,6 +42,27 @@ def test_best_simple_feeds_are_nearly_those_of_a_whole_search(
     for whole in starts.simple_starts(simulator):
         assert soon[whole.name].keeps
         assert soon[whole.name].objective > 0.95 * whole.objective
+
+
+def test_controls_that_keep_the_limits_are_the_guess_as_they_are(surrogate: Surrogate) -> None:
+    simulator = Simulator(PROBLEM, surrogate)
+    best = starts.simple_starts(simulator)[0].guess.trajectory
+    edges = PROBLEM.horizon.edges()
+    rates = tuple(best.at("feed", (edges[:-1] + edges[1:]) / 2.0).tolist())
+    guess = feasible_guess(simulator, {"feed": StepFeed(tuple(edges.tolist()), rates)})
+    assert guess.kept == 1.0
+    assert guess.trajectory.final("biomass") == pytest.approx(best.final("biomass"), rel=1.0e-3)
+
+
+@pytest.mark.parametrize("iterations", [3, 12])
+def test_unfinished_solves_leave_a_plan_that_keeps_the_limits(surrogate: Surrogate, iterations: int) -> None:
+    plan = optimise(PROBLEM, surrogate, options=OptimiseOptions(ipopt={"max_iter": iterations}))
+    simple = max(start.objective for start in starts.simple_starts(Simulator(PROBLEM, surrogate)))
+    assert plan.status is Status.START
+    assert plan.keeps_limits
+    assert plan.integration is not None
+    assert plan.integration.objective >= (1.0 - 1.0e-3) * simple
+    assert plan.record.remedies[-1] in (UNFINISHED, AS_SIMULATED)
 
 
 @pytest.mark.parametrize(

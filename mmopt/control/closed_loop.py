@@ -208,6 +208,7 @@ def run_closed_loop(
     count = int(np.ceil(length / interval - _SAME_TIME))
     spans, steps, measurements = [], [], []
     known: dict[str, Any] = dict(problem.start_values)
+    controller.prepare()
     for number in range(count):
         measured = plant.measure()
         measurements.append(measured)

@@ -17,7 +17,7 @@ import numpy as np
 from mmopt.checking import finite, shown
 from mmopt.control.gate import Gate
 from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
-from mmopt.errors import StudyError
+from mmopt.errors import MmoptError, StudyError
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
@@ -151,6 +151,20 @@ class Controller:
         """Forget plan, moves and solves, for another batch; what was compiled stays."""
         self._solver.reset()
         self._plan, self._profiles, self._last, self._fallbacks = None, {}, {}, 0
+
+    def prepare(self) -> None:
+        """Solve the problem from its own start, before the batch begins, so that the first step starts from a plan.
+
+        Nothing is done where there is a plan. A solve that fails changes nothing: the first step solves without a plan then.
+        """
+        if self._plan is None:
+            try:
+                self._set(0.0, self.problem.start_values, {})
+                decision = self._solver.solve(None, 0.0, Deadline.after(self.time_limit))
+                if decision.answer is not None:
+                    self._accept(0.0, decision.answer)
+            except MmoptError:
+                self._plan, self._profiles = None, {}
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from mmopt.plan.plan import profile_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.feed_gap import without_feed_gap
-from mmopt.search.initial_guess import feasible_guess, keeps_limits
+from mmopt.search.initial_guess import feasible_guess, keeps_limits, simulated_steps
 from mmopt.search.options import Deadline
 from mmopt.solvers.ipopt import NonlinearProgram, Solve
 from mmopt.solvers.ipopt_options import Tuning
@@ -27,7 +29,6 @@ from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import Relaxation
 
 STEP_OPTIONS: Final = {"max_iter": 200, "alpha_for_y": "primal"}
-"""A solve that needs more iterations seldom ends with an answer."""
 
 _KEPT: Final = 1.0e-5
 """Violation, as the mean over the points in scales, up to which limits count as kept."""
@@ -44,8 +45,9 @@ _FAR_ABOVE: Final = 1.0e-3
 _BETTER: Final = 1.0e-4
 """Fraction of the objective by which another optimum has to be better to be taken."""
 
-_QUICK: Final = 80
-"""Iterations of a solve that starts from the last plan: of 138 in the demo 124 ended with an answer, after 46 at most."""
+_QUICK, _MOST = 50, 100
+"""Iterations of a solve that starts from the last plan, and of any other: of 138 of the former in the demo 124 ended with an
+answer, after 46 at most."""
 
 _MOST_MISSED: Final = 3
 """Steps in a row without an optimum in which only the solve from the last plan is tried; the next one tries all."""
@@ -190,7 +192,11 @@ class LimitsFirst:
         if before is not None:
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(before, begin, self.problem.horizon.hours)
-            if self._solved(warm=not self._missed, iterations=_QUICK):
+            if self._solved(warm=not self._missed, tuning=Tuning.NEAR, iterations=_QUICK):
+                return self._fed_again()
+        if before is not None and (held := self._held(before, begin)) is not None:
+            self._compiled.start(held)
+            if self._solved(iterations=_QUICK):
                 return self._fed_again()
         guess = feasible_guess(self._compiled.simulator).trajectory
         kept = keeps_limits(self.problem, guess, self.problem.final)
@@ -198,7 +204,7 @@ class LimitsFirst:
             self._missed = 0
             self._compiled.program.allow_violation(0.0)
             self._compiled.start(guess)
-            if self._solved():
+            if self._solved() or self._again(guess, Tuning.NEAR):
                 return self._fed_again()
         self._missed += kept
         tried = self._compiled.solves[-1] if kept and self._compiled.solves else None
@@ -208,6 +214,17 @@ class LimitsFirst:
             answer = self._compiled.program.read_answer()
             return Decision(answer, (), tuple(self._compiled.solves), simulated=True)
         return decision
+
+    def _held(self, before: Trajectory, begin: float) -> Trajectory | None:
+        """A simulation of the controls of the last plan; None if it violates limits."""
+        edges = self.problem.horizon.edges()
+        middles = np.minimum(begin + (edges[:-1] + edges[1:]) / 2.0, before.time[-1])
+        controls = {
+            name: np.clip(before.at(name, middles), control.low, control.high)
+            for name, control in self.problem.controls.items()
+        }
+        held = simulated_steps(self._compiled.simulator, controls)
+        return held if keeps_limits(self.problem, held, self.problem.final) else None
 
     def _without_choice(self) -> Decision:
         """The simulation of controls that leave no choice, such as outside all windows."""
@@ -249,7 +266,7 @@ class LimitsFirst:
         program.allow_violation(None, objective=False, kept=kept)
         self._compiled.start(guess)
         of_guess = program.excess
-        if not self._solved(tuning=Tuning.FAR) and not self._again(guess):
+        if not self._solved(tuning=Tuning.FAR, iterations=math.inf) and not self._again(guess):
             return Decision(None, (), tuple(self._compiled.solves))
         worse = program.excess > 2.0 * of_guess + _FAR_ABOVE  # a local optimum, worse than where it began
         if worse:
@@ -270,12 +287,12 @@ class LimitsFirst:
             solves = (*(solve for solve in solves if solve is not tried), tried)
         return Decision(answer, () if none else violations, solves, note, simulated=worse)
 
-    def _again(self, guess: Trajectory) -> bool:
-        """Whether Ipopt has an answer from the same start with the options for optima."""
+    def _again(self, guess: Trajectory, tuning: Tuning = Tuning.CLOSE) -> bool:
+        """Whether Ipopt has an answer from the same start when it searches in another way."""
         self._compiled.start(guess)
-        return self._solved()
+        return self._solved(tuning=tuning, iterations=math.inf)
 
-    def _solved(self, *, warm: bool = False, tuning: Tuning = Tuning.NEAR, iterations: float = math.inf) -> bool:
+    def _solved(self, *, warm: bool = False, tuning: Tuning = Tuning.CLOSE, iterations: float = _MOST) -> bool:
         if self._deadline.has_passed():
             return False
         left = self._deadline.left

@@ -21,7 +21,7 @@ from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.reactor.system import Metabolism
 from mmopt.search.initial_guess import feasible_guess
-from mmopt.search.multi_start import AS_SIMULATED, CoarseMeshError, Search
+from mmopt.search.multi_start import CoarseMeshError, Search, remedy_of
 from mmopt.search.options import Deadline, OptimiseOptions
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
@@ -159,7 +159,7 @@ class _Optimisation:
             as_simulated, held_on_reference = held.replay(self.surrogate), self._on_reference(held)
             if _is_worse(on_reference or integration, held_on_reference or as_simulated):
                 plan, integration, on_reference, back_off = held, as_simulated, held_on_reference, {}
-                remedies = (*remedies, AS_SIMULATED)
+                remedies = (*remedies, remedy_of(result.start))
         simulator = Simulator(plan.fixed_problem, self.surrogate)
         record = replace(
             compiled.record(plan.status),
@@ -222,11 +222,11 @@ class _Optimisation:
             compiled.program.tighten(back_off)
             if self.reference is None:
                 compiled.start(last.trajectory)
-                if (warm := compiled.solve(warm=True, seconds=self.search.deadline.left)).status.solved:
+                if (warm := self.search.warm(compiled)).status.solved:
                     return [compiled.plan(warm.status)]
             tight = Simulator(tightened(last.fixed_problem, back_off), self.surrogate)
             guess = feasible_guess(tight, last.controls).trajectory
-            again = compiled.solve_from(guess, self.search.deadline.left).plan
+            again = self.search.in_turn(compiled, guess).plan
             failures += again is None
             return None if again is None else [again]
 

@@ -18,7 +18,7 @@ from mmopt.plan.plan import Plan
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import feasible_guess
-from mmopt.search.options import Deadline, OptimiseOptions
+from mmopt.search.single_start import SingleStart
 from mmopt.transcription.compiled import CompiledProblem
 
 FLOORS_OF_START: Final = (0.2, 0.05, 0.01, 0.002, 0.0)
@@ -28,9 +28,7 @@ _STEPS_BACK: Final = 3
 """Most times a floor is halved towards the last one that was solved, where a solve fails."""
 
 
-def lowered_floors(
-    compiled: CompiledProblem, start: Trajectory, options: OptimiseOptions, deadline: Deadline
-) -> Plan | None:
+def lowered_floors(compiled: CompiledProblem, start: Trajectory, search: SingleStart) -> Plan | None:
     """Solve a problem by lowering floors under its quasi-steady states.
 
     Parameters
@@ -39,10 +37,8 @@ def lowered_floors(
         The problem.
     start
         A simulation to start from.
-    options
-        How problems are compiled.
-    deadline
-        When to stop.
+    search
+        How problems are compiled and solved.
 
     Returns
     -------
@@ -53,15 +49,15 @@ def lowered_floors(
     highest = {state.name: float(start[state.name].max()) for state in problem.system.states if state.bends_at}
     if not highest:
         return None
-    floored = options.compile(
+    floored = search.options.compile(
         replace(problem, limits=with_floors(problem, highest, FLOORS_OF_START[0])), compiled.surrogate
     )
     trajectory = feasible_guess(floored.simulator, None).trajectory
     solved, wanted = None, list(FLOORS_OF_START)
     steps_back = 0
-    while wanted and not deadline.has_passed():
+    while wanted and not search.deadline.has_passed():
         floored.change(limits={name: with_floors(problem, highest, wanted[0])[name] for name in highest})
-        outcome = floored.solve_from(trajectory, deadline.left)
+        outcome = search.in_turn(floored, trajectory)
         if outcome.plan is not None:
             trajectory, solved = outcome.plan.trajectory, wanted.pop(0)
         elif solved is None or steps_back == _STEPS_BACK:
@@ -70,7 +66,7 @@ def lowered_floors(
             steps_back += 1
             wanted.insert(0, (wanted[0] + solved) / 2.0)
     compiled.solves.extend(floored.solves)
-    return None if wanted else compiled.solve_from(trajectory, deadline.left).plan
+    return None if wanted else search.in_turn(compiled, trajectory).plan
 
 
 def with_floors(

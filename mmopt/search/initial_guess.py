@@ -16,6 +16,7 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import ConstantFeed, LinearFeed, Profile, StepFeed
 from mmopt.results import Trajectory
+from mmopt.simulation.simulate import TOLERANCE
 
 SHAPES: Final = (
     lambda fraction: np.full_like(fraction, 0.5),
@@ -42,7 +43,7 @@ _LOOK_AHEAD: Final = 4
 _NEGLIGIBLE: Final = 1.0e-4
 """Fraction of a limit by which an initial guess may violate it: a plan that lies on its limits is a guess, too."""
 
-_POINTS: Final = 15
+_POINTS, _FINE_POINTS = 15, 60
 
 _TOLERANCE: Final = 1.0e-4
 """Tolerance of a simulation that only gives a guess."""
@@ -99,9 +100,9 @@ def guessed_controls(problem: Problem, count: int, seed: int = 0) -> Iterator[Ma
 def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = None) -> Guess:
     """Simulate wanted controls, lowered element by element until the limits are kept.
 
-    An element's controls are lowered towards their lowest values until, with the lowest ones after it, no limit is violated
-    for some elements: what is fed too early shows later. If the whole still violates one, the same is done once more with the
-    whole rest of the horizon.
+    Controls that are given and keep them stay as they are. Else an element's controls are lowered towards their lowest values
+    until, with the lowest ones after it, no limit is violated for some elements: what is fed too early shows later. If the
+    whole still violates one, the same is done once more with the whole rest of the horizon.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
         name: ConstantFeed((control.low + control.high) / 2.0) for name, control in problem.controls.items()
     }
     levels = step_levels(problem, given)
+    if wanted and keeps_limits(problem, whole := simulated_steps(simulator, levels)):
+        return Guess(whole, 1.0)
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
         controls, kept = _lowered(simulator, levels, ahead)
         whole = simulated_steps(simulator, controls)
@@ -201,7 +204,7 @@ def step_levels(problem: Problem, profiles: Mapping[str, Profile]) -> dict[str, 
     return {name: _on_elements(problem, name, profile) for name, profile in profiles.items()}
 
 
-def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> Trajectory:
+def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray], fine: bool = False) -> Trajectory:
     """Simulate levels on a problem's mesh over the whole horizon, in the shape of each control.
 
     A control of lines has the lower of two levels at the edge between them.
@@ -212,6 +215,8 @@ def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> T
         The problem with the metabolism of its cell.
     levels
         Values of the controls, shape (elements,).
+    fine
+        Whether the result is to show what happens within seconds of a step, at a tight tolerance.
 
     Returns
     -------
@@ -226,7 +231,8 @@ def simulated_steps(simulator: Simulator, levels: Mapping[str, np.ndarray]) -> T
             profiles[name] = LinearFeed(edges, tuple(at_edges.tolist()))
         else:
             profiles[name] = StepFeed(edges, tuple(values.tolist()))
-    return simulator.run(profiles, points=1 + _POINTS * problem.horizon.elements, tolerance=_TOLERANCE)
+    points, tolerance = (_FINE_POINTS, TOLERANCE) if fine else (_POINTS, _TOLERANCE)
+    return simulator.run(profiles, points=1 + points * problem.horizon.elements, tolerance=tolerance)
 
 
 def halved(guess: Trajectory, name: str, low: float) -> Profile:

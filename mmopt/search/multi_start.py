@@ -20,22 +20,15 @@ from mmopt.results import Trajectory
 from mmopt.search.coarse import plan_on_coarse_mesh
 from mmopt.search.continuation import lowered_floors
 from mmopt.search.elastic import least_violation
-from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import Guess, feasible_guess, guessed_controls, halved, keeps_limits
-from mmopt.search.options import Deadline, OptimiseOptions
+from mmopt.search.single_start import THOROUGH, UNFINISHED, SingleStart
 from mmopt.search.starts import Start, lowered_start, simple_starts
 from mmopt.search.trial import SearchResult, Trial, best_plan, with_remedy
 from mmopt.solvers.ipopt import Solve
 from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.compiled import CompiledProblem, Outcome
-
-_GAP_ROUNDS: Final = 2
-"""Most times a plan with a feed gap is solved again; more rounds gain little."""
-
-_BETTER: Final = 1.0e-6
-"""Fraction of an optimum by which another is better."""
+from mmopt.transcription.compiled import CompiledProblem
 
 FLOORS: Final = "floors under dissolved gases, lowered step by step"
 LEAST_VIOLATION: Final = "a start from the least violation of the limits"
@@ -50,7 +43,7 @@ class CoarseMeshError(SolverError):
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(SingleStart):
     """How optima are searched.
 
     Attributes
@@ -64,33 +57,12 @@ class Search:
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, 2), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
+    >>> from mmopt.search.options import Deadline
     >>> search = Search(OptimiseOptions(), Deadline())
     >>> result = search.best(CompiledProblem(problem, load_surrogate("ecoli_ijo1366")), None)
     >>> result.plan.objective >= result.start.objective
     True
     """
-
-    options: OptimiseOptions
-    deadline: Deadline
-
-    def direct(self, compiled: CompiledProblem, guess: Trajectory) -> Outcome:
-        """Solve from one guess, and once more where Ipopt meets numerical trouble.
-
-        Parameters
-        ----------
-        compiled
-            The problem.
-        guess
-            A trajectory to start from.
-
-        Returns
-        -------
-        Outcome
-        """
-        outcome = compiled.solve_from(guess, self.deadline.left)
-        if outcome.solve.status is Status.NUMERICAL_TROUBLE:  # rare, and not always repeated from the same start
-            outcome = compiled.solve_from(guess, self.deadline.left)
-        return outcome
 
     def optimum(self, compiled: CompiledProblem, guess: Trajectory) -> Plan:
         """Solve from one guess; where Ipopt fails, from the point of least violation, if it violates nothing.
@@ -111,7 +83,7 @@ class Search:
         InfeasibleError, SolverError
             If there is no optimum, or not before the deadline.
         """
-        outcome = self.direct(compiled, guess)
+        outcome = self.in_turn(compiled, guess)
         return outcome.plan or self._from_least_violation(compiled, guess, outcome.solve)
 
     def _from_least_violation(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
@@ -131,13 +103,13 @@ class Search:
             )
         if least.violations:
             raise InfeasibleError(f"no controls were found that keep all limits: {least}; loosen one of them")
-        again = compiled.solve_from(least.trajectory, self.deadline.left)
+        again = self.in_turn(compiled, least.trajectory)
         return again.plan or self._from_less(compiled, guess, again.solve)
 
     def _from_less(self, compiled: CompiledProblem, guess: Trajectory, before: Solve) -> Plan:
         """Solve from half of the guessed controls, where Ipopt fails from all of them though they keep the limits."""
         less = {name: halved(guess, name, control.low) for name, control in compiled.problem.controls.items()}
-        outcome = compiled.solve_from(feasible_guess(compiled.simulator, less).trajectory, self.deadline.left)
+        outcome = self.in_turn(compiled, feasible_guess(compiled.simulator, less).trajectory)
         if outcome.plan is None:
             raise SolverError(_ended(before))
         return outcome.plan
@@ -163,36 +135,14 @@ class Search:
         """
         return self.without_gap(compiled, self.optimum(compiled, guess))
 
-    def without_gap(self, compiled: CompiledProblem, plan: Plan) -> Plan:
-        """Solve again with feed in the gaps of a plan; the better plan is returned.
-
-        Parameters
-        ----------
-        compiled, plan
-            The problem, and a plan of it.
-
-        Returns
-        -------
-        Plan
-        """
-        for _ in range(_GAP_ROUNDS):
-            wanted = without_feed_gap(plan)
-            if wanted is None or self.deadline.has_passed():
-                break
-            fed = feasible_guess(compiled.simulator.with_choices(plan.choices), wanted).trajectory
-            other = compiled.solve_from(fed, self.deadline.left).plan
-            if other is None or other.objective - plan.objective <= _BETTER * abs(plan.objective):
-                break
-            plan = other
-        return plan
-
     def best(self, compiled: CompiledProblem, wanted: Controls | None, last_mesh: bool = False) -> SearchResult:
         """Solve from several starts, and return the best plan; after the deadline no more are begun.
 
         Without controls to begin with, and with one guess, the first start is the better of the best constant and the best
-        exponential feed, then the other, then the guess; else they are solved from where no plan is better than they are. If no
-        solve leads to an optimum, floors under dissolved gases are lowered step by step, then the least violation is
-        computed; and if that fails, the best start that keeps the limits is the plan.
+        exponential feed, then the other, then the guess; else they are solved from where no plan is better than they are. Where
+        no solve leads to an optimum, but the controls of an unfinished one improve on the simple feeds in a simulation, these
+        are the plan. Else floors under dissolved gases are lowered step by step, then the least violation is computed;
+        and if that fails, the best start that keeps the limits is the plan.
 
         Parameters
         ----------
@@ -224,7 +174,7 @@ class Search:
         ordered = [*guessed, *simple, *self._from_coarse_mesh(compiled)]
         if not simple_first:
             ordered += self._from_simple_feeds(compiled, ordered)
-        start = max((trial.start for trial in ordered), key=lambda start: start.rank)
+        start = max((trial.best_start for trial in ordered), key=lambda start: start.rank)
         plan = best_plan(ordered)
         if plan is None:
             plan = self._rescued(compiled, ordered[0], start if start.keeps else None, last_mesh)
@@ -260,16 +210,16 @@ class Search:
             if (plan is not None and plan.objective >= start.objective) or self.deadline.has_passed():
                 tried.append(Trial(start, []))
             else:
-                tried.append(_solved(compiled, start, self, again=not tried))
+                tried.append(self.trial(compiled, start, THOROUGH if not tried else (Tuning.CLOSE,)))
         return tried
 
     def _rescued(self, compiled: CompiledProblem, first: Trial, start: Start | None, last_mesh: bool) -> Plan:
         """A plan where no start led to one."""
         if start is not None:
-            as_simulated = with_remedy(compiled.plan_as_simulated(start.guess.trajectory), AS_SIMULATED)
-            if self.deadline.has_passed():
+            as_simulated = with_remedy(compiled.plan_as_simulated(start.guess.trajectory), remedy_of(start))
+            if self.deadline.has_passed() or start.name == UNFINISHED:
                 return as_simulated
-            plan = lowered_floors(compiled, start.guess.trajectory, self.options, self.deadline)
+            plan = lowered_floors(compiled, start.guess.trajectory, self)
             if plan is not None:
                 return with_remedy(plan, FLOORS)
         guess = (first.start if start is None else start).guess.trajectory
@@ -328,17 +278,22 @@ class _RemoteSearch:
 
 def _trial(compiled: CompiledProblem, wanted: Controls, search: Search) -> Trial:
     """Try one guess."""
-    return _solved(compiled, lowered_start("guess", compiled.simulator, wanted), search)
+    return search.trial(compiled, lowered_start("guess", compiled.simulator, wanted))
 
 
-def _solved(compiled: CompiledProblem, start: Start, search: Search, again: bool = False) -> Trial:
-    """Solve from a start; ``again`` with other steps of the multipliers, where that fails and the start keeps the limits."""
-    before = len(compiled.solves)
-    outcome = search.direct(compiled, start.guess.trajectory)
-    if outcome.plan is None and start.keeps and again and not search.deadline.has_passed():
-        outcome = compiled.solve_from(start.guess.trajectory, search.deadline.left, tuning=Tuning.PRIMAL)
-    plan = None if outcome.plan is None else search.without_gap(compiled, outcome.plan)
-    return Trial(start, compiled.solves[before:], plan)
+def remedy_of(start: Start) -> str:
+    """Return the remedy that takes a start as the plan.
+
+    Parameters
+    ----------
+    start
+        The start.
+
+    Returns
+    -------
+    str
+    """
+    return UNFINISHED if start.name == UNFINISHED else AS_SIMULATED
 
 
 def _ended(solve: Solve) -> str:

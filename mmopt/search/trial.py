@@ -35,11 +35,19 @@ class Trial:
         Every solve from it; none if it was not tried.
     plan
         The plan that it led to.
+    improved
+        The best simulation of the controls of its solves, or the start itself; None if it was not tried.
     """
 
     start: Start
     solves: list[Solve]
     plan: Plan | None = None
+    improved: Start | None = None
+
+    @property
+    def best_start(self) -> Start:
+        """The better of the start and what its solves improved it to."""
+        return self.improved or self.start
 
     @property
     def was_solved(self) -> bool:

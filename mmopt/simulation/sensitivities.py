@@ -3,7 +3,8 @@
 The variational equations are integrated together with the system: for the Jacobians J of the derivative f by states, and G by
 parameters, the sensitivities S of the states follow S' = J S + G. The integrator chooses its steps for both, and its Newton
 iteration takes the block-diagonal Jacobian (simultaneous corrector). A system that CasADi compiles has exact J and G; any
-other has them from forward differences of the derivative, never of the integration.
+other has them from forward differences of the derivative. Where uptake of several spent species chatters, so that this fails,
+they are differences of whole simulations.
 
 VODE (Brown, Byrne and Hindmarsh 1989, SIAM J. Sci. Stat. Comput. 10:1038-1051) stays with backward differences: LSODA changed
 to Adams's method in the middle of an interval in which dissolved oxygen was spent, and took twelve times as many evaluations.
@@ -29,6 +30,7 @@ from mmopt.reactor.system import Metabolism, System
 from mmopt.simulation.compiled import CompiledDerivative, derivative_of
 from mmopt.simulation.derivative import Derivative
 from mmopt.simulation.inputs import check_names, checked_cell, initial_states, merged_parameters
+from mmopt.simulation.simulate import simulate
 
 _TOLERANCE: Final = 1.0e-9
 """Relative tolerance of states and sensitivities where the Jacobians are exact."""
@@ -37,6 +39,9 @@ _TOLERANCE_OF_DIFFERENCES: Final = 1.0e-6
 
 _STEP: Final = 1.0e-5
 """Step of forward differences, in scales."""
+
+_STEP_OF_SIMULATIONS: Final = 1.0e-3
+"""Step of differences of whole simulations, in scales, where the variational equations do not come to an end."""
 
 _MOST_STEPS: Final = 5_000
 """Steps of an interval, after which an integration ends: twenty times those in which dissolved oxygen is spent."""
@@ -128,8 +133,37 @@ class Sensitivities:
         exact = isinstance(base, CompiledDerivative)
         variational = _Variational(self._slopes(base, own, "derivative"), scale, count)
         rows = np.vstack([start, np.diag(scale[:count]), np.zeros((len(self._estimated), count))])
-        end = variational.integrated(rows, duration, _TOLERANCE if exact else _TOLERANCE_OF_DIFFERENCES)
+        try:
+            end = variational.integrated(rows, duration, _TOLERANCE if exact else _TOLERANCE_OF_DIFFERENCES)
+        except SolverError:
+            if not self._system.readings:  # without a cell nothing chatters: the solution has a pole
+                raise
+            return self._by_simulations(start, parameters, controls, duration)
         return Linearised(end[0], (end[1:] / scale[:, None]).T)
+
+    def _by_simulations(
+        self, start: np.ndarray, parameters: Mapping[str, float], controls: Mapping[str, float], duration: float
+    ) -> Linearised:
+        """States at the end, with derivatives from differences of whole simulations: rough, but they come to an end."""
+        names = [state.name for state in self._system.states]
+        held = {name: ConstantFeed(value) for name, value in controls.items()}
+        steps = _STEP_OF_SIMULATIONS * self._scale
+
+        def ended(changed: int | None) -> np.ndarray:
+            values, own = start.copy(), dict(parameters)
+            if changed is not None and changed < len(names):
+                values[changed] += steps[changed]
+            elif changed is not None:
+                own[self._estimated[changed - len(names)]] += steps[changed]
+            initial = dict(zip(names, values.tolist(), strict=True))
+            end = simulate(
+                self._system, initial, held, duration, self._metabolism, parameters=own, points=2, continued=True
+            )
+            return np.array([end.final(name) for name in names])
+
+        middle = ended(None)
+        slopes = [(ended(k) - middle) / step for k, step in enumerate(steps)]
+        return Linearised(middle, np.array(slopes).T)
 
     def read(
         self, states: Mapping[str, float], parameters: Mapping[str, float], controls: Mapping[str, float]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.checking import shown
@@ -99,6 +100,7 @@ class NonlinearProgram:
         self._compiled = CompiledNlp(nlp, options, own)
         self._bounds_push: dict[int, float] = {}
         self._first = values_of(self._variables)
+        self._last: np.ndarray | None = None
 
     def reset(self) -> None:
         """Restore the values that the variables had when this was compiled, and forget all solves."""
@@ -164,11 +166,24 @@ class NonlinearProgram:
         solve, values = self._compiled.solve(
             start, lower, upper, warm=warm, tuning=tuning, seconds=seconds, iterations=iterations
         )
+        self._last = np.clip(values, lower, upper) if np.all(np.isfinite(values)) else None
         pushes = self._compiled.bound_multipliers
         if solve.status.solved and pushes is not None:
             self._bounds_push = dict(zip(map(id, self._variables), pushes.tolist(), strict=True))
             set_values(self._variables, values)
         return solve
+
+    def load_last(self) -> bool:
+        """Load the values at which the last solve ended into the variables, an optimum or not.
+
+        Returns
+        -------
+        bool
+            Whether there are any.
+        """
+        if self._last is not None:
+            set_values(self._variables, self._last)
+        return self._last is not None
 
     def multiplier(self, variable: Any) -> float:
         """Return the multiplier of a variable's bounds at the last accepted solve.
@@ -237,6 +252,10 @@ class IpoptExecutable:
             As for `NonlinearProgram.multiplier`.
         """
         return -sum(self._problem.component(suffix).get(variable) or 0.0 for suffix in _BOUND_SUFFIXES)
+
+    def load_last(self) -> bool:
+        """Return False: an executable returns the values of optima alone."""
+        return False
 
     def solve(
         self,

@@ -34,6 +34,7 @@ class Tuning(Enum):
     """How Ipopt searches, besides the options of the problem."""
 
     NEAR = "the options of the problem"
+    CLOSE = "points that stay close to the equations, for a start that fulfils them"
     PRIMAL = "steps of the multipliers as long as those of the variables"
     FAR = "Ipopt's own defaults, for a start that may be far from the answer"
 
@@ -46,6 +47,7 @@ class Tuning(Enum):
 _TUNED: Final[Mapping[Tuning, Mapping[str, Any]]] = MappingProxyType(
     {
         Tuning.NEAR: {},
+        Tuning.CLOSE: {"theta_max_fact": 0.1},
         Tuning.PRIMAL: {"alpha_for_y": "primal"},
         Tuning.FAR: {
             "mu_init": 0.1,

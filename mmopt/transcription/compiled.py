@@ -16,6 +16,7 @@ from mmopt.problem.control import Control, as_control
 from mmopt.problem.limits import Limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
+from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.solvers.ipopt_options import Tuning
@@ -207,7 +208,12 @@ class CompiledProblem:
         return solve
 
     def solve_from(
-        self, trajectory: Trajectory, seconds: float = math.inf, *, tuning: Tuning = Tuning.NEAR
+        self,
+        trajectory: Trajectory,
+        seconds: float = math.inf,
+        *,
+        tuning: Tuning = Tuning.NEAR,
+        iterations: float = math.inf,
     ) -> "Outcome":
         """Solve from a trajectory.
 
@@ -219,6 +225,8 @@ class CompiledProblem:
             Time limit of the solve [s].
         tuning
             How Ipopt searches.
+        iterations
+            Limit of iterations, besides that of the options.
 
         Returns
         -------
@@ -226,8 +234,12 @@ class CompiledProblem:
             The solve, and the plan if it ended with an optimum.
         """
         self.start(trajectory)
-        solve = self.solve(tuning=tuning, seconds=seconds)
+        solve = self.solve(tuning=tuning, seconds=seconds, iterations=iterations)
         return Outcome(solve, self.plan(solve.status) if solve.status.solved else None)
+
+    def last_controls(self) -> Mapping[str, Profile] | None:
+        """Return the controls at which the last solve ended, an optimum or not; None if Ipopt did not return any."""
+        return self.plan(self.solves[-1].status).controls if self.ipopt.load_last() else None
 
     def multiplier(self, variable: Any) -> float:
         """Return the multiplier of a variable's bounds in the last solve, above zero at its upper bound.

@@ -93,7 +93,7 @@ def write_equations(
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
     """
-    block.scaled_states = scaled_states(problem.system, soft=relaxation.price is not None)
+    block.scaled_states = scaled_states(problem, soft=relaxation.price is not None)
     block.in_turn = relaxation.in_turn
     _declare(block, problem)
     cell_at, close = _cells(block, problem, surrogate, formulation)
@@ -147,11 +147,12 @@ def _write_point(
     parameters = dict(block.parameter)
     recording = RecordingCell(cell)
     change = system.derivative(states, controls, parameters, recording)
+    sizes = {state.name: state.scale for state in block.scaled_states}
     slow = [state.name for state in system.states if not state.quasi_steady]
     fast = [state.name for state in system.states if state.quasi_steady]
-    point.slope = pyo.Expression(slow, rule=lambda _, name: block.length * change[name] / scales[name])
+    point.slope = pyo.Expression(slow, rule=lambda _, name: block.length * change[name] / sizes[name])
     point.dynamics = pyo.Constraint(slow, rule=lambda b, name: block.rate[name, t] == b.slope[name])
-    point.steady = pyo.Constraint(fast, rule=lambda _, name: change[name] / scales[name] == 0.0)
+    point.steady = pyo.Constraint(fast, rule=lambda _, name: change[name] / sizes[name] == 0.0)
     derived = system.observe(states, controls, parameters, recording.rates)
     values[t] = {**parameters, **states, **controls, **recording.rates, **derived, DURATION: block.length}
 

@@ -11,23 +11,37 @@ from typing import Any, Final
 import numpy as np
 import pyomo.environ as pyo
 
+from mmopt.errors import SolverError
+from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.quantities import Quantity
-from mmopt.reactor.system import System
 
 _LEAST: Final = -0.02
 """Lowest logarithm where the state may fall below zero: a fiftieth of ``bends_at`` below."""
 
 
-def scaled_states(system: System, soft: bool) -> tuple[Quantity, ...]:
+_NO_SCALE: Final = 1.0
+_FAR_ABOVE: Final = 1.0e3
+"""The scale of a state that was given none, and the multiple of it from which on its size takes its place."""
+
+_POINTS, _TOLERANCE = 25, 1.0e-3
+"""Times, and tolerance, of a simulation that shows sizes alone."""
+
+
+def scaled_states(problem: Problem, soft: bool) -> tuple[Quantity, ...]:
     """Return the states of a system as they are to be scaled.
+
+    A state of no scale of its own that is far above 1 at the start, such as a number of cells, or without a cell at any time of
+    a simulation with the lowest controls, has that size as its scale.
 
     In a problem with soft limits none is a logarithm: the way to a hundredth of the saturation is short in it, and a controller
     that pays for violations takes it more easily. Of twenty batches with noise seven broke a limit with it, and six without.
 
     Parameters
     ----------
-    system
-        The system.
+    problem
+        The problem.
     soft
         Whether all limits are soft.
 
@@ -36,7 +50,30 @@ def scaled_states(system: System, soft: bool) -> tuple[Quantity, ...]:
     tuple of Quantity
         In order; ``bends_at`` is 0 where the variable is no logarithm.
     """
-    return tuple(replace(state, bends_at=0.0) for state in system.states) if soft else system.states
+    sizes = _sizes(problem) if any(state.scale == _NO_SCALE for state in problem.system.states) else {}
+    return tuple(
+        replace(
+            state,
+            scale=sizes[state.name]
+            if sizes.get(state.name, 0.0) > _FAR_ABOVE and state.scale == _NO_SCALE
+            else state.scale,
+            bends_at=0.0 if soft else state.bends_at,
+        )
+        for state in problem.system.states
+    )
+
+
+def _sizes(problem: Problem) -> dict[str, float]:
+    """Largest size of every state at the start and, without a cell, in a simulation with the lowest controls."""
+    begins = {name: abs(value) for name, value in problem.start_values.items()}
+    if problem.system.readings:
+        return begins
+    lowest = {name: ConstantFeed(control.low) for name, control in problem.controls.items()}
+    try:
+        trajectory = Simulator(problem, None).run(lowest, points=_POINTS, tolerance=_TOLERANCE)
+    except SolverError:
+        return begins
+    return {name: max(size, float(np.abs(trajectory[name]).max())) for name, size in begins.items()}
 
 
 def to_variable(state: Quantity, value: Any) -> Any:

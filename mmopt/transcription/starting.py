@@ -104,7 +104,7 @@ def complete_start(block: Any, problem: Problem, surrogate: SmoothCell | None) -
         controls = {name: pyo.value(control_at(block, problem, name, t)) * scales[name] for name in problem.controls}
         change = system.derivative(states, controls, parameters, cell)
         values = {**states, **controls, **cell.rates, **system.observe(states, controls, parameters, cell.rates)}
-        for state in system.states:
+        for state in block.scaled_states:
             if not state.quasi_steady:
                 slope = block.length.value * change[state.name] / state.scale
                 block.rate[state.name, t].set_value(slope, skip_validation=True)
