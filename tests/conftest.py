@@ -27,8 +27,10 @@ GENOME_SCALE = {
 
 SLOW_FILES = {
     "test_architecture_search",  # trains many surrogates
+    "test_atlas",  # explores
     "test_back_off",  # optimises
     "test_campaign",  # closed loops, again and again
+    "test_cliffs",  # explores
     "test_cli",  # starts a process for every command
     "test_control",  # optimises the case study of iJO1366
     "test_core_network",  # optimises from four starts
@@ -39,12 +41,15 @@ SLOW_FILES = {
     "test_infeasible_part",  # trains on boxes in part without a solution
     "test_kinds",  # optimises every kind of problem
     "test_limits_first",  # closed loops
+    "test_lexicographic",  # solves everything with a second solver
     "test_limit_inputs",  # trains on linear limits and products
     "test_moving_horizon",  # estimates along batches
     "test_nmpc",  # closed loops
     "test_parallel",  # starts and kills processes
+    "test_reading",  # writes and reads files of every format
     "test_readme",  # runs every page
     "test_report",  # draws every figure
+    "test_fit",  # trains
     "test_guard",  # starts processes with limits of memory
     "test_scenarios",  # one feed for many scenarios
     "test_sensors",  # estimates along batches
