@@ -23,7 +23,7 @@ from mmopt import (
     simulate,
 )
 from mmopt.control import LateValue, MovingHorizonEstimator, Sampling
-from mmopt.control.window import Window
+from mmopt.estimation.window import Window
 from mmopt.reactor import Bioreactor, ConstantFeed, Parameter, Quantity, System
 from mmopt.simulation.sensitivities import Sensitivities
 from tests.systems import Walk

@@ -91,9 +91,10 @@ def test_disturbed_batch_is_completed(disturbed: tuple[ClosedLoop, Estimator]) -
 def test_every_step_is_recorded(disturbed: tuple[ClosedLoop, Estimator]) -> None:
     steps = disturbed[0].steps
     assert len(steps) == int(HOURS / INTERVAL)
-    assert all(
-        step.move.status is Status.OPTIMAL and step.move.iterations > 0 and step.move.seconds > 0.0 for step in steps
-    )
+    for move in (step.move for step in steps):
+        assert move.seconds > 0.0
+        assert move.iterations > 0
+        assert move.status.solved or move.notes  # without an optimum, what was done is told
 
 
 def test_saved_loop_is_read_back(disturbed: tuple[ClosedLoop, Estimator], tmp_path: Path) -> None:

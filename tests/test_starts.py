@@ -8,8 +8,8 @@ from mmopt import Control, Horizon, OptimiseOptions, Problem, StepFeed, Surrogat
 from mmopt.problem.simulator import Simulator
 from mmopt.search import starts
 from mmopt.search.initial_guess import feasible_guess
-from mmopt.search.multi_start import AS_SIMULATED
 from mmopt.search.single_start import UNFINISHED
+from mmopt.search.trial import AS_SIMULATED
 from mmopt.status import Status
 
 START = {"volume": 2.0, "biomass": 0.6, "glucose": 3.0, "acetate": 0.0, "oxygen": 0.2}

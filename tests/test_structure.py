@@ -18,7 +18,7 @@ CLASS_METHODS = 12
 TOP_NAMES = 50
 
 PUBLIC_FOLDERS = [folder for folder in FOLDERS if (folder / "__init__.pyi").exists()]
-INTERNAL_FOLDERS = frozenset({"io", "soft", "solvers"})
+INTERNAL_FOLDERS = frozenset({"estimation", "io", "soft", "solvers"})
 """Folders that no user's script imports from."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from mmopt.checking import finite, shown
 from mmopt.control.gate import Gate
 from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
-from mmopt.errors import MmoptError, StudyError
+from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
@@ -159,11 +159,8 @@ class Controller:
         """
         if self._plan is None:
             try:
-                self._set(0.0, self.problem.start_values, {})
-                decision = self._solver.solve(None, 0.0, Deadline.after(self.time_limit))
-                if decision.answer is not None:
-                    self._accept(0.0, decision.answer)
-            except MmoptError:
+                self._decided(0.0, self.problem.start_values, {})
+            except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
                 self._plan, self._profiles = None, {}
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
@@ -188,11 +185,8 @@ class Controller:
         notes: tuple[str, ...] = ()
         try:
             estimate, notes = self._estimate(time, states, parameters or {})
-            self._set(time, estimate, parameters or {})
-            decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
+            decision = self._decided(time, estimate, parameters or {})
             reason = decision.failure
-            if decision.answer is not None:
-                self._accept(time, decision.answer)
         except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
             reason = f"{type(error).__name__}: {error}"
         wanted, fallback = self._wanted(time, reason, decision.simulated)
@@ -231,6 +225,14 @@ class Controller:
             f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
         )
         return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
+
+    def _decided(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> Decision:
+        """Solve from the last plan, and keep the answer as the next one."""
+        self._set(time, states, parameters)
+        decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
+        if decision.answer is not None:
+            self._accept(time, decision.answer)
+        return decision
 
     def _set(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> None:
         """Give the program the present data."""

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.checking import finite, shown
-from mmopt.control.filter import Estimate, KalmanFilter
-from mmopt.control.readout import check_sensors
 from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError, nearest
+from mmopt.estimation.filter import Estimate, KalmanFilter
+from mmopt.estimation.readout import check_sensors
 from mmopt.reactor.system import Metabolism, System
 from mmopt.simulation.simulate import checked_values, merged_parameters
 

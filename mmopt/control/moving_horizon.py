@@ -12,9 +12,9 @@ import numpy as np
 
 from mmopt.arguments import whole
 from mmopt.control.estimator import Estimator
-from mmopt.control.filter import Estimate
-from mmopt.control.window import Stage, Window
 from mmopt.errors import MmoptError
+from mmopt.estimation.filter import Estimate
+from mmopt.estimation.window import Stage, Window
 from mmopt.reactor.system import Metabolism, System
 
 _HORIZON: Final = 6

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from mmopt.checking import finite
-from mmopt.control.readout import check_sensors, measurable
 from mmopt.control.sampling import LateValue, Sampling, checked_sampling
+from mmopt.estimation.readout import check_sensors, measurable
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory

@@ -19,8 +19,9 @@ from mmopt.problem.simulator import Simulator
 from mmopt.search.elastic import least_violation
 from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.options import Deadline
-from mmopt.search.scenario_search import AS_SIMULATED, ScenarioResult, ScenarioSearch
+from mmopt.search.scenario_search import ScenarioResult, ScenarioSearch
 from mmopt.search.scenario_starts import Scenarios, ScenarioStart
+from mmopt.search.trial import AS_SIMULATED
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell

@@ -23,17 +23,15 @@ from mmopt.search.elastic import least_violation
 from mmopt.search.initial_guess import Guess, feasible_guess, guessed_controls, halved, keeps_limits
 from mmopt.search.single_start import THOROUGH, UNFINISHED, SingleStart
 from mmopt.search.starts import Start, lowered_start, simple_starts
-from mmopt.search.trial import SearchResult, Trial, best_plan, with_remedy
+from mmopt.search.trial import AS_SIMULATED, FLOORS, SearchResult, Trial, best_plan, with_remedy
 from mmopt.solvers.ipopt import Solve
 from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.compiled import CompiledProblem
 
-FLOORS: Final = "floors under dissolved gases, lowered step by step"
 LEAST_VIOLATION: Final = "a start from the least violation of the limits"
-AS_SIMULATED: Final = "the best simulated start, as it is"
-"""Remedies where no start led to an optimum."""
+"""A remedy, besides those of `mmopt.search.trial`."""
 
 Controls = Mapping[str, Profile]
 

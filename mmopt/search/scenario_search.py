@@ -18,6 +18,7 @@ from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.options import Deadline
 from mmopt.search.scenario_starts import Scenarios, ScenarioStart, controls_of
 from mmopt.search.starts import simple_starts
+from mmopt.search.trial import FLOORS
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.transcription.equations import Relaxation
@@ -39,9 +40,7 @@ _BOTH: Final = 2
 _BETTER: Final = 1.0e-6
 
 SPREAD: Final = "differences between scenarios, widened step by step"
-FLOORS: Final = "floors under dissolved gases, lowered step by step"
 LEAST_VIOLATION: Final = "a start from the least violation of the limits in all scenarios"
-AS_SIMULATED: Final = "the best simulated start, as it is"
 
 
 @dataclass(frozen=True, eq=False)

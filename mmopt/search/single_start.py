@@ -1,7 +1,7 @@
 """Solves from one start, and what is left of those that fail.
 
 A solve that goes on for long seldom ends with an optimum. But its controls, lowered until a simulation keeps the limits, are
-often better than those it began with: they are the next start and, if nothing else is better, the plan.
+often better than those it began with: where no solve ends with an optimum, they are the plan.
 """
 
 import math

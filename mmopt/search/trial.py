@@ -1,10 +1,15 @@
 """What a search tried and found."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from mmopt.plan.plan import GuessRecord, Plan
 from mmopt.search.starts import Start
 from mmopt.solvers.ipopt import Solve
+
+AS_SIMULATED: Final = "the best simulated start, as it is"
+FLOORS: Final = "floors under dissolved gases, lowered step by step"
+"""Remedies where no start led to an optimum."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -145,24 +145,23 @@ class Sensitivities:
         self, start: np.ndarray, parameters: Mapping[str, float], controls: Mapping[str, float], duration: float
     ) -> Linearised:
         """States at the end, with derivatives from differences of whole simulations: rough, but they come to an end."""
-        names = [state.name for state in self._system.states]
+        names, count = [state.name for state in self._system.states], len(start)
         held = {name: ConstantFeed(value) for name, value in controls.items()}
-        steps = _STEP_OF_SIMULATIONS * self._scale
 
-        def ended(changed: int | None) -> np.ndarray:
-            values, own = start.copy(), dict(parameters)
-            if changed is not None and changed < len(names):
-                values[changed] += steps[changed]
-            elif changed is not None:
-                own[self._estimated[changed - len(names)]] += steps[changed]
-            initial = dict(zip(names, values.tolist(), strict=True))
+        def ended(unknowns: np.ndarray) -> np.ndarray:
+            initial = dict(zip(names, unknowns[:count].tolist(), strict=True))
+            changed = {**parameters, **dict(zip(self._estimated, unknowns[count:].tolist(), strict=True))}
             end = simulate(
-                self._system, initial, held, duration, self._metabolism, parameters=own, points=2, continued=True
+                self._system, initial, held, duration, self._metabolism, parameters=changed, points=2, continued=True
             )
             return np.array([end.final(name) for name in names])
 
-        middle = ended(None)
-        slopes = [(ended(k) - middle) / step for k, step in enumerate(steps)]
+        unknowns = np.concatenate([start, [parameters[name] for name in self._estimated]])
+        steps = _STEP_OF_SIMULATIONS * self._scale
+        # a parameter goes down where it can: above, the metabolism need not be valid
+        steps[count:] *= np.where(unknowns[count:] > steps[count:], -1.0, 1.0)
+        middle = ended(unknowns)
+        slopes = [(ended(unknowns + step) - middle) / step[k] for k, step in enumerate(np.diag(steps))]
         return Linearised(middle, np.array(slopes).T)
 
     def read(

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, TypeAdapter
 
 from mmopt.checking import Name, Positive, as_float, checked, checked_arguments, shown
-from mmopt.control.readout import measurable
 from mmopt.errors import StudyError, nearest
+from mmopt.estimation.readout import measurable
 from mmopt.fba.domain import Domain
 from mmopt.network.network import Network
 from mmopt.network.reading import read_network

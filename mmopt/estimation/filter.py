@@ -80,7 +80,7 @@ class KalmanFilter:
 
     Examples
     --------
-    >>> from mmopt.control.filter import KalmanFilter
+    >>> from mmopt.estimation.filter import KalmanFilter
     >>> reactor, cell = ecoli_fed_batch(), load_surrogate("ecoli_ijo1366")
     >>> equations = KalmanFilter(reactor, cell, reactor.defaults, ["kla"], np.zeros(6), {"oxygen": 0.01})
     >>> equations.unknowns

@@ -19,8 +19,8 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-from mmopt.control.filter import Estimate, KalmanFilter
 from mmopt.errors import MmoptError, SolverError
+from mmopt.estimation.filter import Estimate, KalmanFilter
 
 _NEGLIGIBLE: Final = 1.0e-15
 """Variance, relative to the largest, that counts as none."""
@@ -121,8 +121,8 @@ class Window:
 
     Examples
     --------
-    >>> from mmopt.control.filter import Estimate, KalmanFilter
-    >>> from mmopt.control.window import Stage, Window
+    >>> from mmopt.estimation.filter import Estimate, KalmanFilter
+    >>> from mmopt.estimation.window import Stage, Window
     >>> reactor = ecoli_fed_batch()
     >>> equations = KalmanFilter(reactor, load_surrogate("ecoli_ijo1366"), reactor.defaults, [], np.zeros(5), {"biomass": 0.1})
     >>> prior = equations.first(np.array([2.0, 1.0, 4.0, 0.0, 0.2]), 0.1)

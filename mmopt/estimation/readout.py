@@ -21,7 +21,7 @@ def measurable(system: System) -> dict[str, Quantity]:
 
     Examples
     --------
-    >>> from mmopt.control.readout import measurable
+    >>> from mmopt.estimation.readout import measurable
     >>> [name for name, known in measurable(ecoli_fed_batch()).items() if known.unit == "mmol/L/h"]
     ['oxygen_transfer', 'oxygen_uptake']
     """
