@@ -44,6 +44,7 @@ SLOW_FILES = {
     "test_lexicographic",  # solves everything with a second solver
     "test_limit_inputs",  # trains on linear limits and products
     "test_moving_horizon",  # estimates along batches
+    "test_multi_stage",  # closed loops
     "test_nmpc",  # closed loops
     "test_network_files",  # writes and reads files of every kind
     "test_parallel",  # starts and kills processes

@@ -34,6 +34,7 @@ from mmopt.parallel.pool import Pool, ProcessPool
 from mmopt.parallel.sharing import share_out
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
+from mmopt.search.scenario_starts import scenario_problems
 from mmopt.surrogate.layer import SmoothCell
 
 _FINGERPRINT: Final = "campaign.json"
@@ -72,6 +73,8 @@ class ControlledBatch:
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
     estimator
         ``kalman_filter``: `Estimator`. ``moving_horizon``: `MovingHorizonEstimator`.
+    scenarios, robust_horizon
+        Of the controller, as for `Controller`.
 
     Raises
     ------
@@ -98,6 +101,8 @@ class ControlledBatch:
     aims: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
     estimator: str = KALMAN_FILTER
+    scenarios: Sequence[Mapping[str, float]] = ()
+    robust_horizon: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
@@ -108,7 +113,7 @@ class ControlledBatch:
         finite("interval", self.interval, above=0.0, unit="h")
         if self.estimator not in ESTIMATORS:
             raise StudyError(f"estimator is {shown(self.estimator)}; use one of {', '.join(ESTIMATORS)}")
-        self._aimed()
+        scenario_problems(self._aimed(), self.scenarios)
         self._estimator()
         self._plant(seed=0)
 
@@ -160,7 +165,13 @@ class ControlledBatch:
     @cached_property
     def _controller(self) -> Controller:
         """The controller, compiled once for all seeds."""
-        return Controller(self._aimed(), self.surrogate, self.interval)
+        return Controller(
+            self._aimed(),
+            self.surrogate,
+            self.interval,
+            scenarios=self.scenarios,
+            robust_horizon=self.robust_horizon,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {known.name: getattr(self, known.name) for known in fields(self)}

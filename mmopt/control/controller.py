@@ -7,7 +7,7 @@ is accepted, it says which fallback it took, and why.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -16,15 +16,17 @@ import numpy as np
 
 from mmopt.checking import finite, shown
 from mmopt.control.gate import Gate
-from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
+from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
-from mmopt.results import Trajectory, trajectory
+from mmopt.results import Trajectory
 from mmopt.search.options import Deadline
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
+from mmopt.transcription.readout import outline_of, profiles_of
 
 SIMULATED, LAST_PLAN, LOWEST = "simulated controls", "last plan", "lowest controls"
 """The fallbacks, in the order they are tried."""
@@ -93,6 +95,11 @@ class Controller:
         ``shrinking``: the horizon of the problem is the whole batch, and a step optimises what is left of it.
         ``receding``: every step optimises a horizon of that length from its own time on, and the batch has no end; limits
         at the end are those of the horizon of every step.
+    scenarios
+        Parameters of several scenarios that differ from the problem's, the first of them the most likely: the limits are kept
+        in all of them, and their mean is optimised. Where a parameter is estimated, the ratio to the problem's value stays.
+    robust_horizon
+        Hours in which the controls are the same in all scenarios, later each has its own [h]; the interval by default.
     time_limit
         Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
     ipopt
@@ -124,6 +131,8 @@ class Controller:
         interval: float,
         *,
         horizon: str = SHRINKING,
+        scenarios: Sequence[Mapping[str, float]] = (),
+        robust_horizon: float | None = None,
         time_limit: float = _TIME_LIMIT,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
@@ -140,7 +149,14 @@ class Controller:
         self.horizon = horizon
         self.problem = problem
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
-        self._solver = LimitsFirst(problem, surrogate, ipopt)
+        robust = (
+            self.interval if robust_horizon is None else finite("robust_horizon", robust_horizon, above=0.0, unit="h")
+        )
+        self._solver = (
+            MultiStage(problem, surrogate, scenarios, robust, ipopt)
+            if len(scenarios)
+            else LimitsFirst(problem, surrogate, ipopt)
+        )
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
@@ -253,12 +269,7 @@ class Controller:
         """Keep the answer as the plan."""
         problem = self._solver.problem
         self._profiles = profiles_of(problem, answer, time)
-        times = time + answer.fractions * problem.horizon.hours
-        values = {state.name: ("state", state.unit, answer.states[k]) for k, state in enumerate(problem.system.states)}
-        for control in problem.system.controls:
-            held = np.array([self._profiles[control.name](float(t)) for t in times])
-            values[control.name] = ("control", control.unit, held)
-        self._plan = trajectory(times, values, Status.OPTIMAL)
+        self._plan = outline_of(problem, answer, time)
 
     def _wanted(self, time: float, reason: str, simulated: bool) -> tuple[dict[str, float], str]:
         """The move before the gate, and the fallback it comes from."""

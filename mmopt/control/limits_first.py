@@ -12,10 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.plan.plan import profile_of
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.feed_gap import without_feed_gap
@@ -316,24 +314,3 @@ def _held(simulator: Simulator, before: Trajectory, begin: float) -> Trajectory 
     }
     held = simulated_steps(simulator, levels)
     return held if keeps_limits(problem, held, problem.final) else None
-
-
-def profiles_of(problem: Problem, answer: Answer, begin: float) -> dict[str, Profile]:
-    """Return the controls of an answer over the time of the batch.
-
-    Parameters
-    ----------
-    problem
-        The problem that was solved.
-    answer
-        Its answer.
-    begin
-        Time of the batch at which its horizon begins [h].
-
-    Returns
-    -------
-    dict
-        Profile by control.
-    """
-    edges = tuple(problem.horizon.edges(begin).tolist())
-    return {name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()}

@@ -14,18 +14,18 @@ import numpy as np
 from mmopt.errors import InfeasibleError, SolverError, StudyError
 from mmopt.optimisation.back_off import BackOff, backed_off, worst_of
 from mmopt.plan.plan import KEPT, Plan, SolveRecord
+from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.search.elastic import least_violation
 from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.options import Deadline
 from mmopt.search.scenario_search import ScenarioResult, ScenarioSearch
-from mmopt.search.scenario_starts import Scenarios, ScenarioStart
+from mmopt.search.scenario_starts import Scenarios, ScenarioStart, scenario_problems
 from mmopt.search.trial import AS_SIMULATED
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.scenario_program import Goal
 
 _WORSE: Final = 1.0e-4
 """Fraction of the goal by which plans may be below a start: the error of the integrator."""
@@ -89,7 +89,7 @@ def optimise_scenarios(
     2
     """
     shares = _checked_shares(scenarios, weights)
-    problems = _checked_problems(problem, scenarios)
+    problems = scenario_problems(problem, scenarios)
     numbers = _distinct(problems)  # equal scenarios would hold the same limits twice
     kept = list(dict.fromkeys(numbers))
     goal = Goal(np.array([shares[[number == k for number in numbers]].sum() for k in kept]), worst)
@@ -210,18 +210,6 @@ def _distinct(problems: Sequence[Problem]) -> list[int]:
         known.setdefault(tuple(sorted({**problem.system.defaults, **problem.parameters}.items())), number)
         for number, problem in enumerate(problems)
     ]
-
-
-def _checked_problems(problem: Problem, scenarios: Sequence[Mapping[str, float]]) -> list[Problem]:
-    """The problem with the parameters of every scenario."""
-    chosen = {name for name, given in problem.parameters.items() if isinstance(given, tuple)}
-    for number, scenario in enumerate(scenarios):
-        for name, value in scenario.items():
-            if np.ndim(value) or name in chosen:
-                raise StudyError(
-                    f"scenario {number + 1} has {name} = {value}; give a number, of a parameter that is not to be chosen"
-                )
-    return [replace(problem, parameters={**problem.parameters, **scenario}) for scenario in scenarios]
 
 
 def _checked_shares(scenarios: Sequence[Mapping[str, float]], weights: Sequence[float] | None) -> np.ndarray:

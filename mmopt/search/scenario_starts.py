@@ -6,17 +6,18 @@ from typing import Final
 
 import numpy as np
 
-from mmopt.errors import SolverError
+from mmopt.checking import shown
+from mmopt.errors import SolverError, StudyError
 from mmopt.plan.plan import profile_of
 from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
+from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import feasible_guess, keeps_limits, moves_allowed
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.scenario_program import Goal
 
 _LOWERINGS: Final = 3
 """Most times that controls are lowered in a scenario: after all others have lowered them, it may violate a limit again."""
@@ -220,3 +221,36 @@ def _fixed_parameters(problem: Problem) -> dict[str, float]:
     """All parameters of a problem that are not to be chosen."""
     known = {**problem.system.defaults, **problem.parameters}
     return {name: float(value) for name, value in known.items() if not isinstance(value, tuple)}
+
+
+def scenario_problems(problem: Problem, scenarios: Sequence[Mapping[str, float]]) -> list[Problem]:
+    """Return a problem with the parameters of every scenario.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    scenarios
+        Parameters of every scenario that differ from the problem's.
+
+    Returns
+    -------
+    list of Problem
+
+    Raises
+    ------
+    StudyError
+        If a scenario is no mapping, a parameter is unknown or to be chosen, or a value is no finite number.
+    """
+    if isinstance(scenarios, Mapping | str) or not all(isinstance(scenario, Mapping) for scenario in scenarios):
+        raise StudyError(
+            f"scenarios is {shown(scenarios)}; give a list of parameters by name, such as [{{'kla': 250.0}}]"
+        )
+    chosen = {name for name, given in problem.parameters.items() if isinstance(given, tuple)}
+    for number, scenario in enumerate(scenarios):
+        for name, value in scenario.items():
+            if np.ndim(value) or name in chosen:
+                raise StudyError(
+                    f"scenario {number + 1} has {name} = {value}; give a number, of a parameter that is not to be chosen"
+                )
+    return [replace(problem, parameters={**problem.parameters, **scenario}) for scenario in scenarios]

@@ -200,7 +200,7 @@ class CollocationProgram:
                     if name not in soft:
                         hard = most == 0.0 or f"{prefix}{name}" in kept
                         slack.setub(0.0 if hard else None)
-                        slack.set_value(0.0 if hard else slack.value)
+                        slack.set_value(0.0 if hard else slack.value, skip_validation=True)
         block.excess.setub(most)
         fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
 
@@ -272,13 +272,25 @@ class CollocationProgram:
         """Return the present values of everything that was chosen, and of the states."""
         return answer_of(self.pyomo, self.problem)
 
-    def decisions(self) -> list[Any]:
-        """Return the variables of everything that is chosen: controls, then length, initial states and parameters."""
+    def decisions(self, elements: int | None = None) -> list[Any]:
+        """Return the variables of everything that is chosen: controls, then length, initial states and parameters.
+
+        Parameters
+        ----------
+        elements
+            The first elements, whose values of every control are returned; all by default.
+
+        Returns
+        -------
+        list of Pyomo variables
+        """
         block, problem = self.pyomo, self.problem
+        last = {name: control.shape == LINES for name, control in problem.controls.items()}
+        controls = [one for (name, k), one in block.control.items() if elements is None or k < elements + last[name]]
         chosen = [block.length] if isinstance(problem.horizon.length, tuple) else []
         chosen += [state_at(block, name, 0.0) for name, given in problem.initial.items() if isinstance(given, tuple)]
         chosen += [block.parameter[name] for name, given in problem.parameters.items() if isinstance(given, tuple)]
-        return [*block.control.values(), *chosen]
+        return [*controls, *chosen]
 
     def bounded_quantities(self) -> Iterator[BoundedQuantity]:
         """Return limits at all times, limits at the end, and controls, with their variables."""

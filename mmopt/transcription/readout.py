@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mmopt.plan.active_limit import ActiveLimit
 from mmopt.plan.plan import Plan, SolveRecord, profile_of
+from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.results import Trajectory
+from mmopt.reactor.profiles import Profile
+from mmopt.results import Trajectory, trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
@@ -107,3 +111,49 @@ def record_of(
         constraints=constraints,
         elements=program.problem.horizon.elements,
     )
+
+
+def profiles_of(problem: Problem, answer: Answer, begin: float) -> dict[str, Profile]:
+    """Return the controls of an answer over the time of the batch.
+
+    Parameters
+    ----------
+    problem
+        The problem that was solved.
+    answer
+        Its answer.
+    begin
+        Time of the batch at which its horizon begins [h].
+
+    Returns
+    -------
+    dict
+        Profile by control.
+    """
+    edges = tuple(problem.horizon.edges(begin).tolist())
+    return {name: profile_of(problem.controls[name].shape, edges, values) for name, values in answer.controls.items()}
+
+
+def outline_of(problem: Problem, answer: Answer, begin: float) -> Trajectory:
+    """Return states and controls of an answer over the time of the batch, without rates and derived quantities.
+
+    Parameters
+    ----------
+    problem
+        The problem that was solved.
+    answer
+        Its answer.
+    begin
+        Time of the batch at which its horizon begins [h].
+
+    Returns
+    -------
+    Trajectory
+    """
+    profiles = profiles_of(problem, answer, begin)
+    times = begin + answer.fractions * problem.horizon.hours
+    values = {state.name: ("state", state.unit, answer.states[k]) for k, state in enumerate(problem.system.states)}
+    for control in problem.system.controls:
+        held = np.array([profiles[control.name](float(t)) for t in times])
+        values[control.name] = ("control", control.unit, held)
+    return trajectory(times, values, Status.OPTIMAL)

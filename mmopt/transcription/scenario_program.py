@@ -5,18 +5,21 @@ of scenarios, and the controls, a free length, free initial states and parameter
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyomo.environ as pyo
 
 from mmopt.plan.plan import Plan, SolveRecord
 from mmopt.problem.choices import Choices
+from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
 from mmopt.solvers.compiled_nlp import CompiledNlp, Solve
 from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.ipopt_options import Tuning
 from mmopt.solvers.nlp import bounds_of, copies_of, read_nlp, set_values, values_of
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
@@ -31,51 +34,6 @@ _OPTIONS: Final = {"mumps_pivtol": 1.0e-3, "max_iter": 300}
 """With MUMPS's own tolerance of pivots, 1e-6, it miscounts the inertia of many scenarios: Ipopt then adds up to 1e15 to the
 Hessian and comes to a stand. Nine scenarios of the case study end at a time limit with it, and after 61 with this.
 Solves from simulated starts took up to 212, most under 100."""
-
-
-@dataclass(frozen=True, eq=False)
-class Goal:
-    """What is maximised over several scenarios.
-
-    Attributes
-    ----------
-    shares
-        Weights of the scenarios in the mean, which add up to one.
-    worst
-        Whether the worst scenario counts in place of the mean.
-    """
-
-    shares: np.ndarray
-    worst: bool
-
-    def value(self, objectives: Sequence[float]) -> float:
-        """Return the goal.
-
-        Parameters
-        ----------
-        objectives
-            Objective of every scenario.
-
-        Returns
-        -------
-        float
-        """
-        return float(np.min(objectives)) if self.worst else float(np.dot(self.shares, objectives))
-
-    def of(self, numbers: Sequence[int]) -> "Goal":
-        """Return the goal of some of the scenarios.
-
-        Parameters
-        ----------
-        numbers
-            The scenarios.
-
-        Returns
-        -------
-        Goal
-        """
-        shares = self.shares[list(numbers)]
-        return replace(self, shares=shares / shares.sum())
 
 
 class ScenarioProgram:
@@ -96,6 +54,9 @@ class ScenarioProgram:
         Which limits are soft; by default those with a price of their own.
     ipopt
         Options of Ipopt that differ from mmopt's.
+    shared
+        Number of the first elements in which the controls are the same in all scenarios, for a program that takes objective
+        and violations in turn; all by default.
 
     Attributes
     ----------
@@ -123,37 +84,64 @@ class ScenarioProgram:
         *,
         relaxation: Relaxation = HARD,
         ipopt: Mapping[str, Any] | None = None,
+        shared: int | None = None,
     ) -> None:
         self.problems = tuple(problems)
         self.solves: list[Solve] = []
-        self._surrogate = surrogate
-        self._goal = goal
+        self._surrogate, self._goal = surrogate, goal
         whole = pyo.ConcreteModel(name="one scenario")
         whole.scenario = pyo.Block(concrete=True)
         self.program = CollocationProgram(
             problems[0], surrogate, relaxation=relaxation, formulation=GREY_BOX, block=whole.scenario
         )
+        self._in_turn = relaxation.in_turn
         whole.price = pyo.Var(initialize=0.0)
-        whole.price_equation = pyo.Constraint(expr=whole.price == whole.scenario.violation)
-        whole.cost = pyo.Objective(expr=self.program.move_penalty(relaxation.objective))
-        self._price = whole.price
-        self._variables, nlp = read_nlp(whole)
+        whole.price_equation = pyo.Constraint(expr=whole.price == self._own_cost)
+        whole.cost = pyo.Objective(expr=0.0 if self._in_turn else self.program.move_penalty(relaxation.objective))
+        self._price, self._objective = whole.price, relaxation.objective
+        self._variables, self._nlp = read_nlp(whole)
+        self._options = {**ipopt_options(surrogate), **_OPTIONS}, ipopt
+        self._connect(shared)
+
+    def sharing(self, elements: int) -> Self:
+        """Return a program of the same scenarios in which the controls are the same in other elements.
+
+        Parameters
+        ----------
+        elements
+            Number of the first elements.
+
+        Returns
+        -------
+        ScenarioProgram
+            It is not derived anew, and both load their values into the same Pyomo problem.
+        """
+        other = copy(self)
+        other._connect(elements)
+        return other
+
+    def _connect(self, shared: int | None) -> None:
+        """Put the copies together."""
+        goal, whole = self._goal, self.program.pyomo
         number = {id(variable): k for k, variable in enumerate(self._variables)}
-        shared = [number[id(one)] for one in self.program.decisions() if id(one) in number]
-        counts = goal.worst and relaxation.objective
-        self._positions, size = _positions(len(problems), len(self._variables), shared, first=int(counts))
-        aims = self._positions[:, number[id(whole.scenario.aim)]]
+        common = [number[id(one)] for one in self.program.decisions(shared) if id(one) in number]
+        counts = goal.worst and self._objective
+        self._positions, size = _positions(len(self.problems), len(self._variables), common, first=int(counts))
+        aims = self._positions[:, number[id(whole.aim)]]
         linear = np.zeros(size)
-        if relaxation.objective:
+        if self._objective and not self._in_turn:
             linear[0 if counts else aims] = -1.0 if counts else -goal.shares
-        linear[self._positions[:, number[id(whole.price)]]] = 1.0
+        linear[self._positions[:, number[id(self._price)]]] = goal.shares if self._in_turn else 1.0
         less = [(0, int(aim)) for aim in aims] if counts else []
         self._aims = aims if counts else None
-        self._ipopt = CompiledNlp(
-            copies_of(nlp, self._positions, linear, less), {**ipopt_options(surrogate), **_OPTIONS}, ipopt
-        )
+        self._ipopt = CompiledNlp(copies_of(self._nlp, self._positions, linear, less), *self._options)
         self._values = np.zeros(size)
         self._lower, self._upper = np.full(size, -np.inf), np.full(size, np.inf)
+
+    @property
+    def _own_cost(self) -> Any:
+        """What every scenario adds to the cost by itself, besides its aim or, in turn, with it."""
+        return self.program.cost() if self._in_turn else self.program.pyomo.violation
 
     @property
     def size(self) -> tuple[int, int]:
@@ -187,8 +175,14 @@ class ScenarioProgram:
             self._read_bounds(number)
             self.program.tighten({name: np.zeros_like(amounts) for name, amounts in back_off.items()})
 
-    def start(self, trajectories: Sequence[Trajectory], choices: Choices) -> None:
-        """Start the next solve from trajectories with the same controls.
+    def start(
+        self,
+        trajectories: Sequence[Trajectory],
+        choices: Choices = Choices(),  # noqa: B008 - immutable
+        begin: float | None = None,
+        length: float | None = None,
+    ) -> None:
+        """Start the next solve from trajectories with the same controls, or with controls that differ where they may.
 
         Parameters
         ----------
@@ -196,19 +190,28 @@ class ScenarioProgram:
             States and controls over time in every scenario.
         choices
             What was chosen besides the controls.
+        begin, length
+            Part of the trajectories [h], as for `CollocationProgram.start_from`.
         """
         for number, trajectory in enumerate(trajectories):
             self._set_data(number)
             for name, value in choices.parameters.items():
                 self.program.pyomo.parameter[name].set_value(value, skip_validation=True)
-            self.program.start_from(trajectory)
-            self._price.set_value(pyo.value(self.program.pyomo.violation), skip_validation=True)
+            self.program.start_from(trajectory, begin, length)
+            self._price.set_value(pyo.value(self._own_cost), skip_validation=True)
             self._read_bounds(number)
             self._values[self._positions[number]] = values_of(self._variables)
         if self._aims is not None:
             self._values[0] = self._values[self._aims].min()
 
-    def solve(self, seconds: float = np.inf, *, warm: bool = False) -> Solve:
+    def solve(
+        self,
+        seconds: float = np.inf,
+        *,
+        warm: bool = False,
+        tuning: Tuning = Tuning.NEAR,
+        iterations: float = np.inf,
+    ) -> Solve:
         """Solve from the present values, and keep the solution if there is one.
 
         Parameters
@@ -217,12 +220,18 @@ class ScenarioProgram:
             Time limit [s].
         warm
             Whether to start from the multipliers of the last accepted solve, too.
+        tuning
+            How Ipopt searches.
+        iterations
+            Limit of iterations, besides that of the options.
 
         Returns
         -------
         Solve
         """
-        solve, values = self._ipopt.solve(self._values, self._lower, self._upper, warm=warm, seconds=seconds)
+        solve, values = self._ipopt.solve(
+            self._values, self._lower, self._upper, warm=warm, tuning=tuning, seconds=seconds, iterations=iterations
+        )
         if solve.status.solved:
             self._values = values
         self.solves.append(solve)
