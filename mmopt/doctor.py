@@ -12,7 +12,8 @@ import pyomo.environ as pyo
 from mmopt.errors import MmoptError
 from mmopt.fba.flux_program import pfba
 from mmopt.network.reading import read_network
-from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
+from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.ipopt_executable import IpoptExecutable, find_executable
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate_file import shipped_surrogates
 

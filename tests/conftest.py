@@ -26,6 +26,7 @@ GENOME_SCALE = {
 """Fixtures that take seconds to build."""
 
 SLOW_FILES = {
+    "test_advanced_step",  # closed loops
     "test_architecture_search",  # trains many surrogates
     "test_atlas",  # explores
     "test_back_off",  # optimises

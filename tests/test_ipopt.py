@@ -11,7 +11,8 @@ from mmopt.errors import SolverError, StudyError
 from mmopt.optimisation import optimise
 from mmopt.problem import Horizon, Problem
 from mmopt.search import OptimiseOptions
-from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
+from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.ipopt_executable import IpoptExecutable, find_executable
 from mmopt.solvers.ipopt_options import Tuning
 from mmopt.status import Status
 from tests.systems import Pulled

@@ -73,7 +73,7 @@ class ControlledBatch:
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
     estimator
         ``kalman_filter``: `Estimator`. ``moving_horizon``: `MovingHorizonEstimator`.
-    scenarios, robust_horizon
+    scenarios, robust_horizon, advanced_step
         Of the controller, as for `Controller`.
 
     Raises
@@ -103,6 +103,7 @@ class ControlledBatch:
     estimator: str = KALMAN_FILTER
     scenarios: Sequence[Mapping[str, float]] = ()
     robust_horizon: float | None = None
+    advanced_step: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
@@ -171,6 +172,7 @@ class ControlledBatch:
             self.interval,
             scenarios=self.scenarios,
             robust_horizon=self.robust_horizon,
+            advanced_step=self.advanced_step,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -225,6 +225,8 @@ def run_closed_loop(
         spans.append(plant.advance(move.controls, duration))
         if estimator is not None:
             estimator.predict(move.controls, duration)
+        if number + 1 < count:
+            controller.look_ahead(plant.time, *(() if estimator is None else (estimator.states, estimator.parameters)))
         if progress is not None:
             progress(number + 1, count)
     if controller.horizon == RECEDING:

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.checking import finite, shown
+from mmopt.control.advanced_step import AdvancedStep, step_solver
 from mmopt.control.gate import Gate
-from mmopt.control.limits_first import Decision, LimitsFirst
-from mmopt.control.multi_stage import MultiStage
+from mmopt.control.limits_first import Decision
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
@@ -100,6 +100,8 @@ class Controller:
         in all of them, and their mean is optimised. Where a parameter is estimated, the ratio to the problem's value stays.
     robust_horizon
         Hours in which the controls are the same in all scenarios, later each has its own [h]; the interval by default.
+    advanced_step
+        Whether `look_ahead` prepares steps, so that a step moves the optimum for the predicted state along with the sample.
     time_limit
         Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
     ipopt
@@ -133,6 +135,7 @@ class Controller:
         horizon: str = SHRINKING,
         scenarios: Sequence[Mapping[str, float]] = (),
         robust_horizon: float | None = None,
+        advanced_step: bool = False,
         time_limit: float = _TIME_LIMIT,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
@@ -149,14 +152,10 @@ class Controller:
         self.horizon = horizon
         self.problem = problem
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
-        robust = (
-            self.interval if robust_horizon is None else finite("robust_horizon", robust_horizon, above=0.0, unit="h")
+        robust = finite(
+            "robust_horizon", self.interval if robust_horizon is None else robust_horizon, above=0.0, unit="h"
         )
-        self._solver = (
-            MultiStage(problem, surrogate, scenarios, robust, ipopt)
-            if len(scenarios)
-            else LimitsFirst(problem, surrogate, ipopt)
-        )
+        self._solver = step_solver(problem, surrogate, (scenarios, robust), advanced_step, ipopt)
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
@@ -178,6 +177,33 @@ class Controller:
                 self._decided(0.0, self.problem.start_values, {})
             except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
                 self._plan, self._profiles = None, {}
+
+    def look_ahead(
+        self, time: float, states: Mapping[str, float] | None = None, parameters: Mapping[str, float] | None = None
+    ) -> None:
+        """Solve the step at ``time`` for a predicted state, between two steps, where the controller takes advanced steps.
+
+        A solve that fails changes nothing.
+
+        Parameters
+        ----------
+        time
+            Time of the next step, since the start of the batch [h].
+        states, parameters
+            Prediction of every state, in its unit, and estimates; by default the states of the last plan.
+        """
+        if not isinstance(self._solver, AdvancedStep) or self._plan is None:
+            return
+        try:
+            plan = self._plan
+            expected = states or {state.name: float(plan.at(state.name, time)) for state in self.problem.system.states}
+            estimate, _ = self._estimate(time, expected, parameters or {})
+            self._set(time, estimate, parameters or {})
+            decision = self._solver.look_ahead(plan, time, Deadline.after(self.time_limit))
+            if decision.answer is not None:
+                self._accept(time, decision.answer)
+        except Exception:  # the step itself meets it again, and its reason says what it was
+            self._plan = plan
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.

@@ -26,6 +26,7 @@ from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import Relaxation
+from mmopt.transcription.program import CollocationProgram
 
 STEP_OPTIONS: Final = {"max_iter": 200, "alpha_for_y": "primal"}
 
@@ -123,6 +124,7 @@ class LimitsFirst:
         self._compiled = CompiledProblem(
             problem, surrogate, relaxation=Relaxation(1.0, in_turn=True), options={**STEP_OPTIONS, **(ipopt or {})}
         )
+        self._parameters = {**problem.system.defaults, **problem.parameter_values}
         self._deadline = Deadline()
         self._missed, self._ways = 0, _USUAL
 
@@ -137,6 +139,16 @@ class LimitsFirst:
     def problem(self) -> Problem:
         """The problem with the present data."""
         return self._compiled.problem
+
+    @property
+    def program(self) -> CollocationProgram:
+        """The transcribed problem."""
+        return self._compiled.program
+
+    @property
+    def ipopt(self) -> Any:
+        """The solver that holds it."""
+        return self._compiled.ipopt
 
     def set_data(
         self,
@@ -167,7 +179,8 @@ class LimitsFirst:
         before
             Controls that were applied last, in their units; None at the start of the batch.
         """
-        self._compiled.change(initial=states, length=length, parameters=parameters, controls=controls)
+        known = {**self._parameters, **parameters}
+        self._compiled.change(initial=states, length=length, parameters=known, controls=controls)
         self._compiled.program.set_elapsed(elapsed, before)
         for name, (low, high) in first.items():
             self._compiled.program.bound_first(name, low, high)

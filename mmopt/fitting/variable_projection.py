@@ -13,9 +13,9 @@ import numpy as np
 
 from mmopt.dataset.tabulate import Progress
 from mmopt.errors import SurrogateError
+from mmopt.fitting.levenberg_marquardt import descend
 from mmopt.fitting.products import products_of_columns, products_of_one, products_of_two
 from mmopt.solvers.activations import ACTIVATIONS
-from mmopt.solvers.levenberg_marquardt import descend
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
 """Weights and bias of every layer."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 import casadi
 import numpy as np
 
-from mmopt.solvers.clock import Clock
-from mmopt.solvers.interruption import held_interruption
+from mmopt.solvers.interruption import Clock, held_interruption
 from mmopt.solvers.ipopt_options import DEFAULTS, WARM, Tuning, check_options
+from mmopt.solvers.kkt import KktSystem, kkt_system
 from mmopt.solvers.nlp import Nlp
 from mmopt.status import Status
 
@@ -184,6 +184,26 @@ class CompiledNlp:
             self._multipliers = {"lam_g0": arrays["lam_g"], "lam_x0": arrays["lam_x"]}
         record = Solve(status, int(stats["iter_count"]), seconds, objective, stats["return_status"])
         return record, arrays["x"].ravel()
+
+    def kkt_system(self, values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> KktSystem | None:
+        """Return the linearised conditions at the last accepted optimum.
+
+        Parameters
+        ----------
+        values, lower, upper
+            The optimum, and bounds of all variables.
+
+        Returns
+        -------
+        KktSystem or None
+            None if there was no accepted solve, or the system is singular.
+        """
+        if not self._multipliers:
+            return None
+        solver = next(iter(self._solvers.values()))
+        functions = tuple(solver.get_function(name) for name in ("nlp_g", "nlp_jac_g", "nlp_hess_l"))
+        pushes = (self._multipliers["lam_x0"].ravel(), self._multipliers["lam_g0"].ravel())
+        return kkt_system(functions, values, pushes, (lower, upper), (self.nlp.lower, self.nlp.upper))
 
     def _solver(self, warm: bool, tuning: Tuning) -> casadi.Function:
         if (warm, tuning) not in self._solvers:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from mmopt.dataset.tabulate import Progress
+from mmopt.fitting.levenberg_marquardt import descend
 from mmopt.fitting.products import products_of_one, products_of_two
 from mmopt.fitting.variable_projection import (
     Fit,
@@ -25,7 +26,6 @@ from mmopt.fitting.variable_projection import (
     variable_projection,
 )
 from mmopt.solvers.activations import ACTIVATIONS
-from mmopt.solvers.levenberg_marquardt import descend
 from mmopt.training.output_layers import OutputLayer, TrainingSet, initial_layers
 
 _START_POINTS, _START_STEPS = 1024, 40

@@ -168,3 +168,49 @@ def _controls(block: Any, problem: Problem) -> dict[str, tuple[float, ...]]:
         )
         for name, control in problem.controls.items()
     }
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramVariables:
+    """Variables of a transcribed problem by what they stand for.
+
+    Attributes
+    ----------
+    data
+        Variables of initial states and parameters, by name.
+    controls
+        Of every control: one an element or, of lines, one an edge.
+    states
+        Of every state at all points.
+    scaled
+        States as they are scaled.
+    """
+
+    data: Mapping[str, Any]
+    controls: Mapping[str, list[Any]]
+    states: Mapping[str, list[Any]]
+    scaled: Mapping[str, Quantity]
+
+
+def variables_of(block: Any, problem: Problem) -> ProgramVariables:
+    """Return the variables of data, controls and states.
+
+    Parameters
+    ----------
+    block
+        The Pyomo block of the problem.
+    problem
+        The problem.
+
+    Returns
+    -------
+    ProgramVariables
+    """
+    points, scaled = sorted(block.time), {state.name: state for state in block.scaled_states}
+    states = {name: [state_at(block, name, t) for t in points] for name in scaled}
+    controls = {
+        name: [block.control[name, k] for k in range(value_count(problem, control))]
+        for name, control in problem.controls.items()
+    }
+    data = {name: variables[0] for name, variables in states.items()} | dict(block.parameter.items())
+    return ProgramVariables(data, controls, states, scaled)

@@ -6,7 +6,8 @@ from typing import Any, Final
 import pyomo.environ as pyo
 
 from mmopt.errors import SolverError
-from mmopt.solvers.ipopt import IpoptExecutable, NonlinearProgram, find_executable
+from mmopt.solvers.ipopt import NonlinearProgram
+from mmopt.solvers.ipopt_executable import IpoptExecutable, find_executable
 from mmopt.surrogate.layer import SmoothCell
 
 _OPTIONS: Final = {"max_iter": 1000}

@@ -20,7 +20,14 @@ from mmopt.results import Trajectory
 from mmopt.solvers.nlp import fix_or_bound
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.aim import set_tracking
-from mmopt.transcription.bounds import Answer, BoundedQuantity, answer_of, bounded_quantities
+from mmopt.transcription.bounds import (
+    Answer,
+    BoundedQuantity,
+    ProgramVariables,
+    answer_of,
+    bounded_quantities,
+    variables_of,
+)
 from mmopt.transcription.equations import (
     HARD,
     Relaxation,
@@ -291,6 +298,11 @@ class CollocationProgram:
         chosen += [state_at(block, name, 0.0) for name, given in problem.initial.items() if isinstance(given, tuple)]
         chosen += [block.parameter[name] for name, given in problem.parameters.items() if isinstance(given, tuple)]
         return [*controls, *chosen]
+
+    @property
+    def variables(self) -> ProgramVariables:
+        """The variables of data, controls and states."""
+        return variables_of(self.pyomo, self.problem)
 
     def bounded_quantities(self) -> Iterator[BoundedQuantity]:
         """Return limits at all times, limits at the end, and controls, with their variables."""

@@ -59,7 +59,7 @@ def descend(
 
     Examples
     --------
-    >>> from mmopt.solvers.levenberg_marquardt import descend
+    >>> from mmopt.fitting.levenberg_marquardt import descend
     >>> class Line:
     ...     points = 1
     ...     def __init__(self, x):
