@@ -138,7 +138,7 @@ class Controller:
         if horizon not in HORIZONS:
             raise StudyError(f"horizon is {shown(horizon)}; use one of {', '.join(HORIZONS)}")
         self.horizon = horizon
-        self.problem = problem
+        self.problem, self.surrogate = problem, surrogate
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
         self._solver = LimitsFirst(problem, surrogate, ipopt)
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
@@ -163,7 +163,13 @@ class Controller:
             except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
                 self._plan, self._profiles = None, {}
 
-    def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
+    def step(
+        self,
+        time: float,
+        states: Mapping[str, float],
+        parameters: Mapping[str, float] | None = None,
+        applied: Mapping[str, float] | None = None,
+    ) -> Move:
         """Decide the controls of the interval that begins at ``time``.
 
         Parameters
@@ -174,6 +180,8 @@ class Controller:
             Estimate of every state, in its unit. What is below the lowest value of a state counts as that, and is noted.
         parameters
             Estimates of parameters that differ from the problem's.
+        applied
+            Controls that the plant had last, from which rates of change count; the last move by default.
 
         Returns
         -------
@@ -181,6 +189,7 @@ class Controller:
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
         started = perf_counter()
+        self._last = dict(applied) if isinstance(applied, Mapping) else self._last
         decision, reason = Decision(None, (), ()), ""
         notes: tuple[str, ...] = ()
         try:
