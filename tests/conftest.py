@@ -45,6 +45,8 @@ SLOW_FILES = {
     "test_limit_inputs",  # trains on linear limits and products
     "test_moving_horizon",  # estimates along batches
     "test_nmpc",  # closed loops
+    "test_operation",  # closed loops
+    "test_operation_journal",  # kills processes
     "test_network_files",  # writes and reads files of every kind
     "test_parallel",  # starts and kills processes
     "test_reading",  # writes and reads files of every format

@@ -300,7 +300,9 @@ def content_of(value: Any) -> Any:
     if isinstance(value, FluxProgram):
         return value.digest
     if is_dataclass(value) and not isinstance(value, type):
-        return type(value).__qualname__, [(known.name, content_of(getattr(value, known.name))) for known in fields(value)]
+        return type(value).__qualname__, [
+            (known.name, content_of(getattr(value, known.name))) for known in fields(value)
+        ]
     if isinstance(value, Mapping):
         return [(content_of(key), content_of(entry)) for key, entry in value.items()]
     if isinstance(value, tuple | list):

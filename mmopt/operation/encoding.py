@@ -48,7 +48,7 @@ def as_json(value: Any) -> Any:
         return {_LATE: as_json(value.value), _TAKEN: float(value.taken)}
     if isinstance(value, int) and abs(value) <= LARGEST_WHOLE:
         return int(value)
-    number = float_or_none(value) if isinstance(value, int | float | np.number) else None
+    number = float_or_none(value) if isinstance(value, int | float | np.integer | np.floating) else None
     if number is None:
         return {_OTHER: shown(value)}
     return number if math.isfinite(number) else {_NUMBER: repr(number)}

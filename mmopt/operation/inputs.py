@@ -4,6 +4,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from mmopt.arguments import as_float, shown
 from mmopt.control.sampling import LateValue
 from mmopt.errors import nearest
@@ -81,11 +83,13 @@ def usable_values(measured: Any, sensors: Collection[str]) -> tuple[dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """A number as a float; what is none as its description, but for None."""
-    if value is None:
-        return None
+    """A number as a float; one that is too large or complex as its description; anything else as it is."""
+    if isinstance(value, complex | np.complexfloating):
+        return shown(value)
     number = as_float(value)
-    return shown(value) if math.isnan(number) and not isinstance(value, float) else number
+    if not math.isnan(number):
+        return number
+    return shown(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
@@ -143,7 +147,7 @@ def applied_controls(applied: Any, before: Mapping[str, float], problem: Problem
         if not isinstance(name, str) or name not in problem.controls:
             notes.append(f"applied names {shown(name)}, which is no control; {nearest(name, problem.controls)}")
             continue
-        own, value = problem.controls[name], as_float(given)
+        own, value = problem.controls[name], as_float(_plain(given))
         width = own.high - own.low
         if math.isfinite(value) and own.low - width <= value <= own.high + width:
             controls[name] = max(value, lowest[name])

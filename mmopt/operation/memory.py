@@ -119,7 +119,11 @@ def _of_solver(solver: Any) -> Memory | None:
 
 
 def _restore_solver(solver: Any, memory: Memory | None) -> None:
-    if memory is None or not isinstance(solver, LimitsFirst) or not isinstance(solver._compiled.ipopt, NonlinearProgram):
+    if (
+        memory is None
+        or not isinstance(solver, LimitsFirst)
+        or not isinstance(solver._compiled.ipopt, NonlinearProgram)
+    ):
         return
     program = solver._compiled.ipopt
     variables, size = program._variables, program.size

@@ -117,19 +117,19 @@ def replay(journal: Journal, supervisor: Supervisor) -> Replayed:
         raise StudyError("the supervisor writes the journal that is replayed; give one without a journal")
     own, there = facts_of(supervisor.controller, supervisor.estimator), journal.facts
     if there.get("problem", own["problem"]) != own["problem"]:
-        raise StudyError(f"journal {journal.path} is that of another problem; give a supervisor of the problem it is of")
+        raise StudyError(
+            f"journal {journal.path} is that of another problem; give a supervisor of the problem it is of"
+        )
     count, differences = 0, list[Difference]()
     for record in journal.records():
         count += 1
         action = record.action
         supervisor._mode, supervisor._manual, supervisor._begins = action.mode, dict(record.manual), record.begins
         again = supervisor.step(action.time, record.measured, record.applied)
-        for what, one, other in (
-            ("written", action.controls, again.controls),
-            ("move", action.move and action.move.controls, again.move and again.move.controls),
-        ):
-            time = action.time if isinstance(action.time, int | float) else math.nan
-            differences += [Difference(count, time, f"{what} {name}", *pair) for name, pair in _differing(one, other)]
+        time = action.time if isinstance(action.time, int | float) else math.nan
+        moved = [None if one.move is None else one.move.controls for one in (action, again)]
+        for what, pairs in (("written", _differing(action.controls, again.controls)), ("move", _differing(*moved))):
+            differences += [Difference(count, time, f"{what} {name}", *pair) for name, pair in pairs]
     if not count:
         raise StudyError(f"journal {journal.path} has no steps; give that of a batch")
     return Replayed(count, tuple(differences))
