@@ -94,19 +94,16 @@ class Journal:
         if kind != _APPLICATION:  # nothing is written before this is known
             if self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise StudyError(f"{self.path} is a database, but no journal of a supervisor; give another path")
-            self._begin()
+            self._base.execute("BEGIN EXCLUSIVE")
+            for command in _SCHEMA:
+                self._base.execute(command)
+            self._base.execute("COMMIT")
         for setting in _SETTINGS:
             self._base.execute(setting)
         if self._base.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("its pages do not fit together")
         self._header()
-        self._base.execute(f"SELECT number, {', '.join(COLUMNS)}, checksum FROM steps LIMIT 0")
-
-    def _begin(self) -> None:
-        self._base.execute("BEGIN EXCLUSIVE")
-        for command in _SCHEMA:
-            self._base.execute(command)
-        self._base.execute("COMMIT")
+        self._base.execute(f"SELECT number, {', '.join(COLUMNS)}, checksum FROM steps LIMIT 0")  # noqa: S608
 
     def _header(self) -> tuple[str, str] | None:
         """Facts and their key; None before the journal belongs to a batch."""
@@ -132,7 +129,7 @@ class Journal:
         """
         own = dict(facts)
         with self._explained():
-            self._take()
+            self._lock = self._lock or _locked(self.path)
             header = self._header()
             if header is None:
                 text = canonical_json(own)
@@ -145,26 +142,6 @@ class Journal:
             raise StudyError(
                 f"journal {self.path} is that of another batch ({listed}); give another path, or the objects it is of"
             )
-
-    def _take(self) -> None:
-        """Hold the lock of the one process that writes."""
-        if self._lock is not None:
-            return
-        beside = self.path.with_name(f"{self.path.name}.lock")
-        try:
-            lock = beside.open("w")
-        except OSError as error:
-            raise StudyError(
-                f"{beside} cannot be written ({error.strerror}); give a journal in a folder that can be written"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise StudyError(
-                f"journal {self.path} is being written by another process; end that one first, or give another path"
-            ) from error
-        self._lock = lock
 
     def add(self, record: Record, memory: Any) -> None:
         """Store a step; it is on the disk when this returns.
@@ -307,6 +284,25 @@ class Journal:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text
             raise StudyError(f"journal {self.path} {_advice(error)}") from error
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock of the one process that writes a journal."""
+    beside = path.with_name(f"{path.name}.lock")
+    try:
+        lock = beside.open("w")
+    except OSError as error:
+        raise StudyError(
+            f"{beside} cannot be written ({error.strerror}); give a journal in a folder that can be written"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StudyError(
+            f"journal {path} is being written by another process; end that one first, or give another path"
+        ) from error
+    return lock
 
 
 def _advice(error: Exception) -> str:
