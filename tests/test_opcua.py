@@ -52,6 +52,8 @@ def test_batch_over_the_bridge_is_written_and_the_heart_beats() -> None:
         fed = plant.states["volume"] - START["volume"]
         assert cycle.action.controls is not None
         assert fed > cycle.action.controls["feed"] * INTERVAL * 0.99 > 0.0
+        server.run(0.05, speed=3600.0, every=0.02)  # by the clock
+        assert plant.time == pytest.approx(3 * INTERVAL + 0.05)
 
 
 def test_dry_run_is_the_default_and_writes_nothing(server: PlantServer) -> None:
@@ -128,9 +130,12 @@ def test_what_the_pump_does_counts_as_applied(server: PlantServer) -> None:
 
 
 def test_stopped_server_is_survived() -> None:
-    plant, supervisor = plant_of(problem_of()), supervisor_of(Mode.AUTO)
-    server = serve_plant(plant)
-    with bridge_to(server, dry_run=False) as bridge:
+    cell, sampling = load_surrogate("ecoli_textbook"), {"glucose": Sampling(delay=0.5)}
+    plant = Plant(problem_of().system, cell, START, noise=NOISE, sampling=sampling)
+    supervisor, server = supervisor_of(Mode.AUTO), serve_plant(plant)
+    assert sorted(server.nodes) == ["biomass", "feed", "heartbeat", "oxygen_saturation"]  # what is late has no node
+    nodes = {"measured": {"biomass": server.nodes["biomass"]}, "controls": {"feed": server.nodes["feed"]}}
+    with Bridge(server.endpoint, **nodes, dry_run=False, timeout=TIMEOUT) as bridge:
         first = bridge.cycle(supervisor, 0.0)
         server.stop()
         lost = bridge.cycle(supervisor, INTERVAL)
@@ -193,12 +198,3 @@ def test_server_refuses_what_is_unknown(server: PlantServer) -> None:
 def test_second_server_at_one_endpoint_is_refused(server: PlantServer) -> None:
     with pytest.raises(StudyError, match=r"the server .* cannot start \(.*\); give another endpoint"):
         serve_plant(plant_of(problem_of()), server.endpoint)
-
-
-def test_hours_pass_by_the_clock_and_late_values_have_no_node() -> None:
-    cell, sampling = load_surrogate("ecoli_textbook"), {"glucose": Sampling(delay=0.5)}
-    plant = Plant(problem_of().system, cell, START, noise=NOISE, sampling=sampling)
-    with serve_plant(plant) as server:
-        assert sorted(server.nodes) == ["biomass", "feed", "heartbeat", "oxygen_saturation"]
-        server.run(0.05, speed=3600.0, every=0.02)
-    assert plant.time == pytest.approx(0.05)

@@ -135,7 +135,7 @@ def applied_controls(applied: Any, before: Mapping[str, float], problem: Problem
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0), {"feed": (0.0, 0.1)})
     >>> applied_controls({"feed": 0.05}, {}, problem), applied_controls({"feed": None}, {"feed": 0.04}, problem)
-    (({'feed': 0.05}, []), ({'feed': 0.04}, ["applied feed is None; 0.04 is taken"]))
+    (({'feed': 0.05}, []), ({'feed': 0.04}, ['applied feed is None; 0.04 is taken']))
     """
     if applied is None:
         return dict(before), []

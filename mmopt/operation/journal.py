@@ -60,6 +60,7 @@ class Journal:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "batch.journal") as journal:
     ...     journal.claim({"problem": "a fed-batch"})
     ...     journal.add(Record(Action(0.5, Mode.OFF, None, None), {"biomass": 1.5}, None), memory={})

@@ -43,8 +43,8 @@ class Readings:
 
     Examples
     --------
-    >>> Readings({"biomass": None}, None, ("biomass: its quality is BadSensorFailure; the value does not count",)).applied is None
-    True
+    >>> Readings({"biomass": 1.5}, {"feed": 0.01}).measured["biomass"]
+    1.5
     """
 
     measured: Mapping[str, Any]

@@ -103,6 +103,7 @@ def replay(journal: Journal, supervisor: Supervisor) -> Replayed:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=4), {"feed": (0.0, 0.1)})
     >>> controller = Controller(problem, load_surrogate("ecoli_textbook"), interval=0.5)
