@@ -98,7 +98,12 @@ def test_moves_need_the_memory_of_the_solver(
         run(supervisor_of(kind, journal), 0, 4)
         journal.keep({**journal.memory(), "controller": {**journal.memory()["controller"], "solver": None}})
         again = supervisor_of(kind, journal, resume=True)
-        assert moves(run(again, 4)) != moves(uninterrupted[0][4:])
+        actions = run(again, 4)
+        assert moves(actions) != moves(uninterrupted[0][4:])
+        assert [action.notes for action in actions] == [
+            ("the solver begins anew: moves may differ from those without a restart by rounding",),
+            (),
+        ]
 
 
 def test_mode_that_was_set_after_the_last_step_is_that_after_a_restart(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def controller_memory(controller: Controller) -> Memory:
     }
 
 
-def restore_controller(controller: Controller, memory: Memory) -> None:
-    """Let a controller continue from a memory.
+def restore_controller(controller: Controller, memory: Memory) -> bool:
+    """Let a controller continue from a memory, and return whether its solver does, too.
 
     Parameters
     ----------
@@ -73,6 +73,11 @@ def restore_controller(controller: Controller, memory: Memory) -> None:
         A controller of the same problem.
     memory
         What `controller_memory` returned.
+
+    Returns
+    -------
+    bool
+        False where the controller has another kind of solver than that of one problem: that begins from the plan alone.
 
     Raises
     ------
@@ -88,6 +93,7 @@ def restore_controller(controller: Controller, memory: Memory) -> None:
     _restore_solver(controller._solver, memory["solver"])
     controller._plan, controller._profiles = plan, profiles
     controller._last, controller._fallbacks = dict(memory["last"]), int(memory["fallbacks"])
+    return memory["solver"] is not None
 
 
 def _of_trajectory(plan: Trajectory) -> Memory:
@@ -252,6 +258,7 @@ def facts_of(controller: Controller, estimator: Estimator | None) -> dict[str, s
         "surrogate": _mark(controller.surrogate),
         "interval": f"{controller.interval!r} h",
         "horizon": controller.horizon,
+        "solver": type(controller._solver).__name__,
         "estimator": "none" if estimator is None else f"{type(estimator).__name__} {_mark(_settings(estimator))}",
     }
 

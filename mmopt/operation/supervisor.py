@@ -319,7 +319,8 @@ class Supervisor:
         self._begins, self._time = bool(memory["begins"]), float(memory["time"])
         self._applied = dict(memory["applied"])
         self._observer.restore(memory["observer"])
-        restore_controller(self.controller, memory["controller"])
+        if not restore_controller(self.controller, memory["controller"]):
+            self._unrecorded.append("the solver begins anew: moves may differ from those without a restart by rounding")
 
     def _keep(self) -> None:
         """Record a mode, or an operator's values, at once: a restart must not return to those before."""
