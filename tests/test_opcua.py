@@ -28,32 +28,43 @@ def healthy(server: PlantServer) -> None:
 
 
 def bridge_to(server: PlantServer, **more: Any) -> Bridge:
-    measured = {name: server.nodes[name] for name in NOISE}
-    given = {"controls": {"feed": server.nodes["feed"]}, "heartbeat": server.nodes["heartbeat"], "timeout": TIMEOUT}
-    return Bridge(server.endpoint, measured, **{**given, **more})
+    nodes = server.nodes
+    given = {"measured": {name: nodes[name] for name in NOISE if name in nodes}, "controls": {"feed": nodes["feed"]}}
+    return Bridge(server.endpoint, **{**given, "heartbeat": nodes["heartbeat"], "timeout": TIMEOUT, **more})
 
 
 def supervisor_of(mode: Mode) -> Supervisor:
     return Supervisor(controller_of(problem_of()), estimator_of(problem_of()), mode=mode)
 
 
-def test_batch_over_the_bridge_is_written_and_the_heart_beats() -> None:
-    plant, supervisor, beats = plant_of(problem_of()), supervisor_of(Mode.AUTO), []
-    with serve_plant(plant) as server, bridge_to(server, dry_run=False) as bridge:
+def test_batch_over_the_bridge_is_written_and_outlives_a_stopped_server() -> None:
+    cell, sampling = load_surrogate("ecoli_textbook"), {"glucose": Sampling(delay=0.5)}
+    plant = Plant(problem_of().system, cell, {**START, "biomass": 1.1}, noise=NOISE, sampling=sampling)
+    supervisor, server, beats = supervisor_of(Mode.AUTO), serve_plant(plant), []
+    assert sorted(server.nodes) == ["biomass", "feed", "heartbeat", "oxygen_saturation"]  # what is late has no node
+    measured = {name: server.nodes[name] for name in ("biomass", "oxygen_saturation")}
+    with bridge_to(server, measured=measured, dry_run=False) as bridge:
         for number in range(3):
             cycle = bridge.cycle(supervisor, number * INTERVAL)
-            assert cycle.notes == ()
-            assert cycle.action.left_out == ()
+            assert (cycle.notes, cycle.action.left_out) == ((), ())
             assert cycle.action.controls == cycle.written == {"feed": server.read("feed")}
             beats.append(server.read("heartbeat"))
             server.advance(INTERVAL)
         assert beats == [True, False, True]
         assert plant.time == 3 * INTERVAL
-        fed = plant.states["volume"] - START["volume"]
-        assert cycle.action.controls is not None
-        assert fed > cycle.action.controls["feed"] * INTERVAL * 0.99 > 0.0
-        server.run(0.05, speed=3600.0, every=0.02)  # by the clock
-        assert plant.time == pytest.approx(3 * INTERVAL + 0.05)
+        assert plant.states["volume"] - START["volume"] > cycle.written["feed"] * INTERVAL * 0.99 > 0.0
+        server.stop()
+        lost = bridge.cycle(supervisor, 3 * INTERVAL)
+        assert lost.action.move is not None  # from the prediction
+        assert (lost.written, len(lost.notes)) == ({}, 2)
+        assert lost.notes[0].startswith("the server is not read (")
+        assert lost.notes[1].startswith("the server is not written to (")
+        with serve_plant(plant, server.endpoint) as again:
+            back = bridge.cycle(supervisor, 4 * INTERVAL)
+            assert back.notes == ()
+            assert again.read("feed") == back.written["feed"]
+            again.run(0.05, speed=3600.0, every=0.02)  # by the clock
+            assert plant.time == pytest.approx(3 * INTERVAL + 0.05)
 
 
 def test_dry_run_is_the_default_and_writes_nothing(server: PlantServer) -> None:
@@ -127,27 +138,6 @@ def test_what_the_pump_does_counts_as_applied(server: PlantServer) -> None:
         assert supervisor.applied == {"feed": 0.0123}
         supervisor.set_mode(Mode.AUTO)
         assert bridge.cycle(supervisor, INTERVAL).written == {"feed": 0.0123}
-
-
-def test_stopped_server_is_survived() -> None:
-    cell, sampling = load_surrogate("ecoli_textbook"), {"glucose": Sampling(delay=0.5)}
-    plant = Plant(problem_of().system, cell, START, noise=NOISE, sampling=sampling)
-    supervisor, server = supervisor_of(Mode.AUTO), serve_plant(plant)
-    assert sorted(server.nodes) == ["biomass", "feed", "heartbeat", "oxygen_saturation"]  # what is late has no node
-    nodes = {"measured": {"biomass": server.nodes["biomass"]}, "controls": {"feed": server.nodes["feed"]}}
-    with Bridge(server.endpoint, **nodes, dry_run=False, timeout=TIMEOUT) as bridge:
-        first = bridge.cycle(supervisor, 0.0)
-        server.stop()
-        lost = bridge.cycle(supervisor, INTERVAL)
-        assert lost.action.move is not None  # from the prediction
-        assert (lost.written, len(lost.notes)) == ({}, 2)
-        assert lost.notes[0].startswith("the server is not read (")
-        assert lost.notes[1].startswith("the server is not written to (")
-        with serve_plant(plant, server.endpoint) as again:
-            back = bridge.cycle(supervisor, 2 * INTERVAL)
-            assert back.notes == ()
-            assert again.read("feed") == back.written["feed"]
-    assert first.notes == ()
 
 
 def test_closed_bridge_is_a_note(server: PlantServer) -> None:
