@@ -26,6 +26,7 @@ FOLDERS = (
     "search",
     "optimisation",
     "control",
+    "operation",
     "figures",
     "report",
     "study",

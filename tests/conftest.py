@@ -47,6 +47,9 @@ SLOW_FILES = {
     "test_moving_horizon",  # estimates along batches
     "test_multi_stage",  # closed loops
     "test_nmpc",  # closed loops
+    "test_operation",  # closed loops
+    "test_operation_journal",  # kills processes
+    "test_opcua",  # starts and stops servers
     "test_network_files",  # writes and reads files of every kind
     "test_parallel",  # starts and kills processes
     "test_reading",  # writes and reads files of every format

@@ -275,7 +275,7 @@ class _Saved:
         self._folder = folder
         if folder is None:
             return
-        mark, known = {"batch": digest(repr(_content(batch)))}, folder / _FINGERPRINT
+        mark, known = {"batch": digest(repr(content_of(batch)))}, folder / _FINGERPRINT
         if known.exists() and json.loads(known.read_text()) != mark:
             raise StudyError(f"{folder} holds a campaign of another batch; give another folder, or remove this one")
         write_whole(known, lambda file: file.write_text(json.dumps(mark)))
@@ -295,18 +295,31 @@ class _Saved:
         return loop
 
 
-def _content(value: Any) -> Any:
-    """The declared fields of a batch and of its objects, without what they keep from earlier work."""
+def content_of(value: Any) -> Any:
+    """Return the declared fields of an object and of those in it, without what they keep from earlier work.
+
+    Parameters
+    ----------
+    value
+        Any object, such as a `ControlledBatch` or a `Problem`.
+
+    Returns
+    -------
+    object
+        Tuples, lists and texts; the same in every process for the same fields.
+    """
     if isinstance(value, Atlas):
         return "Atlas", value.program.digest
     if isinstance(value, FluxProgram):
         return value.digest
     if is_dataclass(value) and not isinstance(value, type):
-        return type(value).__qualname__, [(known.name, _content(getattr(value, known.name))) for known in fields(value)]
+        return type(value).__qualname__, [
+            (known.name, content_of(getattr(value, known.name))) for known in fields(value)
+        ]
     if isinstance(value, Mapping):
-        return [(_content(key), _content(entry)) for key, entry in value.items()]
+        return [(content_of(key), content_of(entry)) for key, entry in value.items()]
     if isinstance(value, tuple | list):
-        return [_content(entry) for entry in value]
+        return [content_of(entry) for entry in value]
     if isinstance(value, np.ndarray):
         return value.shape, digest(value)
     if value is None or isinstance(value, str | int | float | np.number | Enum):
@@ -318,7 +331,7 @@ def _content(value: Any) -> Any:
         for name, entry in vars(value).items()
         if not isinstance(getattr(type(value), name, None), cached_property)
     }
-    return type(value).__qualname__, _content(own)
+    return type(value).__qualname__, content_of(own)
 
 
 def _loops(

@@ -150,7 +150,7 @@ class Controller:
         if horizon not in HORIZONS:
             raise StudyError(f"horizon is {shown(horizon)}; use one of {', '.join(HORIZONS)}")
         self.horizon = horizon
-        self.problem = problem
+        self.problem, self.surrogate = problem, surrogate
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
         robust = finite(
             "robust_horizon", self.interval if robust_horizon is None else robust_horizon, above=0.0, unit="h"
@@ -205,7 +205,13 @@ class Controller:
         except Exception:  # the step itself meets it again, and its reason says what it was
             self._plan = plan
 
-    def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
+    def step(
+        self,
+        time: float,
+        states: Mapping[str, float],
+        parameters: Mapping[str, float] | None = None,
+        applied: Mapping[str, float] | None = None,
+    ) -> Move:
         """Decide the controls of the interval that begins at ``time``.
 
         Parameters
@@ -216,6 +222,8 @@ class Controller:
             Estimate of every state, in its unit. What is below the lowest value of a state counts as that, and is noted.
         parameters
             Estimates of parameters that differ from the problem's.
+        applied
+            Controls that the plant had last, from which rates of change count; the last move by default.
 
         Returns
         -------
@@ -223,6 +231,7 @@ class Controller:
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
         started = perf_counter()
+        self._last = dict(applied) if isinstance(applied, Mapping) else self._last
         decision, reason = Decision(None, (), ()), ""
         notes: tuple[str, ...] = ()
         try:

@@ -137,6 +137,11 @@ class Estimator:
         self.time = 0.0
 
     @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the measured quantities."""
+        return tuple(self._noise)
+
+    @property
     def states(self) -> dict[str, float]:
         """Present estimate of every state."""
         return self._filter.named(self._now.mean)[0]

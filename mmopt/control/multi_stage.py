@@ -133,6 +133,11 @@ class MultiStage:
         self._solves = []
 
     @property
+    def settings(self) -> tuple[Any, float]:
+        """The scenarios, and the robust horizon [h]."""
+        return self._scenarios, self._robust_horizon
+
+    @property
     def problem(self) -> Problem:
         """The problem with the present data, of the first scenario."""
         return self._problems[0]

@@ -1,0 +1,13 @@
+from .actions import Action as Action
+from .actions import Mode as Mode
+from .journal import Journal as Journal
+from .opcua import Bridge as Bridge
+from .opcua import Cycle as Cycle
+from .opcua import Readings as Readings
+from .plant_server import PlantServer as PlantServer
+from .plant_server import serve_plant as serve_plant
+from .records import Record as Record
+from .replay import Difference as Difference
+from .replay import Replayed as Replayed
+from .replay import replay as replay
+from .supervisor import Supervisor as Supervisor
