@@ -7,9 +7,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.arguments import as_float, shown
+from mmopt.control.controller import Controller
 from mmopt.control.sampling import LateValue
 from mmopt.errors import nearest
 from mmopt.problem.problem import Problem
+
+_NEARLY: Final = 1.0e-6
+"""Fraction by which a step may come before its time without counting as early."""
 
 LONGEST: Final = 1000.0
 """Hours between two steps from which on a time counts as wrong: that of another clock, or in another unit."""
@@ -155,3 +159,33 @@ def applied_controls(applied: Any, before: Mapping[str, float], problem: Problem
             taken = controls.setdefault(name, float(own.low))
             notes.append(f"applied {name} is {shown(given)}; {taken:g} is taken")
     return controls, notes
+
+
+def slowed(
+    controller: Controller, applied: Mapping[str, float], wanted: Mapping[str, float], elapsed: float
+) -> dict[str, float]:
+    """Return values within the fastest change of a step that comes early: the gate counts with whole intervals.
+
+    Parameters
+    ----------
+    controller
+        The controller.
+    applied
+        Value of every control that the plant has.
+    wanted
+        Value of every control that is to be written.
+    elapsed
+        Time since the last step [h].
+
+    Returns
+    -------
+    dict
+        Value by control.
+    """
+    values = dict(wanted)
+    if elapsed < controller.interval * (1.0 - _NEARLY):
+        for name, control in controller.problem.controls.items():
+            if control.rate_limit is not None and name in applied:
+                most, before = control.rate_limit * elapsed, applied[name]
+                values[name] = min(max(values[name], before - most), before + most)
+    return values

@@ -7,7 +7,7 @@ Everything that is written passes a gate.
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from mmopt.arguments import as_float, shown
 from mmopt.control.controller import SHRINKING, Controller, Move
@@ -15,14 +15,11 @@ from mmopt.control.estimator import Estimator
 from mmopt.control.gate import Gate
 from mmopt.errors import StudyError, first_line, nearest
 from mmopt.operation.actions import Action, Mode, checked_mode
-from mmopt.operation.inputs import applied_controls, elapsed_since, numbers_of, usable_values
+from mmopt.operation.inputs import applied_controls, elapsed_since, numbers_of, slowed, usable_values
 from mmopt.operation.journal import Journal
 from mmopt.operation.memory import controller_memory, facts_of, restore_controller
 from mmopt.operation.observer import Observer
 from mmopt.operation.records import Record
-
-_NEARLY: Final = 1.0e-6
-"""Fraction by which a step may come before its time without counting as early."""
 
 
 class Supervisor:
@@ -284,7 +281,7 @@ class Supervisor:
             wanted |= move.controls
         self._begins = self._begins and move is None
         states = self._states or numbers_of(values)
-        passed = self.gate.passed(_slowed(self.controller, last, wanted, elapsed), self._time, states, last)
+        passed = self.gate.passed(slowed(self.controller, last, wanted, elapsed), self._time, states, last)
         if self._mode is Mode.MANUAL:
             other = [name for name in passed if passed[name] != wanted[name]]
             notes += [f"{name}: {wanted[name]:g} was wanted, {passed[name]:g} is written" for name in other]
@@ -324,19 +321,6 @@ class Supervisor:
                 self.journal.keep(self._memory())
             except StudyError as error:
                 self._unrecorded.append(f"the mode is not recorded: {error}")
-
-
-def _slowed(
-    controller: Controller, applied: Mapping[str, float], wanted: Mapping[str, float], elapsed: float
-) -> dict[str, float]:
-    """Values within the fastest change of a step that comes early: the gate counts with whole intervals."""
-    slowed = dict(wanted)
-    if elapsed < controller.interval * (1.0 - _NEARLY):
-        for name, control in controller.problem.controls.items():
-            if control.rate_limit is not None and name in applied:
-                most, before = control.rate_limit * elapsed, applied[name]
-                slowed[name] = min(max(slowed[name], before - most), before + most)
-    return slowed
 
 
 def _check_kinds(controller: Any, estimator: Any, gate: Any, journal: Any) -> None:
