@@ -1,5 +1,9 @@
 from .actions import Action as Action
 from .actions import Mode as Mode
+from .faulty_plant import FaultyPlant as FaultyPlant
+from .faulty_plant import ParameterDrift as ParameterDrift
+from .faulty_plant import PumpFault as PumpFault
+from .faulty_plant import SensorFault as SensorFault
 from .journal import Journal as Journal
 from .opcua import Bridge as Bridge
 from .opcua import Cycle as Cycle
