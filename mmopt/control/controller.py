@@ -6,18 +6,20 @@ lets only what the pump and the vessel can take pass. A step never raises and ne
 is accepted, it says which fallback it took, and why.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
 from mmopt.checking import finite, shown
-from mmopt.control.gate import Gate
+from mmopt.control.fallbacks import SIMULATED, Fallbacks
+from mmopt.control.gate import Gate, number
 from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
 from mmopt.errors import StudyError
+from mmopt.parallel.own_process import OwnProcess
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
@@ -26,15 +28,11 @@ from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 
-SIMULATED, LAST_PLAN, LOWEST = "simulated controls", "last plan", "lowest controls"
-"""The fallbacks, in the order they are tried."""
-
 SHRINKING, RECEDING = "shrinking", "receding"
 HORIZONS: Final = (SHRINKING, RECEDING)
 
 _TIME_LIMIT: Final = 20.0
-_MOST_FALLBACKS: Final = 3
-"""Steps in a row for which the last plan is followed."""
+_VOLUME: Final = "volume"
 
 _MEAN_OF: Final = (np.arange(200) + 0.5) / 200
 """Fractions of an interval at which a plan is read for its mean."""
@@ -53,13 +51,13 @@ class Move:
     iterations, seconds
         Sums over all solves of the step.
     fallback
-        Empty if the move is the optimum's; else the fallback it comes from.
+        Empty if the move is the optimum's; else the fallback it comes from, one of `mmopt.control.fallbacks.FALLBACKS`.
     reason
         Why there was a fallback.
     violations
         Limits that the plan violates, in words: which, by how much, and when in hours from now.
     notes
-        What was changed in the estimate, or done where limits cannot be kept.
+        What was changed in the estimate, done where limits cannot be kept, or why fallbacks were left out.
 
     Examples
     --------
@@ -94,7 +92,12 @@ class Controller:
         ``receding``: every step optimises a horizon of that length from its own time on, and the batch has no end; limits
         at the end are those of the horizon of every step.
     time_limit
-        Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
+        Seconds after which a step solves no more, and takes a fallback. In this process Ipopt is stopped between iterations,
+        and a simulation runs to its end.
+    own_process
+        Whether the solver lives in a process of its own, as `mmopt.parallel.OwnProcess`: a step without an answer at its time
+        limit is given up, whatever the solver does; its process is killed, and another one compiles in the background. Until
+        that is ready, steps take fallbacks. Moves are the same as without it.
     ipopt
         Options of Ipopt that differ from mmopt's.
 
@@ -125,6 +128,7 @@ class Controller:
         *,
         horizon: str = SHRINKING,
         time_limit: float = _TIME_LIMIT,
+        own_process: bool = False,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
         if problem.has_choices:
@@ -140,28 +144,51 @@ class Controller:
         self.horizon = horizon
         self.problem = problem
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
-        self._solver = LimitsFirst(problem, surrogate, ipopt)
+        build = partial(LimitsFirst, problem, surrogate, ipopt)
+        self._solver: LimitsFirst | OwnProcess = OwnProcess(build) if own_process else build()
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
         self._last: Mapping[str, float] = {}
-        self._fallbacks = 0
+        self._fallbacks = Fallbacks(problem, self.interval, ends=horizon == SHRINKING)
+        self._volume: float | None = None
 
     def reset(self) -> None:
         """Forget plan, moves and solves, for another batch; what was compiled stays."""
         self._solver.reset()
-        self._plan, self._profiles, self._last, self._fallbacks = None, {}, {}, 0
+        self._fallbacks.reset()
+        self._plan, self._profiles, self._last, self._volume = None, {}, {}, None
+
+    def close(self) -> None:
+        """End the process of the solver, if it has one; it also ends with this object and with this process."""
+        if isinstance(self._solver, OwnProcess):
+            self._solver.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process of the solver."""
+        self.close()
 
     def prepare(self) -> None:
         """Solve the problem from its own start, before the batch begins, so that the first step starts from a plan.
 
         Nothing is done where there is a plan. A solve that fails changes nothing: the first step solves without a plan then.
+        With a solver in its own process this waits until that has started and compiled, which no time limit ends.
         """
-        if self._plan is None:
-            try:
-                self._decided(0.0, self.problem.start_values, {})
-            except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
-                self._plan, self._profiles = None, {}
+        if self._plan is not None:
+            return
+        start = self.problem.start_values
+        try:
+            if isinstance(self._solver, OwnProcess):
+                self._solver.wait()
+            self._decided(0.0, start, {}, Deadline.after(self.time_limit))
+        except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
+            self._plan, self._profiles = None, {}
+        begin = 0.0 if self._plan is None else self._fallbacks.first_use - self.interval
+        self._prepare_feed(0.0, begin, start, Deadline.after(self.time_limit))
 
     def step(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float] | None = None) -> Move:
         """Decide the controls of the interval that begins at ``time``.
@@ -180,20 +207,21 @@ class Controller:
         Move
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
-        started = perf_counter()
+        started, deadline = perf_counter(), Deadline.after(self.time_limit)
         decision, reason = Decision(None, (), ()), ""
+        estimate: Mapping[str, float] = {}
         notes: tuple[str, ...] = ()
         try:
             estimate, notes = self._estimate(time, states, parameters or {})
-            decision = self._decided(time, estimate, parameters or {})
+            decision = self._decided(time, estimate, parameters or {}, deadline)
             reason = decision.failure
         except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
             reason = f"{type(error).__name__}: {error}"
-        wanted, fallback = self._wanted(time, reason, decision.simulated)
-        controls = self._gate.passed(
-            wanted, _number_or(time, 0.0), states if isinstance(states, Mapping) else {}, self._last
-        )
-        self._last = controls
+        if not reason or decision.simulated:
+            wanted, fallback, why = self._followed(time, deadline), SIMULATED if decision.simulated else "", ""
+        else:
+            wanted, fallback, why = self._without_optimum(number(time), estimate, deadline)
+        controls = self._written(wanted, time, states)
         return Move(
             controls=controls,
             status=decision.status,
@@ -202,7 +230,7 @@ class Controller:
             fallback=fallback,
             reason=reason,
             violations=() if reason and not decision.simulated else tuple(map(str, decision.violations)),
-            notes=(*notes, *([decision.note] if decision.note else [])),
+            notes=(*notes, *filter(None, (decision.note, why))),
         )
 
     @property
@@ -216,7 +244,7 @@ class Controller:
         """The estimate within what states can be, and what was changed."""
         known = {state.name: state for state in self.problem.system.states}
         missing = [name for name in known if name not in states]
-        bad = [name for name, value in {"time": time, **states, **parameters}.items() if not _is_number(value)]
+        bad = [name for name, value in {"time": time, **states, **parameters}.items() if number(value) is None]
         if missing or bad:
             wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
             raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
@@ -226,10 +254,12 @@ class Controller:
         )
         return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
 
-    def _decided(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> Decision:
+    def _decided(
+        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float], deadline: Deadline
+    ) -> Decision:
         """Solve from the last plan, and keep the answer as the next one."""
         self._set(time, states, parameters)
-        decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
+        decision: Decision = self._solver.solve(self._plan, time, deadline)
         if decision.answer is not None:
             self._accept(time, decision.answer)
         return decision
@@ -260,15 +290,41 @@ class Controller:
             values[control.name] = ("control", control.unit, held)
         self._plan = trajectory(times, values, Status.OPTIMAL)
 
-    def _wanted(self, time: float, reason: str, simulated: bool) -> tuple[dict[str, float], str]:
-        """The move before the gate, and the fallback it comes from."""
-        if not reason or simulated:
-            self._fallbacks = 0
-            return self._next(time), SIMULATED if simulated else ""
-        self._fallbacks += 1
-        if self._profiles and self._fallbacks <= _MOST_FALLBACKS and _is_number(time):
-            return self._next(time), LAST_PLAN
-        return {name: float(control.low) for name, control in self.problem.controls.items()}, LOWEST
+    def _followed(self, time: float, deadline: Deadline) -> dict[str, float]:
+        """The move of the new plan, after which a feed is prepared for the time at which the plan may be followed no more."""
+        self._fallbacks.follow()
+        self._prepare_feed(time, time + self._fallbacks.first_use, {}, deadline)
+        return self._next(time)
+
+    def _prepare_feed(self, time: float, begin: float, states: Mapping[str, float], deadline: Deadline) -> None:
+        """Prepare the exponential feed from some states or, where there is a plan, from those it has then."""
+        if self._plan is not None:
+            states = {state.name: float(self._plan.at(state.name, begin)) for state in self.problem.system.states}
+        self._fallbacks.prepare(self._solver, time, begin, states, deadline)
+
+    def _without_optimum(
+        self, time: float | None, estimate: Mapping[str, float], deadline: Deadline
+    ) -> tuple[dict[str, float], str, str]:
+        """The move of a step that failed, its fallback, and why others were left out; the feed begins anew if there is time."""
+        planned = self._next(time) if self._profiles and time is not None else None
+        if (
+            time is not None
+            and estimate
+            and (planned is None or self._fallbacks.need_feed)
+            and not deadline.has_passed()
+        ):
+            self._fallbacks.prepare(self._solver, time, time, estimate, deadline)
+        return self._fallbacks.controls(time, planned, self._last)
+
+    def _written(self, wanted: Mapping[str, float], time: Any, states: Any) -> dict[str, float]:
+        """What the gate lets through; a volume that is not known is what went in since it was."""
+        known = dict(states) if isinstance(states, Mapping) else {}
+        volume = number(known.get(_VOLUME))
+        volume = self._volume if volume is None else volume
+        controls = self._gate.passed(wanted, time, {**known, _VOLUME: volume}, self._last)
+        self._volume = None if volume is None else self._gate.projected_volume(volume, controls)
+        self._last = controls
+        return controls
 
     def _next(self, time: float) -> dict[str, float]:
         """The plan's mean over the next interval, which gives the same amount; of an element in no window it has no say."""
@@ -286,12 +342,3 @@ class Controller:
                 rates = rates[free] if free.any() else rates
             moves[name] = float(np.mean(rates))
         return moves
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _number_or(value: Any, other: float) -> float:
-    return float(value) if _is_number(value) else other

@@ -140,6 +140,11 @@ class LimitsFirst:
         """The problem with the present data."""
         return self._compiled.problem
 
+    @property
+    def simulator(self) -> Simulator:
+        """The problem with the present data, and its surrogate, for simulations."""
+        return self._compiled.simulator
+
     def set_data(
         self,
         elapsed: float,
@@ -199,11 +204,12 @@ class LimitsFirst:
             self._compiled.start(before, begin, self.problem.horizon.hours)
             if self._solved(warm=not self._missed, tuning=Tuning.NEAR, iterations=_QUICK):
                 return self._fed_again()
-        if before is not None and (held := _held(self._compiled.simulator, before, begin)) is not None:
+        late = deadline.has_passed()
+        if before is not None and not late and (held := _held(self.simulator, before, begin)) is not None:
             self._compiled.start(held)
             if self._solved_in_turn():
                 return self._fed_again()
-        guess = feasible_guess(self._compiled.simulator).trajectory
+        guess = feasible_guess(self.simulator, stop=deadline.has_passed).trajectory
         kept = keeps_limits(self.problem, guess, self.problem.final)
         if kept and self._missed in (0, _MOST_MISSED + 1):
             self._missed = 0
@@ -222,7 +228,7 @@ class LimitsFirst:
 
     def _without_choice(self) -> Decision:
         """The simulation of controls that leave no choice, such as outside all windows."""
-        simulated = feasible_guess(self._compiled.simulator).trajectory
+        simulated = feasible_guess(self.simulator).trajectory
         self._compiled.start(simulated)
         violations = simulated_violations(self.problem.with_hard_limits(), simulated, self.problem.final)
         return Decision(self._compiled.program.read_answer(), violations, ())
@@ -232,10 +238,10 @@ class LimitsFirst:
         compiled, before = self._compiled, self._compiled.solves[-1]
         self._missed = 0
         decision = self._decision()
-        fed = without_feed_gap(compiled.plan())
+        fed = None if self._deadline.has_passed() else without_feed_gap(compiled.plan())
         if fed is None:
             return decision
-        compiled.start(feasible_guess(compiled.simulator, fed).trajectory)
+        compiled.start(feasible_guess(self.simulator, fed, stop=self._deadline.has_passed).trajectory)
         if self._solved_in_turn() and compiled.solves[-1].objective < before.objective - _BETTER * abs(
             before.objective
         ):
