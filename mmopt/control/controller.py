@@ -212,7 +212,7 @@ class Controller:
         estimate: Mapping[str, float] = {}
         notes: tuple[str, ...] = ()
         try:
-            estimate, notes = self._estimate(time, states, parameters or {})
+            estimate, notes = _usable(self.problem, time, states, parameters or {})
             decision = self._decided(time, estimate, parameters or {}, deadline)
             reason = decision.failure
         except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
@@ -237,22 +237,6 @@ class Controller:
     def plan(self) -> Trajectory | None:
         """The last accepted plan, from its step to the end of its horizon."""
         return self._plan
-
-    def _estimate(
-        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
-    ) -> tuple[dict[str, float], tuple[str, ...]]:
-        """The estimate within what states can be, and what was changed."""
-        known = {state.name: state for state in self.problem.system.states}
-        missing = [name for name in known if name not in states]
-        bad = [name for name, value in {"time": time, **states, **parameters}.items() if number(value) is None]
-        if missing or bad:
-            wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
-            raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
-        below = [name for name, state in known.items() if states[name] < state.lower]
-        notes = tuple(
-            f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
-        )
-        return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
 
     def _decided(
         self, time: float, states: Mapping[str, float], parameters: Mapping[str, float], deadline: Deadline
@@ -342,3 +326,20 @@ class Controller:
                 rates = rates[free] if free.any() else rates
             moves[name] = float(np.mean(rates))
         return moves
+
+
+def _usable(
+    problem: Problem, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The estimate within what states can be, and what was changed."""
+    known = {state.name: state for state in problem.system.states}
+    missing = [name for name in known if name not in states]
+    bad = [name for name, value in {"time": time, **states, **parameters}.items() if number(value) is None]
+    if missing or bad:
+        wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
+        raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
+    below = [name for name, state in known.items() if states[name] < state.lower]
+    notes = tuple(
+        f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
+    )
+    return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
