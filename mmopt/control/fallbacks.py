@@ -120,7 +120,7 @@ class Fallbacks:
         self._failed, self._held, self._near = 0, 0, 1.0
         self._feed: Mapping[str, GrowingControl] = {}
         self._why = "none was prepared" if self._has_feed else "the problem has none"
-        self._known = False
+        self._none_keeps = False
 
     def follow(self) -> None:
         """Count a step that succeeded."""
@@ -166,7 +166,7 @@ class Fallbacks:
             size, self._why = None, f"{type(error).__name__}: {error}"
         else:
             self._why = "no time was left" if size is None else "none keeps the limits"
-        self._known = size is not None
+        self._none_keeps = size == 0.0
         self._near = size or self._near
         self._feed = (
             {name: GrowingControl(one, size, start, end) for name, one in self._problem.controls.items()}
@@ -200,7 +200,7 @@ class Fallbacks:
         if (fed := self._fed(time)) is not None:
             return fed, EXPONENTIAL, why
         why = f"{why}; exponential feed: {self._why}"
-        if self._known:
+        if self._none_keeps:
             why = f"{why}, so the controls are not held"
         elif last and self._held < MOST_HELD:
             self._held += 1
