@@ -139,6 +139,8 @@ class Fallbacks:
     def prepare(self, solver: Any, time: float, start: float, states: Mapping[str, float], deadline: Deadline) -> None:
         """Prepare the exponential feed; whatever happens, there is one that keeps the limits, or none.
 
+        Where that fails for a feed that is to begin now, the one that was prepared before stays.
+
         Parameters
         ----------
         solver
@@ -166,13 +168,12 @@ class Fallbacks:
             size, self._why = None, f"{type(error).__name__}: {error}"
         else:
             self._why = "no time was left" if size is None else "none keeps the limits"
+        if size is None and start <= time:
+            return
         self._none_keeps = size == 0.0
         self._near = size or self._near
-        self._feed = (
-            {name: GrowingControl(one, size, start, end) for name, one in self._problem.controls.items()}
-            if size
-            else {}
-        )
+        feeds = {name: GrowingControl(one, size or 0.0, start, end) for name, one in self._problem.controls.items()}
+        self._feed = feeds if size else {}
 
     def controls(
         self, time: float | None, planned: Mapping[str, float] | None, last: Mapping[str, float]
