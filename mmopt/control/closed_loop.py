@@ -278,5 +278,5 @@ def _number(value: Any) -> float:
     """A measurement as a number; NaN where it is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
