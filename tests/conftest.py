@@ -51,6 +51,7 @@ SLOW_FILES = {
     "test_reading",  # writes and reads files of every format
     "test_readme",  # runs every page
     "test_report",  # draws every figure
+    "test_faults",  # closed loops
     "test_fit",  # trains
     "test_gate_properties",  # drives the gate with any value
     "test_guard",  # starts processes with limits of memory

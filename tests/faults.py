@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -25,12 +25,20 @@ from mmopt.control.limits_first import LimitsFirst
 from mmopt.parallel import OwnProcess
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 1.0, "acetate": 0.0, "oxygen": 0.2}
-NOISE = {"volume": 0.005, "biomass": 0.05, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}
+STATES = {"volume": 0.005, "biomass": 0.05, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}
+GAS = {"volume": 0.005, "oxygen_saturation": 1.0, "oxygen_uptake": 0.5, "carbon_evolution": 0.5}
+SENSORS = {"states": STATES, "gas": GAS}
+"""Noise of the sensors: all states, or the off-gas, a probe and a balance."""
+
+NOISE = {**STATES, **GAS}
 LIMITS = {"oxygen_saturation": (35.0, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
 PUMP = Control(0.0, 0.1, rate_limit=0.06)
 HOURS, INTERVAL = 6.0, 0.5
 BEGIN, STEPS = 4, 3
 """The step at which a fault begins, and how many it lasts."""
+
+_LEAST = 1.0e-3
+"""Standard deviation that an error is compared with at the least, in the unit of the state [g/L, L, mmol/L]."""
 
 GOOD = 3
 """Good samples after which a batch has recovered."""
@@ -105,7 +113,6 @@ FAULTS: Mapping[str, Alter] = {
     "solver fails": _nothing,
     "solver hangs": _nothing,
 }
-SENSORS = tuple(NOISE)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class Recorded:
         truth, deviations = self.plant.states, self.estimator.deviations
         self.estimates.append(self.states)
         self.errors.append(
-            {name: abs(value - truth[name]) / max(deviations[name], NOISE[name]) for name, value in self.states.items()}
+            {name: abs(value - truth[name]) / max(deviations[name], _LEAST) for name, value in self.states.items()}
         )
         return notes
 
@@ -179,7 +186,7 @@ class HangsAtTimes(LimitsFirst):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A batch with faults: the loop, estimates, and their errors in standard deviations (of the sensor at the least)."""
+    """A batch with faults: the loop, estimates, and their errors in standard deviations."""
 
     loop: ClosedLoop
     estimates: Sequence[Mapping[str, float]]
@@ -191,7 +198,8 @@ class Batch:
 
 
 def problem() -> Problem:
-    return Problem(ecoli_fed_batch(), START, Horizon(HOURS, 12), {"feed": PUMP}, LIMITS)
+    reactor = replace(ecoli_fed_batch(), carbon_dioxide="EX_co2_e")
+    return Problem(reactor, START, Horizon(HOURS, 12), {"feed": PUMP}, LIMITS)
 
 
 def controller(cell: Surrogate, own_process: bool = False) -> Controller:
@@ -202,11 +210,12 @@ def controller(cell: Surrogate, own_process: bool = False) -> Controller:
     return made
 
 
-def run(faults: Sequence[Fault], of: Controller, cell: Surrogate, seed: int = 1) -> Batch:
+def run(faults: Sequence[Fault], of: Controller, cell: Surrogate, sensors: str = "states", seed: int = 1) -> Batch:
     """One batch; between steps there is time for a new process to be ready, as there is at a plant."""
     of.reset()
-    plant = FaultyPlant(faults, of.problem.system, cell, START, noise=NOISE, seed=seed)
-    recorded = Recorded(Estimator(of.problem.system, cell, START, NOISE), plant)
+    noise = SENSORS[sensors]
+    plant = FaultyPlant(faults, of.problem.system, cell, START, noise=noise, seed=seed)
+    recorded = Recorded(Estimator(of.problem.system, cell, START, noise), plant)
     whole = of._solver.solve
 
     def failing(*given: Any) -> Any:
@@ -241,16 +250,15 @@ def breaches(batch: Batch) -> list[str]:
         seen.append(f"fastest change: {moves}")
     if not all(math.isfinite(value) for estimate in batch.estimates for value in estimate.values()):
         seen.append("an estimate is no number")
-    for name in START:
-        if not np.all(np.isfinite(batch.loop.trajectory[name])):
-            seen.append(f"{name} of the plant is no number")
+    plant = batch.loop.trajectory
+    seen += [f"{name} of the plant is no number" for name in START if not np.all(np.isfinite(plant[name]))]
     seen += [f"no reason at {step.time} h" for step in batch.loop.steps if step.move.fallback and not step.move.reason]
     return seen
 
 
 def recovery(batch: Batch, undisturbed: Batch) -> dict[str, Any]:
     """How a batch is after three good samples: the largest error of the estimate in standard deviations, its state, whether the
-    move is an optimum, and by how much it differs from the undisturbed one at that time, as a fraction of the pump's range."""
+    move is an optimum, and by what fraction it differs from the undisturbed one at that time."""
     at = BEGIN + STEPS + GOOD - 1
     errors = batch.errors[at]
     worst = max(errors, key=lambda name: errors[name])
@@ -259,7 +267,7 @@ def recovery(batch: Batch, undisturbed: Batch) -> dict[str, Any]:
         "deviations": float(errors[worst]),
         "state": worst,
         "fallback": batch.loop.steps[at].move.fallback,
-        "move": float(abs(move - other) / (PUMP.high - PUMP.low)),
+        "move": float(abs(move - other) / max(other, 0.01 * PUMP.high)),
         "objective": float(batch.loop.objective / undisturbed.loop.objective),
         "worst during": float(max(max(batch.errors[k].values()) for k in range(BEGIN, BEGIN + STEPS))),
         "violation": float(max(batch.loop.violations.values(), default=0.0)),
@@ -267,18 +275,19 @@ def recovery(batch: Batch, undisturbed: Batch) -> dict[str, Any]:
     }
 
 
-def singles() -> Iterator[tuple[Fault, ...]]:
+def singles(sensors: str) -> Iterator[tuple[Fault, ...]]:
+    """Every fault of every sensor, and those of the solver."""
     for kind in FAULTS:
-        for sensor in SENSORS if not kind.startswith("solver") else SENSORS[:1]:
+        for sensor in SENSORS[sensors] if not kind.startswith("solver") else ("volume",):
             yield (Fault(kind, sensor),)
 
 
-def pairs(count: int, seed: int) -> Iterator[tuple[Fault, ...]]:
+def pairs(count: int, sensors: str, seed: int) -> Iterator[tuple[Fault, ...]]:
     """Random pairs of faults, of one sensor or of two."""
-    random = np.random.default_rng(seed)
+    random, names = np.random.default_rng(seed), list(SENSORS[sensors])
     for _ in range(count):
         kinds = random.choice(list(FAULTS), 2, replace=False)
-        yield tuple(Fault(str(kind), SENSORS[random.integers(len(SENSORS))]) for kind in kinds)
+        yield tuple(Fault(str(kind), names[random.integers(len(names))]) for kind in kinds)
 
 
 def hangs(faults: Sequence[Fault]) -> bool:

@@ -180,9 +180,9 @@ class Estimator:
         """Correct the estimate by a measurement.
 
         Values that are missing, no numbers or not finite are left out, and so are those of an unknown sensor, and of one that
-        repeats itself to the last digit where it should have moved. A value further from what is expected than six standard deviations of both
-        together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a change that stays is
-        followed after some samples.
+        repeats itself to the last digit where it should have moved. A value further from what is expected than six standard
+        deviations of both together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a
+        change that stays is followed after some samples.
 
         Parameters
         ----------
@@ -194,7 +194,9 @@ class Estimator:
         tuple of str
             What was left out, and why.
         """
-        notes = [f"{name} is no sensor; {nearest(str(name), self._noise)}" for name in measured if name not in self._noise]
+        notes = [
+            f"{name} is no sensor; {nearest(str(name), self._noise)}" for name in measured if name not in self._noise
+        ]
         before = self._now
         present = dict(_numbers({name: value for name, value in measured.items() if name in self._noise}, notes))
         for name, late in present.items():
