@@ -1,12 +1,13 @@
 """Closed loops over many seeds, noises and plants, and first steps of random fed-batches.
 
-    python benchmarks/control.py [noise] [gas] [first] [perfect] [faults] [cycles] [time_limit] [campaign] [--seeds N] [--workers N]
+    python benchmarks/control.py [PART ...] [--seeds N] [--workers N]
 
 ``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others,
 beside a controller that knows the plant; ``gas``: the same with off-gas, dissolved oxygen and volume alone;
 ``first``: first steps of the random fed-batches of ``benchmarks/optimisation.py``;
-``perfect``: a plant that is known and measured exactly repeats the open-loop optimum; the others are those of ``robustness.py``. All by default. The plant's cell is the
-surrogate, so that what is measured is the controller. Results are written to ``results/control.json``.
+``perfect``: a plant that is known and measured exactly repeats the open-loop optimum; ``faults``, ``cycles``, ``time_limit``
+and ``campaign`` are those of ``robustness.py``. All by default. The plant's cell is the surrogate, so that what is measured is
+the controller. Results are written to ``results/control.json``.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """What a controller does when things go wrong, or go on for long: parts of ``benchmarks/control.py``.
 
-``faults``: every fault of ``tests/faults.py`` on every sensor, and random pairs; ``cycles``: 2,000 cycles of measuring, estimating
-and deciding, with the memory of the processes; ``time_limit``: steps of a solver that hangs, is killed or cannot be started;
-``campaign``: 200 closed loops that are killed twice and resumed, on processes and on a local Dask cluster.
+``faults``: every fault of ``tests/faults.py`` on every sensor, and random pairs; ``cycles``: 2,000 cycles of measuring,
+estimating and deciding, with the memory of the processes; ``time_limit``: steps of a solver that hangs, is killed or cannot
+be started; ``campaign``: 200 closed loops that are killed twice and resumed, on processes and on a local Dask cluster.
 """
 
 import json

@@ -252,6 +252,14 @@ def test_sample_below_zero_counts_as_zero(core: Surrogate, value: float) -> None
     assert move.notes[0] == f"glucose is {value:g}, below its lowest value; taken as 0"
 
 
+@pytest.mark.parametrize("time", [-1.0, -1.0e300])
+def test_time_before_the_batch_is_told(core: Surrogate, time: float) -> None:
+    """Nothing is optimised over what would be left of the batch then."""
+    move = Controller(batch(4.0, 8), core, 0.5).step(time, START)
+    assert move.iterations == 0
+    assert "before the start of the batch" in move.reason
+
+
 def test_last_plan_is_followed_for_three_steps_and_a_feed_that_keeps_the_limits_after_it(core: Surrogate) -> None:
     problem = batch()
     controller = Controller(problem, core, 0.5)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mmopt.checking import finite, shown
 from mmopt.control.fallbacks import SIMULATED, Fallbacks
-from mmopt.control.gate import Gate, number
+from mmopt.control.gate import Gate, number, usable_estimate
 from mmopt.control.limits_first import Decision, LimitsFirst, profiles_of
 from mmopt.errors import StudyError
 from mmopt.parallel.own_process import OwnProcess
@@ -212,7 +212,7 @@ class Controller:
         estimate: Mapping[str, float] = {}
         notes: tuple[str, ...] = ()
         try:
-            estimate, notes = _usable(self.problem, time, states, parameters or {})
+            estimate, notes = usable_estimate(self.problem, time, states, parameters or {})
             decision = self._decided(time, estimate, parameters or {}, deadline)
             reason = decision.failure
         except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
@@ -326,20 +326,3 @@ class Controller:
                 rates = rates[free] if free.any() else rates
             moves[name] = float(np.mean(rates))
         return moves
-
-
-def _usable(
-    problem: Problem, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The estimate within what states can be, and what was changed."""
-    known = {state.name: state for state in problem.system.states}
-    missing = [name for name in known if name not in states]
-    bad = [name for name, value in {"time": time, **states, **parameters}.items() if number(value) is None]
-    if missing or bad:
-        wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
-        raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
-    below = [name for name, state in known.items() if states[name] < state.lower]
-    notes = tuple(
-        f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
-    )
-    return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes

@@ -1,6 +1,7 @@
 """The gate between a controller and a pump: whatever comes, only what the pump and the vessel can take goes through.
 
-It knows nothing of optimisers and solves nothing: range, fastest change and volume, by arithmetic alone.
+It knows nothing of optimisers and solves nothing: range, fastest change and volume, by arithmetic alone. Beside it stands the
+check of what comes in: an estimate that a solver can use.
 """
 
 import math
@@ -10,11 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmopt.errors import StudyError
 from mmopt.problem.control import Control
 from mmopt.problem.problem import Problem
 
 _VOLUME: Final = "volume"
 FLOW: Final = "L/h"
+_SAME_TIME: Final = 1.0e-9
 
 
 @dataclass(frozen=True)
@@ -147,3 +150,42 @@ def number(value: Any) -> float | None:
     except OverflowError:  # a whole number of hundreds of digits
         return None
     return converted if math.isfinite(converted) else None
+
+
+def usable_estimate(
+    problem: Problem, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the estimate within what states can be.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    time
+        Time since the start of the batch [h].
+    states, parameters
+        Estimates by name.
+
+    Returns
+    -------
+    states, notes
+        Value of every state, and what was changed.
+
+    Raises
+    ------
+    StudyError
+        If a state is missing, or the time, a state or a parameter is no finite number, or the time is below zero.
+    """
+    known = {state.name: state for state in problem.system.states}
+    missing = [name for name in known if name not in states]
+    bad = [name for name, value in {"time": time, **states, **parameters}.items() if number(value) is None]
+    if missing or bad:
+        wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
+        raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
+    if time < -_SAME_TIME:
+        raise StudyError(f"time is {time:g} h, before the start of the batch")
+    below = [name for name, state in known.items() if states[name] < state.lower]
+    notes = tuple(
+        f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
+    )
+    return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
