@@ -1,19 +1,20 @@
 """Closed loops over many seeds, noises and plants, and first steps of random fed-batches.
 
-    python benchmarks/control.py [noise] [gas] [first] [perfect] [--seeds N] [--workers N]
+    python benchmarks/control.py [PART ...] [--seeds N] [--workers N]
 
 ``noise``: the case study with the noise of its file and twice that, on the plant that the controller assumes and on others,
 beside a controller that knows the plant; ``gas``: the same with off-gas, dissolved oxygen and volume alone;
 ``first``: first steps of the random fed-batches of ``benchmarks/optimisation.py``;
-``perfect``: a plant that is known and measured exactly repeats the open-loop optimum. All by default. The plant's cell is the
-surrogate, so that what is measured is the controller. Results are written to ``results/control.json``.
+``perfect``: a plant that is known and measured exactly repeats the open-loop optimum; ``faults``, ``cycles``, ``time_limit``
+and ``campaign`` are those of ``robustness.py``. All by default. The plant's cell is the surrogate, so that what is measured is
+the controller. Results are written to ``results/control.json``.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -24,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import robustness
 from optimisation import random_problems
 
 from mmopt import (
@@ -194,18 +196,27 @@ def perfect() -> dict[str, Any]:
     return result
 
 
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "perfect": lambda given: perfect(),
+    "first": lambda given: first(given.workers),
+    "noise": lambda given: noise(given.seeds, given.workers),
+    "gas": lambda given: noise(given.seeds, given.workers, gas=True),
+    "faults": lambda given: robustness.faults(),
+    "cycles": lambda given: robustness.cycles(),
+    "time_limit": lambda given: robustness.time_limit(),
+    "campaign": lambda given: robustness.campaign(given.workers),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=["noise", "gas", "first", "perfect", []], default=[])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     results = json.loads(TARGET.read_text()) if TARGET.exists() else {}
-    for part in given.parts or ["perfect", "first", "noise", "gas"]:
-        if part in ("noise", "gas"):
-            results[part] = noise(given.seeds, given.workers, gas=part == "gas")
-        else:
-            results[part] = first(given.workers) if part == "first" else perfect()
+    for part in given.parts or PARTS:
+        results[part] = PARTS[part](given)
         TARGET.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -273,6 +273,69 @@ def _control() -> str:
     return table(headings, rows)
 
 
+def _faults() -> str:
+    rows = [
+        (
+            name,
+            one["batches"],
+            one["raised"],
+            one["gate broken"],
+            len(one["not recovered"]),
+            f"{one['largest error while it lasts']:.1f}",
+            f"{one['largest error [standard deviations]']:.1f}",
+            f"{100 * one['largest change of the move']:.1f} %",
+            f"{100 * one['least objective']:.1f} %",
+        )
+        for name, one in _read("control")["faults"]["rows"].items()
+    ]
+    headings = (
+        "faults, sensors",
+        "batches",
+        "exceptions",
+        "gate broken",
+        "not recovered",
+        "largest error while it lasts [standard deviations]",
+        "after three good samples",
+        "largest change of the move then",
+        "least objective, of the undisturbed one",
+    )
+    return table(headings, rows)
+
+
+def _cycles() -> str:
+    rows = [
+        (
+            name,
+            one["cycles"],
+            one["fallbacks"],
+            f"{one['memory after a tenth [MB]']:.0f}",
+            f"{one['memory at the end [MB]']:.0f}",
+            f"{100 * one['largest growth']:.1f} %",
+            *(f"{1000 * one[key]:.0f}" for key in ("median [s]", "p99 [s]", "worst [s]")),
+        )
+        for name, one in _read("control")["cycles"].items()
+    ]
+    headings = (
+        "controller",
+        "cycles",
+        "fallbacks",
+        "memory after a tenth [MB]",
+        "at the end [MB]",
+        "largest growth",
+        "step, median [ms]",
+        "99 % [ms]",
+        "worst [ms]",
+    )
+    return table(headings, rows)
+
+
+def _time_limits() -> str:
+    limits = _read("control")["time_limit"]
+    names = list(next(iter(limits.values())))
+    rows = [(name, *(f"{1000 * one[name]:.0f}" for one in limits.values())) for name in names]
+    return table(("worst step beyond its time limit [ms]", *limits), rows)
+
+
 def _scenarios() -> str:
     rows = [
         (
@@ -322,6 +385,9 @@ def _estimation() -> str:
 TABLES = {
     "feed_problems": _feed_problems,
     "control": _control,
+    "faults": _faults,
+    "cycles": _cycles,
+    "time_limits": _time_limits,
     "estimation": _estimation,
     "scenarios": _scenarios,
     "fluxes": _flux_speed,

@@ -50,12 +50,15 @@ SLOW_FILES = {
     "test_operation",  # closed loops
     "test_operation_journal",  # kills processes
     "test_opcua",  # starts and stops servers
+    "test_own_process",  # starts and kills processes
     "test_network_files",  # writes and reads files of every kind
     "test_parallel",  # starts and kills processes
     "test_reading",  # writes and reads files of every format
     "test_readme",  # runs every page
     "test_report",  # draws every figure
+    "test_faults",  # closed loops
     "test_fit",  # trains
+    "test_gate_properties",  # drives the gate with any value
     "test_guard",  # starts processes with limits of memory
     "test_sampling",  # starts processes
     "test_scenarios",  # one feed for many scenarios

@@ -22,7 +22,7 @@ from mmopt import (
 )
 from mmopt import run_closed_loop as closed_loop
 from mmopt.control import ClosedLoop
-from mmopt.control.controller import LAST_PLAN, LOWEST
+from mmopt.control.fallbacks import EXPONENTIAL, HELD, LAST_PLAN, LOWEST
 from mmopt.control.gate import Gate
 from mmopt.errors import StudyError
 from mmopt.problem import Control, Objective, productivity, violated_limits
@@ -252,12 +252,67 @@ def test_sample_below_zero_counts_as_zero(core: Surrogate, value: float) -> None
     assert move.notes[0] == f"glucose is {value:g}, below its lowest value; taken as 0"
 
 
-def test_last_plan_is_followed_for_three_steps_at_most(core: Surrogate) -> None:
-    controller = Controller(batch(4.0, 8), core, 0.5)
-    controller.step(0.0, START)
-    broken = {**START, "biomass": float("nan")}
-    fallbacks = [controller.step(0.5 * number, broken).fallback for number in range(1, 6)]
-    assert fallbacks == [LAST_PLAN] * 3 + [LOWEST] * 2
+@pytest.mark.parametrize("time", [-1.0, -1.0e300])
+def test_time_before_the_batch_is_told(core: Surrogate, time: float) -> None:
+    """Nothing is optimised over what would be left of the batch then."""
+    move = Controller(batch(4.0, 8), core, 0.5).step(time, START)
+    assert move.iterations == 0
+    assert "before the start of the batch" in move.reason
+
+
+def test_last_plan_is_followed_for_three_steps_and_a_feed_that_keeps_the_limits_after_it(core: Surrogate) -> None:
+    problem = batch()
+    controller = Controller(problem, core, 0.5)
+    plant = Plant(problem.system, core, START, noise=dict.fromkeys(START, 0.0))
+    known, moves = START, []
+    for number in range(24):
+        moves.append(controller.step(plant.time, known if number < 4 else {**known, "biomass": float("nan")}))
+        plant.advance(moves[-1].controls, 0.5)
+        known = plant.states
+    assert [move.fallback for move in moves] == [""] * 4 + [LAST_PLAN] * 3 + [EXPONENTIAL] * 17
+    fed = [move.controls["feed"] for move in moves[7:]]
+    assert np.diff(np.log(fed)) == pytest.approx(np.diff(np.log(fed))[0])
+    assert 0.0 < fed[0] < fed[-1] <= 0.1
+    assert "the last plan was followed for 3 steps" in moves[7].notes
+    assert known["acetate"] < 2.0
+    assert 100.0 * known["oxygen"] / 0.21 > 35.0
+    assert known["biomass"] > 2.8  # 2.4 without a feed
+
+
+def test_controls_are_held_where_there_is_no_feed_and_are_the_lowest_after_two_steps(core: Surrogate) -> None:
+    controller = Controller(tank(Control(0.0, 0.2), limits={"x": (None, 1.5)}), None, 0.5, horizon="receding")
+    moves = [controller.step(0.0, {"x": 0.0})]
+    moves += [controller.step(0.5 * number, {"x": float("nan")}) for number in range(1, 8)]
+    assert [move.fallback for move in moves] == [""] + [LAST_PLAN] * 3 + [HELD] * 2 + [LOWEST] * 2
+    assert moves[4].controls == moves[5].controls == moves[3].controls
+    assert moves[3].controls["u"] > 0.1
+    assert "controls were held for 2 steps" in moves[6].notes[0]
+    assert controller.step(4.0, {"x": 0.0}).fallback == ""
+
+
+def test_feed_of_a_state_that_no_feed_keeps_within_the_limits_is_the_lowest(core: Surrogate) -> None:
+    """Where even the lowest feed violates a limit nothing is held."""
+    controller = Controller(batch(6.0, 12), core, 0.5)
+    controller._solver.solve = raising  # type: ignore[method-assign, union-attr]
+    controller._last = {"feed": 0.05}
+    move = controller.step(0.0, {**START, "biomass": 3.0, "glucose": 12.0})
+    assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
+    assert "none keeps the limits, so the controls are not held" in move.notes[0]
+
+
+def test_prepared_controller_whose_solver_fails_feeds_the_batch(core: Surrogate) -> None:
+    problem = batch(6.0, 12)
+    controller = Controller(problem, core, 0.5)
+    controller._solver.solve = raising  # type: ignore[method-assign, union-attr]
+    plant = Plant(problem.system, core, START, noise=dict.fromkeys(START, 0.0))
+    loop = closed_loop(plant, controller)
+    assert {step.move.fallback for step in loop.steps} == {EXPONENTIAL}
+    assert max(violated_limits(loop.trajectory, LIMITS).values(), default=0.0) < 0.01
+    assert loop.objective > 3.0
+
+
+def raising(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("injected failure")
 
 
 @pytest.mark.parametrize("error", [TypeError("a text"), MemoryError(), ZeroDivisionError(), KeyError("x")], ids=repr)
@@ -269,8 +324,10 @@ def test_solver_that_raises_is_survived(core: Surrogate, error: Exception) -> No
 
     controller._solver._compiled.ipopt.solve = raising  # type: ignore[method-assign]
     move = controller.step(0.0, START)
-    assert (move.fallback, move.controls) == (LOWEST, {"feed": 0.0})
+    assert move.fallback == EXPONENTIAL
+    assert 0.0 < move.controls["feed"] < 0.1
     assert type(error).__name__ in move.reason
+    assert "there is no plan" in move.notes
 
 
 # --- the gate
@@ -319,9 +376,12 @@ def test_value_that_is_no_number_is_left_out(core: Surrogate, value: Any) -> Non
     assert filtered.states["biomass"] == 1.0
 
 
-def test_unknown_sensor_is_refused(core: Surrogate) -> None:
-    with pytest.raises(StudyError, match="there is no sensor 'biomas'; nearest known: biomass"):
-        estimator(core).update({"biomas": 1.2})
+def test_unknown_sensor_is_left_out(core: Surrogate) -> None:
+    filtered = estimator(core)
+    notes = filtered.update({"biomas": 1.2, 3: 1.0, "biomass": 1.05})  # type: ignore[dict-item]
+    assert notes[0] == "biomas is no sensor; nearest known: biomass"
+    assert "3 is no sensor" in notes[1]
+    assert 1.0 < filtered.states["biomass"] < 1.05
 
 
 def test_spike_is_left_out_and_a_change_that_stays_is_followed(core: Surrogate) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mmopt.control import ClosedLoop, Plant, load_closed_loop, run_closed_loop
-from mmopt.control.controller import LAST_PLAN, LOWEST, SIMULATED, Controller
+from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
+from mmopt.control.fallbacks import LAST_PLAN, LOWEST, SIMULATED
 from mmopt.errors import StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram

@@ -243,7 +243,7 @@ def test_last_plan_is_followed_where_an_estimate_cannot_be_used() -> None:
     controller = Controller(lag(Tracking({"x": 2.0}, moves={"u": 0.1}), 1.0, 2), None, 0.5, horizon="receding")
     known = controller.step(20.0, {"x": 1.0})
     moves = [controller.step(20.5 + 0.5 * k, {"x": float("nan")}) for k in range(4)]
-    assert [move.fallback for move in moves] == ["last plan"] * 3 + ["lowest controls"]
+    assert [move.fallback for move in moves] == ["last plan"] * 3 + ["held controls"]
     assert known.fallback == ""
     assert moves[1].controls == moves[0].controls
     assert moves[2].controls == moves[0].controls

@@ -19,6 +19,7 @@ from mmopt.control.limits_first import Decision, LimitsFirst
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor.quantities import Quantity
 from mmopt.results import Trajectory
 from mmopt.search.options import Deadline
@@ -127,6 +128,11 @@ class AdvancedStep:
     def problem(self) -> Problem:
         """The problem with the data of the last solve."""
         return self._solver.problem
+
+    @property
+    def simulators(self) -> tuple[Simulator, ...]:
+        """The problem with the data of the last solve, and its surrogate, for simulations."""
+        return self._solver.simulators
 
     def set_data(
         self,

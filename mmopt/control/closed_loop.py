@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from mmopt.checking import finite
-from mmopt.control.controller import RECEDING, Controller, Move
+from mmopt.control.controller import RECEDING, Controller
 from mmopt.control.estimator import Estimator
+from mmopt.control.fallbacks import Move
 from mmopt.control.plant import Plant
 from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError
@@ -280,5 +281,5 @@ def _number(value: Any) -> float:
     """A measurement as a number; NaN where it is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")

@@ -6,77 +6,33 @@ lets only what the pump and the vessel can take pass. A step never raises and ne
 is accepted, it says which fallback it took, and why.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
-
-import numpy as np
+from typing import Any, Final, Self
 
 from mmopt.checking import finite, shown
 from mmopt.control.advanced_step import AdvancedStep, step_solver
-from mmopt.control.gate import Gate
-from mmopt.control.limits_first import Decision
+from mmopt.control.fallbacks import SIMULATED, Fallbacks, Move
+from mmopt.control.gate import Gate, number, usable_estimate
+from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
+from mmopt.parallel.own_process import OwnProcess
 from mmopt.problem.problem import Problem
-from mmopt.reactor.profiles import Profile, StepFeed
+from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.options import Deadline
-from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
-from mmopt.transcription.readout import outline_of, profiles_of
-
-SIMULATED, LAST_PLAN, LOWEST = "simulated controls", "last plan", "lowest controls"
-"""The fallbacks, in the order they are tried."""
+from mmopt.transcription.readout import mean_controls, outline_of, profiles_of
 
 SHRINKING, RECEDING = "shrinking", "receding"
 HORIZONS: Final = (SHRINKING, RECEDING)
 
 _TIME_LIMIT: Final = 20.0
-_MOST_FALLBACKS: Final = 3
-"""Steps in a row for which the last plan is followed."""
-
-_MEAN_OF: Final = (np.arange(200) + 0.5) / 200
-"""Fractions of an interval at which a plan is read for its mean."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """Decision of a controller for the next interval.
-
-    Attributes
-    ----------
-    controls
-        Value of every control, held over the interval.
-    status
-        How the solve behind it ended.
-    iterations, seconds
-        Sums over all solves of the step.
-    fallback
-        Empty if the move is the optimum's; else the fallback it comes from.
-    reason
-        Why there was a fallback.
-    violations
-        Limits that the plan violates, in words: which, by how much, and when in hours from now.
-    notes
-        What was changed in the estimate, or done where limits cannot be kept.
-
-    Examples
-    --------
-    >>> Move({"feed": 0.05}, Status.OPTIMAL, iterations=7, seconds=0.03).fallback
-    ''
-    """
-
-    controls: Mapping[str, float]
-    status: Status
-    iterations: int
-    seconds: float
-    fallback: str = ""
-    reason: str = ""
-    violations: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+_VOLUME: Final = "volume"
 
 
 class Controller:
@@ -103,7 +59,12 @@ class Controller:
     advanced_step
         Whether `look_ahead` prepares steps, so that a step moves the optimum for the predicted state along with the sample.
     time_limit
-        Seconds after which a step solves no more, and takes a fallback. Ipopt is stopped between iterations.
+        Seconds after which a step solves no more, and takes a fallback. In this process Ipopt is stopped between iterations,
+        and a simulation runs to its end.
+    own_process
+        Whether the solver lives in a process of its own, as `mmopt.parallel.OwnProcess`: a step without an answer at its time
+        limit is given up, whatever the solver does; its process is killed, and another one compiles in the background. Until
+        that is ready, steps take fallbacks. Moves are the same as without it.
     ipopt
         Options of Ipopt that differ from mmopt's.
 
@@ -137,6 +98,7 @@ class Controller:
         robust_horizon: float | None = None,
         advanced_step: bool = False,
         time_limit: float = _TIME_LIMIT,
+        own_process: bool = False,
         ipopt: Mapping[str, Any] | None = None,
     ) -> None:
         if problem.has_choices:
@@ -155,28 +117,55 @@ class Controller:
         robust = finite(
             "robust_horizon", self.interval if robust_horizon is None else robust_horizon, above=0.0, unit="h"
         )
-        self._solver = step_solver(problem, surrogate, (scenarios, robust), advanced_step, ipopt)
+        if advanced_step and own_process:
+            raise StudyError("advanced_step moves an optimum in this process; leave it or own_process out")
+        build = partial(step_solver, problem, surrogate, (tuple(scenarios), robust), advanced_step, ipopt)
+        self._solver: LimitsFirst | MultiStage | AdvancedStep | OwnProcess = (
+            OwnProcess(build) if own_process else build()
+        )
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
         self._last: Mapping[str, float] = {}
-        self._fallbacks = 0
+        self._fallbacks = Fallbacks(problem, self.interval, ends=horizon == SHRINKING)
+        self._volume: float | None = None
 
     def reset(self) -> None:
         """Forget plan, moves and solves, for another batch; what was compiled stays."""
         self._solver.reset()
-        self._plan, self._profiles, self._last, self._fallbacks = None, {}, {}, 0
+        self._fallbacks.reset()
+        self._plan, self._profiles, self._last, self._volume = None, {}, {}, None
+
+    def close(self) -> None:
+        """End the process of the solver, if it has one; it also ends with this object and with this process."""
+        if isinstance(self._solver, OwnProcess):
+            self._solver.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process of the solver."""
+        self.close()
 
     def prepare(self) -> None:
         """Solve the problem from its own start, before the batch begins, so that the first step starts from a plan.
 
         Nothing is done where there is a plan. A solve that fails changes nothing: the first step solves without a plan then.
+        With a solver in its own process this waits until that has started and compiled, which no time limit ends.
         """
-        if self._plan is None:
-            try:
-                self._decided(0.0, self.problem.start_values, {})
-            except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
-                self._plan, self._profiles = None, {}
+        if self._plan is not None:
+            return
+        start = self.problem.start_values
+        try:
+            if isinstance(self._solver, OwnProcess):
+                self._solver.wait()
+            self._decided(0.0, start, {}, Deadline.after(self.time_limit))
+        except Exception:  # whatever happened, the first step meets it again, and its reason says what it was
+            self._plan, self._profiles = None, {}
+        begin = 0.0 if self._plan is None else self._fallbacks.first_use - self.interval
+        self._prepare_feed(0.0, begin, start, Deadline.after(self.time_limit))
 
     def look_ahead(
         self, time: float, states: Mapping[str, float] | None = None, parameters: Mapping[str, float] | None = None
@@ -197,11 +186,13 @@ class Controller:
         try:
             plan = self._plan
             expected = states or {state.name: float(plan.at(state.name, time)) for state in self.problem.system.states}
-            estimate, _ = self._estimate(time, expected, parameters or {})
+            estimate, _ = usable_estimate(self.problem, time, expected, parameters or {})
             self._set(time, estimate, parameters or {})
-            decision = self._solver.look_ahead(plan, time, Deadline.after(self.time_limit))
+            deadline = Deadline.after(self.time_limit)
+            decision = self._solver.look_ahead(plan, time, deadline)
             if decision.answer is not None:
                 self._accept(time, decision.answer)
+                self._prepare_feed(time, time + self._fallbacks.first_use, {}, deadline)
         except Exception:  # the step itself meets it again, and its reason says what it was
             self._plan = plan
 
@@ -230,21 +221,25 @@ class Controller:
         Move
             In every case; a failure is in ``status``, ``fallback`` and ``reason``.
         """
-        started = perf_counter()
+        started, deadline = perf_counter(), Deadline.after(self.time_limit)
         self._last = dict(applied) if isinstance(applied, Mapping) else self._last
         decision, reason = Decision(None, (), ()), ""
+        estimate: Mapping[str, float] = {}
         notes: tuple[str, ...] = ()
         try:
-            estimate, notes = self._estimate(time, states, parameters or {})
-            decision = self._decided(time, estimate, parameters or {})
+            estimate, notes = usable_estimate(self.problem, time, states, parameters or {})
+            decision = self._decided(time, estimate, parameters or {}, deadline)
             reason = decision.failure
         except Exception as error:  # whatever happened, the plant needs a move, and the reason says what it was
             reason = f"{type(error).__name__}: {error}"
-        wanted, fallback = self._wanted(time, reason, decision.simulated)
-        controls = self._gate.passed(
-            wanted, _number_or(time, 0.0), states if isinstance(states, Mapping) else {}, self._last
-        )
-        self._last = controls
+        if not reason or decision.simulated:
+            self._fallbacks.follow()
+            if not isinstance(self._solver, AdvancedStep):  # that has time for it when it looks ahead
+                self._prepare_feed(time, time + self._fallbacks.first_use, {}, deadline)
+            wanted, fallback, why = self._next(time), SIMULATED if decision.simulated else "", ""
+        else:
+            wanted, fallback, why = self._without_optimum(number(time), estimate, deadline)
+        controls = self._written(wanted, time, states)
         return Move(
             controls=controls,
             status=decision.status,
@@ -253,7 +248,7 @@ class Controller:
             fallback=fallback,
             reason=reason,
             violations=() if reason and not decision.simulated else tuple(map(str, decision.violations)),
-            notes=(*notes, *([decision.note] if decision.note else [])),
+            notes=(*notes, *filter(None, (decision.note, why))),
         )
 
     @property
@@ -261,26 +256,12 @@ class Controller:
         """The last accepted plan, from its step to the end of its horizon."""
         return self._plan
 
-    def _estimate(
-        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]
-    ) -> tuple[dict[str, float], tuple[str, ...]]:
-        """The estimate within what states can be, and what was changed."""
-        known = {state.name: state for state in self.problem.system.states}
-        missing = [name for name in known if name not in states]
-        bad = [name for name, value in {"time": time, **states, **parameters}.items() if not _is_number(value)]
-        if missing or bad:
-            wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is no finite number" for name in bad)]
-            raise StudyError(f"the estimate cannot be used: {', '.join(wrong)}")
-        below = [name for name, state in known.items() if states[name] < state.lower]
-        notes = tuple(
-            f"{name} is {states[name]:g}, below its lowest value; taken as {known[name].lower:g}" for name in below
-        )
-        return {name: max(float(value), known[name].lower) for name, value in states.items() if name in known}, notes
-
-    def _decided(self, time: float, states: Mapping[str, float], parameters: Mapping[str, float]) -> Decision:
+    def _decided(
+        self, time: float, states: Mapping[str, float], parameters: Mapping[str, float], deadline: Deadline
+    ) -> Decision:
         """Solve from the last plan, and keep the answer as the next one."""
         self._set(time, states, parameters)
-        decision = self._solver.solve(self._plan, time, Deadline.after(self.time_limit))
+        decision: Decision = self._solver.solve(self._plan, time, deadline)
         if decision.answer is not None:
             self._accept(time, decision.answer)
         return decision
@@ -306,38 +287,39 @@ class Controller:
         self._profiles = profiles_of(problem, answer, time)
         self._plan = outline_of(problem, answer, time)
 
-    def _wanted(self, time: float, reason: str, simulated: bool) -> tuple[dict[str, float], str]:
-        """The move before the gate, and the fallback it comes from."""
-        if not reason or simulated:
-            self._fallbacks = 0
-            return self._next(time), SIMULATED if simulated else ""
-        self._fallbacks += 1
-        if self._profiles and self._fallbacks <= _MOST_FALLBACKS and _is_number(time):
-            return self._next(time), LAST_PLAN
-        return {name: float(control.low) for name, control in self.problem.controls.items()}, LOWEST
+    def _prepare_feed(self, time: float, begin: float, states: Mapping[str, float], deadline: Deadline) -> None:
+        """Prepare the exponential feed from some states or, where there is a plan, from those it has then."""
+        if self._plan is not None:
+            states = {state.name: float(self._plan.at(state.name, begin)) for state in self.problem.system.states}
+        self._fallbacks.prepare(self._solver, time, begin, states, deadline)
+
+    def _without_optimum(
+        self, time: float | None, estimate: Mapping[str, float], deadline: Deadline
+    ) -> tuple[dict[str, float], str, str]:
+        """The move of a step that failed, its fallback, and why others were left out; the feed begins anew if there is time."""
+        planned = self._next(time) if self._profiles and time is not None else None
+        if (
+            time is not None
+            and estimate
+            and (planned is None or self._fallbacks.need_feed)
+            and not deadline.has_passed()
+        ):
+            self._fallbacks.prepare(self._solver, time, time, estimate, deadline)
+        return self._fallbacks.controls(time, planned, self._last)
+
+    def _written(self, wanted: Mapping[str, float], time: Any, states: Any) -> dict[str, float]:
+        """What the gate lets through; a volume that is not known is what went in since it was."""
+        known = dict(states) if isinstance(states, Mapping) else {}
+        volume = number(known.get(_VOLUME))
+        volume = self._volume if volume is None else volume
+        controls = self._gate.passed(wanted, time, {**known, _VOLUME: volume}, self._last)
+        self._volume = None if volume is None else self._gate.projected_volume(volume, controls)
+        self._last = controls
+        return controls
 
     def _next(self, time: float) -> dict[str, float]:
-        """The plan's mean over the next interval, which gives the same amount; of an element in no window it has no say."""
+        """The plan's mean over the next interval, which gives the same amount."""
         end = time + self.interval
         if self.horizon == SHRINKING:
             end = min(end, self.problem.horizon.hours)
-        times = time + (end - time) * _MEAN_OF
-        moves = {}
-        for name, profile in self._profiles.items():
-            rates = np.array([profile(float(t)) for t in times])
-            if isinstance(profile, StepFeed) and self.problem.controls[name].windows is not None:
-                edges = np.array(profile.edges)
-                element = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, len(edges) - 2)
-                free = self.problem.controls[name].is_free(edges)[element]
-                rates = rates[free] if free.any() else rates
-            moves[name] = float(np.mean(rates))
-        return moves
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _number_or(value: Any, other: float) -> float:
-    return float(value) if _is_number(value) else other
+        return mean_controls(self.problem, self._profiles, time, end)

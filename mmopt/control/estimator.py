@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.checking import finite, shown
+from mmopt.control.gate import number
 from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError, nearest
 from mmopt.estimation.filter import Estimate, KalmanFilter
@@ -183,10 +184,10 @@ class Estimator:
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         """Correct the estimate by a measurement.
 
-        Values that are missing, no numbers or not finite are left out, and so are values of a sensor that repeats itself to
-        the last digit where it should have moved. A value further from what is expected than six standard deviations of both
-        together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a change that stays is
-        followed after some samples.
+        Values that are missing, no numbers or not finite are left out, and so are those of an unknown sensor, and of one that
+        repeats itself to the last digit where it should have moved. A value further from what is expected than six standard
+        deviations of both together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a
+        change that stays is followed after some samples.
 
         Parameters
         ----------
@@ -197,18 +198,12 @@ class Estimator:
         -------
         tuple of str
             What was left out, and why.
-
-        Raises
-        ------
-        StudyError
-            If a name is no measured quantity.
         """
-        for name in measured:
-            if name not in self._noise:
-                raise StudyError(f"there is no sensor '{name}'; {nearest(str(name), self._noise)}")
-        notes: list[str] = []
+        notes = [
+            f"{name} is no sensor; {nearest(str(name), self._noise)}" for name in measured if name not in self._noise
+        ]
         before = self._now
-        present = dict(_numbers(measured, notes))
+        present = dict(_numbers({name: value for name, value in measured.items() if name in self._noise}, notes))
         for name, late in present.items():
             if isinstance(late, LateValue):
                 notes += self._amend(name, late)
@@ -312,7 +307,8 @@ def _numbers(measured: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[st
     """Values that are finite numbers; a note about each that is none."""
     for name, given in measured.items():
         value = given.value if isinstance(given, LateValue) else given
-        if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not math.isfinite(value):
+        usable = number(value)
+        if usable is None:
             notes.append(f"{name} is {shown(value)}, no finite number")
         else:
-            yield name, LateValue(float(value), given.taken) if isinstance(given, LateValue) else float(value)
+            yield name, LateValue(usable, given.taken) if isinstance(given, LateValue) else usable

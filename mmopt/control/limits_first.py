@@ -150,6 +150,11 @@ class LimitsFirst:
         """The solver that holds it."""
         return self._compiled.ipopt
 
+    @property
+    def simulators(self) -> tuple[Simulator, ...]:
+        """The problem with the present data, and its surrogate, for simulations."""
+        return (self._compiled.simulator,)
+
     def set_data(
         self,
         elapsed: float,
@@ -210,11 +215,12 @@ class LimitsFirst:
             self._compiled.start(before, begin, self.problem.horizon.hours)
             if self._solved(warm=not self._missed, tuning=Tuning.NEAR, iterations=_QUICK):
                 return self._fed_again()
-        if before is not None and (held := _held(self._compiled.simulator, before, begin)) is not None:
+        late = deadline.has_passed()
+        if before is not None and not late and (held := _held(self._compiled.simulator, before, begin)) is not None:
             self._compiled.start(held)
             if self._solved_in_turn():
                 return self._fed_again()
-        guess = feasible_guess(self._compiled.simulator).trajectory
+        guess = feasible_guess(self._compiled.simulator, stop=deadline.has_passed).trajectory
         kept = keeps_limits(self.problem, guess, self.problem.final)
         if kept and self._missed in (0, _MOST_MISSED + 1):
             self._missed = 0
@@ -243,10 +249,10 @@ class LimitsFirst:
         compiled, before = self._compiled, self._compiled.solves[-1]
         self._missed = 0
         decision = self._decision()
-        fed = without_feed_gap(compiled.plan())
+        fed = None if self._deadline.has_passed() else without_feed_gap(compiled.plan())
         if fed is None:
             return decision
-        compiled.start(feasible_guess(compiled.simulator, fed).trajectory)
+        compiled.start(feasible_guess(self._compiled.simulator, fed, stop=self._deadline.has_passed).trajectory)
         if self._solved_in_turn() and compiled.solves[-1].objective < before.objective - _BETTER * abs(
             before.objective
         ):

@@ -20,6 +20,7 @@ from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst
 from mmopt.problem.choices import Choices
 from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
+from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.initial_guess import feasible_guess
@@ -141,6 +142,11 @@ class MultiStage:
     def problem(self) -> Problem:
         """The problem with the present data, of the first scenario."""
         return self._problems[0]
+
+    @property
+    def simulators(self) -> tuple[Simulator, ...]:
+        """The problem with the present data in every scenario, and its surrogate, for simulations."""
+        return tuple(Simulator(problem, self._surrogate) for problem in self._problems)
 
     def set_data(
         self,

@@ -170,7 +170,7 @@ def plot_closed_loop(
     Examples
     --------
     >>> from mmopt.control.closed_loop import ClosedLoop, Step
-    >>> from mmopt.control.controller import Move
+    >>> from mmopt.control import Move
     >>> from mmopt.results import Status, trajectory
     >>> run = trajectory(np.array([0.0, 1.0]), {"level": ("state", "m", np.ones(2))}, Status.CLOSED_LOOP)
     >>> step = Step(0.0, Move({"pump": 0.1}, Status.OPTIMAL, 4, 0.03))

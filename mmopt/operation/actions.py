@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from mmopt.arguments import shown
-from mmopt.control.controller import Move
+from mmopt.control.fallbacks import Move
 from mmopt.errors import StudyError
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from mmopt.control.batches import content_of
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator, _Interval, _Repeated
+from mmopt.control.fallbacks import Fallbacks, GrowingControl
 from mmopt.control.limits_first import _USUAL, LimitsFirst
 from mmopt.control.moving_horizon import MovingHorizonEstimator
 from mmopt.errors import StudyError
 from mmopt.estimation.filter import Estimate
 from mmopt.io.seal import digest
+from mmopt.parallel.own_process import OwnProcess
 from mmopt.plan.plan import profile_of
 from mmopt.results import Trajectory, trajectory
 from mmopt.solvers.ipopt import NonlinearProgram, bounds_of, set_values, values_of
@@ -29,6 +31,8 @@ _FORMAT: Final = "1"
 """Changes where the memory of an earlier version of mmopt cannot be continued."""
 
 _DIGITS: Final = 12
+
+_OF_FALLBACKS: Final = ("failed", "held", "near", "why", "none_keeps")
 
 
 def controller_memory(controller: Controller) -> Memory:
@@ -49,7 +53,7 @@ def controller_memory(controller: Controller) -> Memory:
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0, elements=2), {"feed": (0.0, 0.1)})
     >>> sorted(controller_memory(Controller(problem, load_surrogate("ecoli_textbook"), interval=1.0)))
-    ['fallbacks', 'last', 'plan', 'profiles', 'solver']
+    ['fallbacks', 'last', 'plan', 'profiles', 'solver', 'volume']
     """
     profiles = {
         name: [list(getattr(profile, known.name)) for known in fields(profile)]  # type: ignore[arg-type]
@@ -59,7 +63,8 @@ def controller_memory(controller: Controller) -> Memory:
         "plan": None if controller._plan is None else _of_trajectory(controller._plan),
         "profiles": profiles,
         "last": dict(controller._last),
-        "fallbacks": controller._fallbacks,
+        "fallbacks": _of_fallbacks(controller._fallbacks),
+        "volume": controller._volume,
         "solver": _of_solver(controller._solver),
     }
 
@@ -92,8 +97,21 @@ def restore_controller(controller: Controller, memory: Memory) -> bool:
     plan = None if memory["plan"] is None else _trajectory_of(memory["plan"])
     _restore_solver(controller._solver, memory["solver"])
     controller._plan, controller._profiles = plan, profiles
-    controller._last, controller._fallbacks = dict(memory["last"]), int(memory["fallbacks"])
+    controller._last, controller._volume = dict(memory["last"]), memory["volume"]
+    _restore_fallbacks(controller._fallbacks, memory["fallbacks"])
     return memory["solver"] is not None
+
+
+def _of_fallbacks(fallbacks: Fallbacks) -> Memory:
+    feeds = {name: [feed.size, feed.start, feed.end] for name, feed in fallbacks._feed.items()}
+    return {"feeds": feeds, **{name: getattr(fallbacks, f"_{name}") for name in _OF_FALLBACKS}}
+
+
+def _restore_fallbacks(fallbacks: Fallbacks, memory: Memory) -> None:
+    controls = fallbacks._problem.controls
+    fallbacks._feed = {name: GrowingControl(controls[name], *feed) for name, feed in memory["feeds"].items()}
+    for name in _OF_FALLBACKS:
+        setattr(fallbacks, f"_{name}", memory[name])
 
 
 def _of_trajectory(plan: Trajectory) -> Memory:
@@ -258,9 +276,17 @@ def facts_of(controller: Controller, estimator: Estimator | None) -> dict[str, s
         "surrogate": _mark(controller.surrogate),
         "interval": f"{controller.interval!r} h",
         "horizon": controller.horizon,
-        "solver": f"{type(controller._solver).__name__} {_mark(getattr(controller._solver, 'settings', None))}",
+        "solver": _kind_of(controller._solver),
         "estimator": "none" if estimator is None else f"{type(estimator).__name__} {_mark(_settings(estimator))}",
     }
+
+
+def _kind_of(solver: Any) -> str:
+    """The kind of a solver, with its scenarios."""
+    if isinstance(solver, OwnProcess):
+        _, _, scenarios, *_ = solver._build.args  # type: ignore[attr-defined]
+        return f"OwnProcess {_mark(scenarios)}"
+    return f"{type(solver).__name__} {_mark(getattr(solver, 'settings', None))}"
 
 
 def _settings(estimator: Estimator) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mmopt.control.controller import Move
+from mmopt.control.fallbacks import Move
 from mmopt.operation.actions import Action, Mode
 from mmopt.operation.encoding import as_json, from_json, values_as_json, values_from_json
 from mmopt.status import Status

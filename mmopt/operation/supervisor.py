@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from mmopt.arguments import as_float, shown
-from mmopt.control.controller import SHRINKING, Controller, Move
+from mmopt.control.controller import SHRINKING, Controller
 from mmopt.control.estimator import Estimator
+from mmopt.control.fallbacks import Move
 from mmopt.control.gate import Gate
 from mmopt.errors import StudyError, first_line, nearest
 from mmopt.operation.actions import Action, Mode, checked_mode

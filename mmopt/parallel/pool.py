@@ -83,17 +83,11 @@ class ProcessPool:
     def __init__(self, solver: TaskSolver, workers: int) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
             raise StudyError(f"workers is {shown(workers)}; give a whole number from 1 to {_MOST_WORKERS}")
-        try:
-            self._payload = pickle.dumps(solver)
-        except Exception as error:  # objects fail to be pickled in many ways
-            raise StudyError(
-                f"{shown(solver)} cannot be sent to other processes ({type(error).__name__}); give functions and classes "
-                "of a module, no lambdas"
-            ) from error
+        self._payload = pickled(solver)
         self._size = workers
         self._threads = ThreadPoolExecutor(workers)  # one waits for each process
-        self._workers: set[_Worker] = set()
-        self._idle: deque[_Worker] = deque()
+        self._workers: set[Worker] = set()
+        self._idle: deque[Worker] = deque()
         self._closed = False
 
     def room(self) -> int:
@@ -154,19 +148,56 @@ class ProcessPool:
             raise result
         return result
 
-    def _idle_worker(self) -> "_Worker":
+    def _idle_worker(self) -> "Worker":
         """An idle worker, or a new one."""
         with suppress(IndexError):
             return self._idle.popleft()
-        worker = _Worker(self._payload)
+        worker = Worker(self._payload)
         self._workers.add(worker)
         if self._closed:  # meanwhile; close() may have missed this one
             worker.kill()
         return worker
 
 
-class _Worker:
-    """One process and our end of its pipe."""
+def pickled(solver: TaskSolver) -> bytes:
+    """Return a solver as it is sent to other processes.
+
+    Parameters
+    ----------
+    solver
+        The solver.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    StudyError
+        If it cannot be pickled.
+    """
+    try:
+        return pickle.dumps(solver)
+    except Exception as error:  # objects fail to be pickled in many ways
+        raise StudyError(
+            f"{shown(solver)} cannot be sent to other processes ({type(error).__name__}); give functions and classes "
+            "of a module, no lambdas"
+        ) from error
+
+
+class Worker:
+    """One spawned process and our end of its pipe.
+
+    Parameters
+    ----------
+    payload
+        The pickled solver.
+
+    Raises
+    ------
+    WorkerDiedError
+        If the process ended while it received the solver.
+    """
 
     def __init__(self, payload: bytes) -> None:
         context = get_context("spawn")
@@ -180,7 +211,23 @@ class _Worker:
             their_end.close()
 
     def solve(self, task: Any) -> Any:
-        """Have one task solved; an exception is a result, too."""
+        """Have one task solved.
+
+        Parameters
+        ----------
+        task
+            The task.
+
+        Returns
+        -------
+        Any
+            The result; an exception is one, too.
+
+        Raises
+        ------
+        WorkerDiedError
+            If the process ended before it had returned a result.
+        """
         try:
             self._pipe.send(task)
             return self._pipe.recv()
@@ -191,8 +238,18 @@ class _Worker:
         """Let an idle process end by itself, and clean up."""
         self._pipe.close()
 
+    def stop(self) -> None:
+        """Kill the process, whatever it does, without waiting for its end."""
+        self._process.kill()
+
     def kill(self, after: float = 0.0) -> None:
-        """End the process, whatever it does, unless it ends by itself within some time [s]."""
+        """End the process, whatever it does, unless it ends by itself within some time.
+
+        Parameters
+        ----------
+        after
+            The time [s].
+        """
         self._process.join(after)
         self._process.kill()
         self._process.join()

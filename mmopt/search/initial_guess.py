@@ -4,7 +4,7 @@ The initial guess decides convergence more than any option of a solver: from a f
 fail, from one that keeps the limits they take some twenty iterations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,7 +97,9 @@ def guessed_controls(problem: Problem, count: int, seed: int = 0) -> Iterator[Ma
         }
 
 
-def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = None) -> Guess:
+def feasible_guess(
+    simulator: Simulator, wanted: Mapping[str, Profile] | None = None, *, stop: Callable[[], bool] | None = None
+) -> Guess:
     """Simulate wanted controls, lowered element by element until the limits are kept.
 
     Controls that are given and keep them stay as they are. Else an element's controls are lowered towards their lowest values
@@ -110,6 +112,8 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
         The problem with the metabolism of its cell.
     wanted
         Profiles of the controls; by default the middle of each range.
+    stop
+        Whether to come to an end, as at a deadline; the elements that are left then have the lowest controls.
 
     Returns
     -------
@@ -134,9 +138,9 @@ def feasible_guess(simulator: Simulator, wanted: Mapping[str, Profile] | None = 
     if wanted and keeps_limits(problem, whole := simulated_steps(simulator, levels)):
         return Guess(whole, 1.0)
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
-        controls, kept = _lowered(simulator, levels, ahead)
+        controls, kept = _lowered(simulator, levels, ahead, stop or _never)
         whole = simulated_steps(simulator, controls)
-        if keeps_limits(problem, whole):
+        if keeps_limits(problem, whole) or (stop or _never)():
             break
     return Guess(whole, kept)
 
@@ -254,7 +258,13 @@ def halved(guess: Trajectory, name: str, low: float) -> Profile:
     return LinearFeed(tuple(guess.time[first].tolist()), tuple(values[first].tolist()))
 
 
-def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int) -> tuple[dict[str, np.ndarray], float]:
+def _never() -> bool:
+    return False
+
+
+def _lowered(
+    simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int, stop: Callable[[], bool]
+) -> tuple[dict[str, np.ndarray], float]:
     """Lower the wanted controls element by element, looking ``ahead`` elements beyond each.
 
     Where even the lowest controls violate a limit, nothing else is tried in the next elements until they do not.
@@ -274,6 +284,8 @@ def _lowered(simulator: Simulator, wanted: Mapping[str, np.ndarray], ahead: int)
         return trial, keeps_limits(problem, trial)
 
     for k in range(elements):
+        if stop():
+            break
         lost = lost and not with_fraction(k, 0.0)[1]
         for cut in (0.0,) if lost else _CUTS:
             trial, keeps = with_fraction(k, cut * first_try)

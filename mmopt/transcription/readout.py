@@ -1,6 +1,7 @@
 """Trajectories and plans read from the present values of a transcribed problem."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -8,13 +9,16 @@ from mmopt.plan.active_limit import ActiveLimit
 from mmopt.plan.plan import Plan, SolveRecord, profile_of
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import Profile
+from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.results import Trajectory, trajectory
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 from mmopt.transcription.program import CollocationProgram
+
+_MEAN_OF: Final = (np.arange(200) + 0.5) / 200
+"""Fractions of an interval at which a control is read for its mean."""
 
 
 def trajectory_of(
@@ -157,3 +161,33 @@ def outline_of(problem: Problem, answer: Answer, begin: float) -> Trajectory:
         held = np.array([profiles[control.name](float(t)) for t in times])
         values[control.name] = ("control", control.unit, held)
     return trajectory(times, values, Status.OPTIMAL)
+
+
+def mean_controls(problem: Problem, profiles: Mapping[str, Profile], begin: float, end: float) -> dict[str, float]:
+    """Return the means of controls over an interval; of elements in no window they have no say.
+
+    Parameters
+    ----------
+    problem
+        The problem of the whole batch.
+    profiles
+        Controls over the time of the batch.
+    begin, end
+        The interval [h].
+
+    Returns
+    -------
+    dict
+        Value by control, in its unit.
+    """
+    times = begin + (end - begin) * _MEAN_OF
+    means = {}
+    for name, profile in profiles.items():
+        rates = np.array([profile(float(t)) for t in times])
+        if isinstance(profile, StepFeed) and problem.controls[name].windows is not None:
+            edges = np.array(profile.edges)
+            element = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, len(edges) - 2)
+            free = problem.controls[name].is_free(edges)[element]
+            rates = rates[free] if free.any() else rates
+        means[name] = float(np.mean(rates))
+    return means
