@@ -130,6 +130,11 @@ def test_scenarios_and_advanced_steps_are_refused_together(core: Surrogate) -> N
         Controller(batch(), core, INTERVAL, scenarios=[{}], advanced_step=True)
 
 
+def test_a_process_of_its_own_and_advanced_steps_are_refused_together(core: Surrogate) -> None:
+    with pytest.raises(StudyError, match="own_process"):
+        Controller(batch(), core, INTERVAL, own_process=True, advanced_step=True)
+
+
 def quadratic(least: float = -10.0) -> tuple[NonlinearProgram, pyo.ConcreteModel]:
     """Least x² + y² with x + 2y = data and y above a bound; y is 0.4 of the data."""
     problem = pyo.ConcreteModel()

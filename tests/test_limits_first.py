@@ -26,8 +26,10 @@ from mmopt.control.fallbacks import EXPONENTIAL, HELD, LAST_PLAN, LOWEST
 from mmopt.control.gate import Gate
 from mmopt.errors import StudyError
 from mmopt.problem import Control, Objective, productivity, violated_limits
+from mmopt.problem.simulator import Simulator
 from mmopt.reactor import Quantity, System
 from mmopt.reactor.system import Cell
+from mmopt.search.initial_guess import feasible_guess
 from mmopt.solvers.ipopt import Solve
 from mmopt.status import Status
 from mmopt.transcription.compiled import CompiledProblem
@@ -328,6 +330,37 @@ def test_solver_that_raises_is_survived(core: Surrogate, error: Exception) -> No
     assert 0.0 < move.controls["feed"] < 0.1
     assert type(error).__name__ in move.reason
     assert "there is no plan" in move.notes
+
+
+# --- time limits
+
+
+def test_guess_that_is_stopped_has_the_lowest_controls_from_there_on(core: Surrogate) -> None:
+    calls: list[int] = []
+
+    def stop() -> bool:
+        calls.append(1)
+        return len(calls) > 5
+
+    problem = batch(4.0, 8)
+    guess = feasible_guess(Simulator(problem, core), stop=stop).trajectory
+    rates = guess.at("feed", (problem.horizon.edges()[:-1] + problem.horizon.edges()[1:]) / 2.0)
+    assert np.all(rates[:5] > 0.0)
+    assert rates[5:].tolist() == [0.0] * 3
+    whole = feasible_guess(Simulator(problem, core)).trajectory
+    assert whole.at("feed", 2.3) == guess.at("feed", 2.3)
+
+
+def test_step_whose_time_is_over_follows_the_last_plan(core: Surrogate) -> None:
+    """Within this process no solve begins any more, and a guess that was cut short is no plan."""
+    controller = Controller(batch(6.0, 12), core, 0.5)
+    planned = controller.step(0.0, START)
+    assert controller.plan is not None
+    plan, controller.time_limit = controller.plan, 1.0e-6
+    move = controller.step(0.5, START)
+    assert (move.fallback, move.iterations, move.reason) == (LAST_PLAN, 0, "no time was left for a solve")
+    assert controller.plan is plan
+    assert planned.fallback == ""
 
 
 # --- the gate

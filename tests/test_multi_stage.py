@@ -159,3 +159,28 @@ def test_bad_scenarios_are_refused(core: Surrogate, scenarios: Any, wrong: str) 
 def test_bad_robust_horizon_is_refused(core: Surrogate, hours: Any) -> None:
     with pytest.raises(StudyError, match="robust_horizon"):
         Controller(batch(), core, INTERVAL, scenarios=[USUAL], robust_horizon=hours)
+
+
+def test_scenarios_in_a_process_of_their_own_move_the_same(core: Surrogate) -> None:
+    here = Controller(batch(2.0, 4), core, INTERVAL, scenarios=[USUAL, LESS])
+    with Controller(batch(2.0, 4), core, INTERVAL, scenarios=[USUAL, LESS], own_process=True) as there:
+        there.prepare()
+        here.prepare()
+        moves = [controller.step(0.0, START) for controller in (here, there)]
+    assert moves[1].fallback == ""
+    assert moves[1].controls == moves[0].controls
+
+
+def test_bad_scenarios_of_a_process_are_refused_at_once(core: Surrogate) -> None:
+    with pytest.raises(StudyError, match="klaa"):
+        Controller(batch(), core, INTERVAL, scenarios=[{"klaa": 200.0}], own_process=True)
+
+
+def test_failed_step_feeds_what_keeps_the_limits_in_every_scenario(core: Surrogate) -> None:
+    """The exponential feed that is prepared for failed steps is smaller with a scenario of less oxygen transfer."""
+    feeds = []
+    for scenarios in ([USUAL], [USUAL, LESS]):
+        controller = Controller(batch(), core, INTERVAL, scenarios=scenarios)
+        controller.prepare()
+        feeds.append(controller._fallbacks._feed["feed"].size)
+    assert feeds[1] < feeds[0]

@@ -6,7 +6,7 @@ lets only what the pump and the vessel can take pass. A step never raises and ne
 is accepted, it says which fallback it took, and why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -24,6 +24,7 @@ from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.options import Deadline
+from mmopt.search.scenario_starts import scenario_problems
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.transcription.bounds import Answer
 from mmopt.transcription.readout import mean_controls, outline_of, profiles_of
@@ -117,12 +118,9 @@ class Controller:
         robust = finite(
             "robust_horizon", self.interval if robust_horizon is None else robust_horizon, above=0.0, unit="h"
         )
-        if advanced_step and own_process:
-            raise StudyError("advanced_step moves an optimum in this process; leave it or own_process out")
+        scenario_problems(problem, scenarios)  # which a process would only check later
         build = partial(step_solver, problem, surrogate, (tuple(scenarios), robust), advanced_step, ipopt)
-        self._solver: LimitsFirst | MultiStage | AdvancedStep | OwnProcess = (
-            OwnProcess(build) if own_process else build()
-        )
+        self._solver = _hosted(build, advanced_step, own_process)
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None
         self._profiles: Mapping[str, Profile] = {}
@@ -323,3 +321,12 @@ class Controller:
         if self.horizon == SHRINKING:
             end = min(end, self.problem.horizon.hours)
         return mean_controls(self.problem, self._profiles, time, end)
+
+
+def _hosted(
+    build: Callable[[], LimitsFirst | MultiStage | AdvancedStep], advanced_step: bool, own_process: bool
+) -> LimitsFirst | MultiStage | AdvancedStep | OwnProcess:
+    """The solver, here or in a process of its own."""
+    if advanced_step and own_process:
+        raise StudyError("advanced_step moves an optimum in this process; leave it or own_process out")
+    return OwnProcess(build) if own_process else build()

@@ -221,6 +221,8 @@ class LimitsFirst:
             if self._solved_in_turn():
                 return self._fed_again()
         guess = feasible_guess(self._compiled.simulator, stop=deadline.has_passed).trajectory
+        if deadline.has_passed():  # the guess may be cut short, and feeds less than the last plan
+            return Decision(None, (), tuple(self._compiled.solves))
         kept = keeps_limits(self.problem, guess, self.problem.final)
         if kept and self._missed in (0, _MOST_MISSED + 1):
             self._missed = 0
