@@ -200,7 +200,7 @@ class CollocationProgram:
                     if name not in soft:
                         hard = most == 0.0 or f"{prefix}{name}" in kept
                         slack.setub(0.0 if hard else None)
-                        slack.set_value(0.0 if hard else slack.value)
+                        slack.set_value(0.0 if hard else slack.value, skip_validation=True)
         block.excess.setub(most)
         fix_or_bound(block.objective_weight, 1.0 if objective else 0.0)
 
