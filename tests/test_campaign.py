@@ -74,6 +74,16 @@ def test_limits_that_count_are_those_of_the_problem(campaign: Campaign) -> None:
     assert (campaign.violating, seen.violating) == (0, 1)
 
 
+def test_batch_does_not_depend_on_those_before_it() -> None:
+    """What was estimated in one batch is no start of the next, whose problem is hard enough to show a last digit."""
+    hard = replace(
+        batch(), problem=replace(batch().problem, horizon=Horizon(2.0, 4)), aims={}, disturbance={"kla": 280.0}
+    )
+    moves = [[(step.move.controls, step.move.iterations) for step in hard.run(seed).steps] for seed in (0, 3, 0)]
+    assert moves[0] == moves[2]
+    assert moves[0] != moves[1]
+
+
 @pytest.mark.slow
 def test_processes_make_the_same_campaign(campaign: Campaign) -> None:
     calls: list[tuple[int, int]] = []

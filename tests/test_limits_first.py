@@ -125,6 +125,15 @@ def test_solve_from_the_last_plan_ends_after_so_many_iterations(core: Surrogate)
     assert compiled.solve().status.solved
 
 
+def test_parameter_that_is_not_given_any_more_is_that_of_the_problem(core: Surrogate) -> None:
+    controller = Controller(batch(4.0, 8, parameters={"kla": 280.0}), core, 0.5)
+    controller.step(0.0, START, {"kla": 200.0, "glucose_vmax": 8.0})
+    assert controller._solver.problem.parameter_values["kla"] == 200.0
+    controller.step(0.5, START)
+    known = controller._solver.problem.parameter_values
+    assert (known["kla"], known["glucose_vmax"]) == (280.0, controller.problem.system.defaults["glucose_vmax"])
+
+
 def test_vessel_above_its_limit_is_not_fed(core: Surrogate) -> None:
     controller = Controller(batch(6.0, 12, limits={"volume": (None, 2.6)}), core, 0.5)
     move = controller.step(0.0, {**START, "volume": 2.62})

@@ -277,7 +277,9 @@ class Controller:
             if control.rate_limit is not None and name in self._last:
                 step = control.rate_limit * self.interval
                 first[name] = (self._last[name] - step, self._last[name] + step)
-        self._solver.set_data(time, states, left, parameters, controls, first, self._last or None)
+        # all of them: a program keeps what is not named, such as the last estimate of the batch before
+        known = {**self.problem.system.defaults, **self.problem.parameter_values, **parameters}
+        self._solver.set_data(time, states, left, known, controls, first, self._last or None)
 
     def _accept(self, time: float, answer: Answer) -> None:
         """Keep the answer as the plan."""
