@@ -22,6 +22,7 @@ class Record(BaseModel):
 
     Examples
     --------
+    >>> from mmopt.report.records import Record
     >>> class Pump(Record):
     ...     rate: float
     >>> Pump(rate=2.0).rate
