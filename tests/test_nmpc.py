@@ -157,10 +157,12 @@ def test_prepared_controller_begins_with_a_plan(problem: Problem, surrogate: Sur
 
 def test_controller_that_cannot_be_prepared_says_why_in_its_first_step(problem: Problem, surrogate: Surrogate) -> None:
     impossible = replace(problem, horizon=Horizon(2.0, 4, 2), final={"biomass": (50.0, None)})
-    controller = Controller(impossible, surrogate, INTERVAL, time_limit=1.0e-3)
+    controller = Controller(impossible, surrogate, INTERVAL, time_limit=1.0e-6)
     controller.prepare()
     assert controller.plan is None
-    assert controller.step(0.0, problem.initial).fallback == LOWEST
+    move = controller.step(0.0, problem.initial)
+    assert (move.fallback, move.reason) == (LOWEST, "no time was left for a solve")
+    assert "there is no plan; exponential feed: no time was left" in move.notes[0]
 
 
 def test_step_after_the_end_of_the_batch_says_so(problem: Problem, surrogate: Surrogate) -> None:
