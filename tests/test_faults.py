@@ -64,13 +64,15 @@ def test_batch_recovers_from_a_fault(
         assert any(fault.sensor[:-1] in note for step in steps for note in step.left_out)
 
 
-@pytest.mark.parametrize(
-    "pair", list(faults.pairs(12, "gas", seed=11)), ids=lambda pair: "-".join(one.kind for one in pair)
-)
+PAIRS = [pair for pair in faults.pairs(12, "gas", seed=11) if not faults.hangs(pair)]
+"""A solver that hangs costs its time limit at every step; one such pair follows."""
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(one.kind for one in pair))
 def test_batch_recovers_from_two_faults_at_once(
-    here: Controller, apart: Controller, cell: Surrogate, undisturbed: dict[str, Batch], pair: tuple[Fault, ...]
+    here: Controller, cell: Surrogate, undisturbed: dict[str, Batch], pair: tuple[Fault, ...]
 ) -> None:
-    check(faults.run(pair, apart if faults.hangs(pair) else here, cell, "gas"), undisturbed["gas"])
+    check(faults.run(pair, here, cell, "gas"), undisturbed["gas"])
 
 
 def test_batch_recovers_from_a_solver_that_hangs(
