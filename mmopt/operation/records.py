@@ -21,14 +21,18 @@ class Record:
     ----------
     action
         What was done.
-    measured, applied
-        What the step was given, as it was received.
+    measured
+        What the sensors sent, as it was received.
+    applied
+        What the plant had, as it was received.
     manual
         The operator's values at that time.
     begins
         Whether AUTO began with the step.
-    states, parameters
+    states
         The estimate; empty where there was none.
+    parameters
+        Estimated parameters; empty where there was no estimate.
     clock
         When the step was recorded, as ISO 8601 in UTC.
 
