@@ -150,6 +150,10 @@ class Recorded:
     estimates: list[Mapping[str, float]] = field(default_factory=list)
     errors: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        return self.estimator.sensors
+
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         notes = self.estimator.update(measured)
         truth, deviations = self.plant.states, self.estimator.deviations

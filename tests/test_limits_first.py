@@ -417,12 +417,9 @@ def test_value_that_is_no_number_is_left_out(core: Surrogate, value: Any) -> Non
     assert filtered.states["biomass"] == 1.0
 
 
-def test_unknown_sensor_is_left_out(core: Surrogate) -> None:
-    filtered = estimator(core)
-    notes = filtered.update({"biomas": 1.2, 3: 1.0, "biomass": 1.05})  # type: ignore[dict-item]
-    assert notes[0] == "biomas is no sensor; nearest known: biomass"
-    assert "3 is no sensor" in notes[1]
-    assert 1.0 < filtered.states["biomass"] < 1.05
+def test_unknown_sensor_is_refused(core: Surrogate) -> None:
+    with pytest.raises(StudyError, match="there is no sensor 'biomas'; nearest known: biomass"):
+        estimator(core).update({"biomas": 1.2})
 
 
 def test_spike_is_left_out_and_a_change_that_stays_is_followed(core: Surrogate) -> None:

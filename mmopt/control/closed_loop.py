@@ -215,7 +215,7 @@ def run_closed_loop(
         measurements.append(measured)
         left_out: tuple[str, ...] = ()
         if estimator is not None:
-            left_out = estimator.update(measured)
+            left_out = _updated(estimator, measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
             prompt = {name: value for name, value in measured.items() if not isinstance(value, LateValue)}
@@ -233,6 +233,12 @@ def run_closed_loop(
     if controller.horizon == RECEDING:
         problem = replace(problem, final={})
     return _closed_loop(problem, spans, steps, measurements)
+
+
+def _updated(estimator: Estimator, measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """Correct the estimate, and return what was left out; a tag that is no sensor does not end a batch."""
+    known = {name: value for name, value in measured.items() if name in estimator.sensors}
+    return (*(f"{name} is no sensor" for name in measured if name not in known), *estimator.update(known))
 
 
 def _length(controller: Controller, hours: float | None) -> float:

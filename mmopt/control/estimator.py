@@ -184,10 +184,10 @@ class Estimator:
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         """Correct the estimate by a measurement.
 
-        Values that are missing, no numbers or not finite are left out, and so are those of an unknown sensor, and of one that
-        repeats itself to the last digit where it should have moved. A value further from what is expected than six standard
-        deviations of both together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a
-        change that stays is followed after some samples.
+        Values that are missing, no numbers or not finite are left out, and so are values of a sensor that repeats itself to
+        the last digit where it should have moved. A value further from what is expected than six standard deviations of both
+        together is left out, too, and doubles that of what it shows: a wrong value changes nothing, and a change that stays is
+        followed after some samples.
 
         Parameters
         ----------
@@ -198,12 +198,18 @@ class Estimator:
         -------
         tuple of str
             What was left out, and why.
+
+        Raises
+        ------
+        StudyError
+            If a name is no measured quantity.
         """
-        notes = [
-            f"{name} is no sensor; {nearest(str(name), self._noise)}" for name in measured if name not in self._noise
-        ]
+        for name in measured:
+            if name not in self._noise:
+                raise StudyError(f"there is no sensor '{name}'; {nearest(str(name), self._noise)}")
+        notes: list[str] = []
         before = self._now
-        present = dict(_numbers({name: value for name, value in measured.items() if name in self._noise}, notes))
+        present = dict(_numbers(measured, notes))
         for name, late in present.items():
             if isinstance(late, LateValue):
                 notes += self._amend(name, late)
