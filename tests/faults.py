@@ -21,7 +21,7 @@ from mmopt import (
     run_closed_loop,
 )
 from mmopt.control import ClosedLoop, LateValue
-from mmopt.control.limits_first import LimitsFirst
+from mmopt.control.limits_first import LimitsFirst, StepData
 from mmopt.parallel import OwnProcess
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 1.0, "acetate": 0.0, "oxygen": 0.2}
@@ -178,9 +178,9 @@ class Recorded:
 class HangsAtTimes(LimitsFirst):
     """Hangs for ever in the steps with faults."""
 
-    def set_data(self, elapsed: float, *given: Any) -> None:
-        self._hangs = BEGIN * INTERVAL - 0.1 < elapsed < (BEGIN + STEPS) * INTERVAL - 0.1
-        super().set_data(elapsed, *given)
+    def set_data(self, data: StepData) -> None:
+        self._hangs = BEGIN * INTERVAL - 0.1 < data.elapsed < (BEGIN + STEPS) * INTERVAL - 0.1
+        super().set_data(data)
 
     def solve(self, *given: Any) -> Any:
         while self._hangs:

@@ -1,12 +1,16 @@
 """A short batch of the core network under a supervisor, and what its sensors send."""
 
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mmopt import Control, Controller, Estimator, Horizon, Plant, Problem, ecoli_fed_batch, load_surrogate
 from mmopt.control import LateValue, MovingHorizonEstimator
+from mmopt.control.batches import content_of
 from mmopt.operation import Action, Journal, Mode, Supervisor
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -20,8 +24,26 @@ def problem_of(rate_limit: float | None = None, low: float = 0.0) -> Problem:
     return Problem(ecoli_fed_batch(), START, Horizon(3.0, elements=6), {"feed": feed}, limits)
 
 
+_WAITING: dict[str, list[Controller]] = {}
+_LENT: list[tuple[str, Controller]] = []
+
+
 def controller_of(problem: Problem) -> Controller:
-    return Controller(problem, load_surrogate("ecoli_textbook"), INTERVAL)
+    """A controller that nothing else has in the present test; what it compiled is used again in later ones."""
+    key = repr(content_of(problem))
+    waiting = _WAITING.setdefault(key, [])
+    controller = waiting.pop() if waiting else Controller(problem, load_surrogate("ecoli_textbook"), INTERVAL)
+    controller.reset()
+    _LENT.append((key, controller))
+    return controller
+
+
+@pytest.fixture(autouse=True)
+def controllers_are_used_again() -> Iterator[None]:
+    yield
+    while _LENT:
+        key, controller = _LENT.pop()
+        _WAITING[key].append(controller)
 
 
 def estimator_of(problem: Problem, kind: str = "kalman_filter") -> Estimator:

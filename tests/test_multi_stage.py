@@ -19,6 +19,7 @@ from mmopt import (
     simulate,
 )
 from mmopt.control import ControlledBatch
+from mmopt.control.limits_first import StepData
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.search.options import Deadline
@@ -50,7 +51,7 @@ def solver(core: Surrogate, scenarios: list[Mapping[str, float]], **changes: Any
 
 def step(multi_stage: MultiStage, hours: float, problem: Problem, parameters: Mapping[str, float] = {}) -> None:
     left = problem.horizon.hours - hours
-    multi_stage.set_data(hours, problem.start_values, left, parameters, problem.controls, {})
+    multi_stage.set_data(StepData(hours, problem.start_values, left, problem.controls, parameters))
 
 
 def test_equal_scenarios_are_the_problem_alone(core: Surrogate) -> None:

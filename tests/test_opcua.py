@@ -9,6 +9,7 @@ from mmopt import StudyError, load_surrogate
 from mmopt.control import Plant, Sampling
 from mmopt.operation import Bridge, Mode, PlantServer, Supervisor, serve_plant
 from tests.operation_case import INTERVAL, NOISE, START, controller_of, estimator_of, plant_of, problem_of
+from tests.operation_case import controllers_are_used_again as controllers_are_used_again
 
 pytest.importorskip("asyncua", reason="the extra 'opcua' is not installed")
 

@@ -13,6 +13,7 @@ from mmopt.control import Controller, Gate, LateValue
 from mmopt.control.advanced_step import MOVED
 from mmopt.operation import Mode, Supervisor
 from tests.operation_case import INTERVAL, START, STEPS, controller_of, estimator_of, inputs, plant_of, problem_of
+from tests.operation_case import controllers_are_used_again as controllers_are_used_again
 from tests.systems import Pulled
 
 FEED = 0.03

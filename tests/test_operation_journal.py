@@ -27,6 +27,7 @@ from tests.operation_case import (
     run,
     supervisor_of,
 )
+from tests.operation_case import controllers_are_used_again as controllers_are_used_again
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("kalman_filter", "moving_horizon")

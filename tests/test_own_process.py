@@ -16,7 +16,7 @@ import pytest
 
 from mmopt import Controller, Horizon, Plant, Problem, Surrogate, ecoli_fed_batch, load_surrogate, run_closed_loop
 from mmopt.control.fallbacks import EXPONENTIAL, LAST_PLAN, LOWEST
-from mmopt.control.limits_first import LimitsFirst
+from mmopt.control.limits_first import LimitsFirst, StepData
 from mmopt.errors import SolverError, StudyError
 from mmopt.parallel import OwnProcess, ProcessPool, own_process
 from mmopt.parallel.pool import WorkerDiedError
@@ -44,9 +44,9 @@ if __name__ == "__main__":
 class Stuck(LimitsFirst):
     """Hangs for ever from half an hour on, until an hour and a half."""
 
-    def set_data(self, elapsed: float, *given: Any) -> None:
-        self.elapsed = elapsed
-        super().set_data(elapsed, *given)
+    def set_data(self, data: StepData) -> None:
+        self.elapsed = data.elapsed
+        super().set_data(data)
 
     def solve(self, *given: Any) -> Any:
         if 0.4 < self.elapsed < 1.6:
@@ -70,9 +70,8 @@ def cell() -> Surrogate:
 
 
 def controller(own: bool, *, stuck: bool = False, **options: Any) -> Controller:
-    made = Controller(problem(), cell(), 0.5, own_process=own, **options)
+    made = Controller(problem(), cell(), 0.5, own_process=own and not stuck, **options)
     if stuck:
-        made._solver.close()  # type: ignore[union-attr]
         made._solver = OwnProcess(partial(Stuck, problem(), cell()))
     return made
 
@@ -149,7 +148,7 @@ def test_process_that_was_killed_is_replaced_within_the_step(separate: Controlle
 
 
 def test_process_that_dies_at_every_solve_leads_to_fallbacks() -> None:
-    dies = controller(True)
+    dies = controller(False)
     dies._solver = OwnProcess(partial(Deadly, problem(), cell()))
     dies.prepare()
     move = dies.step(0.0, START)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.limits_first import Decision, LimitsFirst, StepData
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
@@ -36,31 +36,11 @@ MOVED: Final = "the optimum solved ahead was moved along"
 _SAME_TIME: Final = 1.0e-9
 
 
-@dataclass(frozen=True)
-class _StepData:
-    """What a step changes, as for `LimitsFirst.set_data`."""
-
-    elapsed: float
-    states: Mapping[str, float]
-    length: float
-    parameters: Mapping[str, float]
-    controls: Mapping[str, Any]
-    first: Mapping[str, tuple[float, float]]
-    before: Mapping[str, float] | None = None
-
-    def differs_in_measured_alone(self, other: "_StepData") -> bool:
-        """Whether nothing but states and parameters differs."""
-        same = abs(self.elapsed - other.elapsed) <= _SAME_TIME and self.parameters.keys() == other.parameters.keys()
-        return same and replace(self, states={}, parameters={}, elapsed=0.0, length=0.0) == replace(
-            other, states={}, parameters={}, elapsed=0.0, length=0.0
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class _Ahead:
     """A step that was solved ahead: its data, its answer, and where its variables are among those of the system."""
 
-    data: _StepData
+    data: StepData
     answer: Answer
     system: KktSystem
     problem: Problem
@@ -70,9 +50,9 @@ class _Ahead:
     states: Mapping[str, tuple[list[int], list[int]]]
     """Of every state: the points at which it has a variable, and where that is."""
 
-    def moved(self, data: _StepData) -> Answer | None:
+    def moved(self, data: StepData) -> Answer | None:
         """The answer for other states and parameters; None where other limits become active."""
-        if not self.data.differs_in_measured_alone(data):
+        if not _differ_in_measured_alone(self.data, data):
             return None
         values = {**data.states, **data.parameters}
         names = [name for name in self.given if name in values]
@@ -106,17 +86,17 @@ class AdvancedStep:
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"acetate": (None, 2.0)})
     >>> solver = AdvancedStep(LimitsFirst(problem, load_surrogate("ecoli_ijo1366")))
-    >>> data = (0.0, start, 4.0, {}, problem.controls, {})
-    >>> solver.set_data(*data)
+    >>> data = StepData(0.0, start, 4.0, problem.controls)
+    >>> solver.set_data(data)
     >>> decision = solver.look_ahead(None, 0.0)
-    >>> solver.set_data(0.0, {**start, "biomass": 1.01}, 4.0, {}, problem.controls, {})
+    >>> solver.set_data(replace(data, states={**start, "biomass": 1.01}))
     >>> solver.solve(None, 0.0).note
     'the optimum solved ahead was moved along'
     """
 
     def __init__(self, solver: LimitsFirst) -> None:
         self._solver = solver
-        self._data: _StepData | None = None
+        self._data: StepData | None = None
         self._ahead: _Ahead | None = None
 
     def reset(self) -> None:
@@ -134,24 +114,15 @@ class AdvancedStep:
         """The problem with the data of the last solve, and its surrogate, for simulations."""
         return self._solver.simulators
 
-    def set_data(
-        self,
-        elapsed: float,
-        states: Mapping[str, float],
-        length: float,
-        parameters: Mapping[str, float],
-        controls: Mapping[str, Any],
-        first: Mapping[str, tuple[float, float]],
-        before: Mapping[str, float] | None = None,
-    ) -> None:
-        """Change data.
+    def set_data(self, data: StepData) -> None:
+        """Change data; the program has them where the step is solved.
 
         Parameters
         ----------
-        elapsed, states, length, parameters, controls, first, before
-            As for `LimitsFirst.set_data`.
+        data
+            The data of the next step.
         """
-        self._data = _StepData(elapsed, states, length, parameters, controls, first, before)
+        self._data = data
 
     def solve(self, before: Trajectory | None, begin: float, deadline: Deadline = Deadline()) -> Decision:  # noqa: B008
         """Move the optimum that was solved ahead or, where that is not possible, solve.
@@ -192,10 +163,7 @@ class AdvancedStep:
 
     def _solved(self, before: Trajectory | None, begin: float, deadline: Deadline) -> Decision:
         if self._data is not None:
-            data = self._data
-            self._solver.set_data(
-                data.elapsed, data.states, data.length, data.parameters, data.controls, data.first, data.before
-            )
+            self._solver.set_data(self._data)
         return self._solver.solve(before, begin, deadline)
 
     def _prepared(self, answer: Answer) -> _Ahead | None:
@@ -254,6 +222,14 @@ def step_solver(
         return MultiStage(problem, surrogate, scenarios, hours, ipopt)
     whole = LimitsFirst(problem, surrogate, ipopt)
     return AdvancedStep(whole) if advanced else whole
+
+
+def _differ_in_measured_alone(data: StepData, other: StepData) -> bool:
+    """Whether nothing but the values of states and parameters differs."""
+    if abs(data.elapsed - other.elapsed) > _SAME_TIME or data.parameters.keys() != other.parameters.keys():
+        return False
+    same = {"elapsed": 0.0, "length": 0.0, "states": {}, "parameters": {}}
+    return replace(data, **same) == replace(other, **same)  # type: ignore[arg-type]
 
 
 def _known(positions: list[int | None]) -> tuple[list[int], list[int]]:

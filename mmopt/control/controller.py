@@ -16,7 +16,7 @@ from mmopt.checking import finite, shown
 from mmopt.control.advanced_step import AdvancedStep, step_solver
 from mmopt.control.fallbacks import SIMULATED, Fallbacks, Move
 from mmopt.control.gate import Gate, number, usable_estimate
-from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.limits_first import Decision, LimitsFirst, StepData
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.parallel.own_process import OwnProcess
@@ -279,7 +279,7 @@ class Controller:
                 first[name] = (self._last[name] - step, self._last[name] + step)
         # all of them: a program keeps what is not named, such as the last estimate of the batch before
         known = {**self.problem.system.defaults, **self.problem.parameter_values, **parameters}
-        self._solver.set_data(time, states, left, known, controls, first, self._last or None)
+        self._solver.set_data(StepData(time, states, left, controls, known, first, self._last or None))
 
     def _accept(self, time: float, answer: Answer) -> None:
         """Keep the answer as the plan."""

@@ -7,11 +7,12 @@ limit is kept.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
+from mmopt.problem.control import Control
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.results import Trajectory
@@ -55,6 +56,37 @@ as many iterations as the options allow."""
 
 _MOST_MISSED: Final = 3
 """Steps in a row without an optimum in which only the solve from the last plan is tried; the next one tries all."""
+
+
+@dataclass(frozen=True)
+class StepData:
+    """What a step changes in the program of a controller.
+
+    Attributes
+    ----------
+    elapsed
+        Hours since the start of the batch [h].
+    states
+        Every state, in its unit.
+    length
+        Length that is left [h].
+    controls
+        Controls with their windows from now on.
+    parameters
+        Parameters that differ from the problem's.
+    first
+        Range of the first value of a control, by name.
+    before
+        Controls that were applied last, in their units; None at the start of the batch.
+    """
+
+    elapsed: float
+    states: Mapping[str, float]
+    length: float
+    controls: Mapping[str, Control]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    first: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    before: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,39 +187,18 @@ class LimitsFirst:
         """The problem with the present data, and its surrogate, for simulations."""
         return (self._compiled.simulator,)
 
-    def set_data(
-        self,
-        elapsed: float,
-        states: Mapping[str, float],
-        length: float,
-        parameters: Mapping[str, float],
-        controls: Mapping[str, Any],
-        first: Mapping[str, tuple[float, float]],
-        before: Mapping[str, float] | None = None,
-    ) -> None:
+    def set_data(self, data: StepData) -> None:
         """Change data.
 
         Parameters
         ----------
-        elapsed
-            Hours since the start of the batch [h].
-        states
-            Every state, in its unit.
-        length
-            Length that is left [h].
-        parameters
-            Parameters that differ from the problem's.
-        controls
-            Controls with their windows from now on.
-        first
-            Range of the first value of a control, by name.
-        before
-            Controls that were applied last, in their units; None at the start of the batch.
+        data
+            The data of the next step.
         """
-        known = {**self._parameters, **parameters}
-        self._compiled.change(initial=states, length=length, parameters=known, controls=controls)
-        self._compiled.program.set_elapsed(elapsed, before)
-        for name, (low, high) in first.items():
+        known = {**self._parameters, **data.parameters}
+        self._compiled.change(initial=data.states, length=data.length, parameters=known, controls=data.controls)
+        self._compiled.program.set_elapsed(data.elapsed, data.before)
+        for name, (low, high) in data.first.items():
             self._compiled.program.bound_first(name, low, high)
 
     def solve(self, before: Trajectory | None, begin: float, deadline: Deadline = Deadline()) -> Decision:  # noqa: B008

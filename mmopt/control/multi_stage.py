@@ -11,12 +11,12 @@ under uncertainty, Journal of Process Control 23, 1306-1319.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst
+from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst, StepData
 from mmopt.problem.choices import Choices
 from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
@@ -47,23 +47,19 @@ _ROOM: Final = 1.0e-3
 _SAME_TIME: Final = 1.0e-9
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """What a step changes besides the problems."""
-
-    elapsed: float = 0.0
-    first: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    before: Mapping[str, float] | None = None
-
-
 class _StepProgram(ScenarioProgram):
     """The scenarios of a step, with the data of the step and the violations it may have."""
 
     def __init__(
-        self, problems: Sequence[Problem], surrogate: SmoothCell | None, ipopt: Mapping[str, Any], shared: int
+        self,
+        problems: Sequence[Problem],
+        surrogate: SmoothCell | None,
+        data: StepData,
+        ipopt: Mapping[str, Any],
+        shared: int,
     ) -> None:
         goal = Goal(np.full(len(problems), 1.0 / len(problems)), worst=False)
-        self.data = _Data()
+        self.data = data
         self.violation: Sequence[float | None] = [0.0] * len(problems)
         self.objective = True
         options = {**STEP_OPTIONS, **ipopt}
@@ -122,7 +118,7 @@ class MultiStage:
         self._programs: dict[int, _StepProgram] = {}
         self._single = LimitsFirst(problem, surrogate, ipopt)
         self._problems = tuple(scenario_problems(problem, scenarios))
-        self._data = _Data()
+        self._data = StepData(0.0, problem.start_values, problem.horizon.hours, problem.controls)
         self._last: tuple[Trajectory, ...] = ()
         self._warm: _StepProgram | None = None
         self._solves: list[Solve] = []
@@ -148,32 +144,22 @@ class MultiStage:
         """The problem with the present data in every scenario, and its surrogate, for simulations."""
         return tuple(Simulator(problem, self._surrogate) for problem in self._problems)
 
-    def set_data(
-        self,
-        elapsed: float,
-        states: Mapping[str, float],
-        length: float,
-        parameters: Mapping[str, float],
-        controls: Mapping[str, Any],
-        first: Mapping[str, tuple[float, float]],
-        before: Mapping[str, float] | None = None,
-    ) -> None:
+    def set_data(self, data: StepData) -> None:
         """Change data.
 
         Parameters
         ----------
-        elapsed, states, length, parameters, controls, first, before
-            As for `LimitsFirst.set_data`.
+        data
+            The data of the next step.
         """
         known = self._nominal
         changed = replace(
             known,
-            initial={**known.initial, **states},
-            horizon=replace(known.horizon, length=length),
-            controls={**known.controls, **controls},
+            initial={**known.initial, **data.states},
+            horizon=replace(known.horizon, length=data.length),
+            controls={**known.controls, **data.controls},
         )
-        self._problems = self._in_scenarios(changed, parameters)
-        self._data = _Data(elapsed, first, before)
+        self._problems, self._data = self._in_scenarios(changed, data.parameters), data
 
     def _in_scenarios(self, problem: Problem, estimates: Mapping[str, float]) -> tuple[Problem, ...]:
         """A problem with the parameters of every scenario."""
@@ -189,7 +175,7 @@ class MultiStage:
         edges = self.problem.horizon.edges()
         shared = max(1, int(np.sum(edges[:-1] < self._robust_horizon - _SAME_TIME)))
         if not self._programs:
-            self._programs[shared] = _StepProgram(self._problems, self._surrogate, self._ipopt, shared)
+            self._programs[shared] = _StepProgram(self._problems, self._surrogate, self._data, self._ipopt, shared)
         if shared not in self._programs:
             self._programs[shared] = next(iter(self._programs.values())).sharing(shared)
         program = self._programs[shared]
@@ -256,16 +242,8 @@ class MultiStage:
         """The plan of every scenario by itself, one from the other; none if one violates limits."""
         plans: list[Trajectory] = []
         for problem in self._problems:
-            data = self._data
-            self._single.set_data(
-                data.elapsed,
-                problem.start_values,
-                problem.horizon.hours,
-                {**problem.system.defaults, **problem.parameter_values},
-                problem.controls,
-                data.first,
-                data.before,
-            )
+            data = replace(self._data, parameters=problem.parameter_values)
+            self._single.set_data(data)
             decision = self._single.solve(before, begin, deadline)
             self._solves.extend(decision.solves)
             if decision.answer is None or decision.violations:

@@ -1,6 +1,6 @@
 """What the variables of a transcribed problem stand for: quantities whose limits are their bounds, and the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,9 +130,10 @@ def answer_of(block: Any, problem: Problem) -> Answer:
     -------
     Answer
     """
-    points, states = sorted(block.time), {state.name: state for state in block.scaled_states}
-    rows = [[from_variable(state, state_at(block, name, t).value) for t in points] for name, state in states.items()]
-    return Answer(_choices(block, problem, states), _controls(block, problem), np.array(points), np.array(rows))
+    known = variables_of(block, problem)
+    rows = [[from_variable(known.scaled[name], one.value) for one in own] for name, own in known.states.items()]
+    controls = {name: _in_units(problem, name, own) for name, own in known.controls.items()}
+    return Answer(_choices(block, problem, known.scaled), controls, np.array(sorted(block.time)), np.array(rows))
 
 
 def _choices(block: Any, problem: Problem, states: Mapping[str, Quantity]) -> Choices:
@@ -157,17 +158,10 @@ def _choices(block: Any, problem: Problem, states: Mapping[str, Quantity]) -> Ch
     )
 
 
-def _controls(block: Any, problem: Problem) -> dict[str, tuple[float, ...]]:
-    """Values of every control on each element or, of lines, at each edge, in their units."""
-    scales, count = problem.scales, value_count
-    return {
-        # Ipopt relaxes bounds by 1e-8; a pump does not
-        name: tuple(
-            float(np.clip(block.control[name, k].value * scales[name], control.low, control.high))
-            for k in range(count(problem, control))
-        )
-        for name, control in problem.controls.items()
-    }
+def _in_units(problem: Problem, name: str, variables: Sequence[Any]) -> tuple[float, ...]:
+    """Values of a control in its unit. Ipopt relaxes bounds by 1e-8; a pump does not."""
+    control, scale = problem.controls[name], problem.scales[name]
+    return tuple(float(np.clip(one.value * scale, control.low, control.high)) for one in variables)
 
 
 @dataclass(frozen=True, eq=False)
