@@ -394,3 +394,25 @@ def test_estimate_moves_on_where_uptake_of_spent_species_chatters(surrogate: Sur
     volume, biomass = 0, 1
     assert end.slopes[volume, volume] == pytest.approx(1.0)
     assert 0.8 < end.slopes[biomass, biomass] < 1.1
+
+
+def test_values_that_stay_far_are_followed_where_a_species_is_predicted_to_be_spent() -> None:
+    """The covariance that a far value adds is gone after an interval in which acetate is eaten in prediction."""
+    start = {"volume": 2.0, "biomass": 4.0, "glucose": 0.02, "acetate": 0.3, "oxygen": 0.2}
+    estimator = Estimator(ecoli_fed_batch(), load_surrogate("ecoli_textbook"), start, {"acetate": 0.03})
+    left_out = []
+    for number in range(10):
+        estimator.predict({"feed": 0.005}, 0.5)
+        left_out.append(bool(estimator.update({"acetate": 0.8 + 0.1 * number})))
+    assert left_out[0]
+    assert sum(left_out) < 7
+    assert estimator.states["acetate"] == pytest.approx(1.7, abs=0.3)
+
+
+def test_one_far_value_changes_nothing_and_two_on_either_side_neither() -> None:
+    start = {"volume": 2.0, "biomass": 4.0, "glucose": 0.02, "acetate": 0.3, "oxygen": 0.2}
+    estimator = Estimator(ecoli_fed_batch(), load_surrogate("ecoli_textbook"), start, {"biomass": 0.03})
+    for value in (9.0, -9.0, 9.0, -9.0):
+        before = estimator.states["biomass"]
+        assert estimator.update({"biomass": value})
+        assert estimator.states["biomass"] == before

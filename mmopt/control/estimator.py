@@ -135,6 +135,7 @@ class Estimator:
         self._controls = {known.name: max(known.lower, 0.0) for known in system.controls}
         self._past: deque[_Interval] = deque(maxlen=_MOST_INTERVALS)
         self._repeated: dict[str, _Repeated] = {}
+        self._far: dict[str, tuple[float, bool]] = {}
         self.time = 0.0
 
     @property
@@ -240,17 +241,28 @@ class Estimator:
         before = estimate.covariance
         if not measured:
             return estimate, {}, np.zeros_like(before)
-        expected, kept, far = self._filter.expected(estimate, controls), {}, []
+        expected, kept = self._filter.expected(estimate, controls), {}
         for name, value in measured.items():
             middle, deviation = expected[name]
-            if abs(value - middle) > _FAR * deviation:
+            width = max(deviation, self._width_after_far(name, value > middle))
+            if abs(value - middle) > _FAR * width:
                 notes.append(f"{name} is {value:g}, where {middle:.4g} +- {deviation:.2g} was expected")
-                far.append(name)
+                self._far[name] = width, bool(value > middle)
+                estimate = self._filter.less_certain(estimate, name, controls, _LESS_CERTAIN, deviation)
             else:
                 kept[name] = value
-        for name in far:
-            estimate = self._filter.less_certain(estimate, name, controls, _LESS_CERTAIN)
+                self._far.pop(name, None)
+                if width > deviation:
+                    estimate = self._filter.less_certain(estimate, name, controls, 1.0, width)
         return self._filter.corrected(estimate, kept, controls), kept, estimate.covariance - before
+
+    def _width_after_far(self, name: str, above: bool) -> float:
+        """Least deviation that counts after a value that was far on the same side: twice that one's.
+
+        The covariance that was added then may be gone: where a species is predicted to be spent, whatever was there before.
+        """
+        width, side = self._far.get(name, (0.0, above))
+        return 2.0 * width if side == above else 0.0
 
     def _leave_out_frozen(self, measured: dict[str, float], notes: list[str]) -> None:
         """Remove values of sensors that repeat themselves to the last digit, where more than noise was expected to change."""

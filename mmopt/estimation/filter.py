@@ -219,9 +219,8 @@ class KalmanFilter:
             Value and deviation in the unit of the quantity.
         """
         values, slopes = self._shown(estimate.mean, controls)
-        own = np.array(list(self._noise.values()))
-        deviations = np.sqrt(np.einsum("ij,jk,ik->i", slopes, estimate.covariance, slopes) + own**2)
-        return dict(zip(self._sensors, zip(values.tolist(), deviations.tolist(), strict=True), strict=True))
+        variances = ((slopes @ estimate.covariance) * slopes).sum(axis=1) + np.square(list(self._noise.values()))
+        return dict(zip(self._sensors, zip(values.tolist(), np.sqrt(variances).tolist(), strict=True), strict=True))
 
     def residuals(
         self, mean: np.ndarray, measured: Mapping[str, float], controls: Controls
@@ -277,7 +276,9 @@ class KalmanFilter:
         mean[below] = _truncated(mean[below], spread, self.lowest[below])
         return Estimate(np.clip(mean, self.lowest, self.highest), covariance)
 
-    def less_certain(self, estimate: Estimate, sensor: str, controls: Controls, factor: float) -> Estimate:
+    def less_certain(
+        self, estimate: Estimate, sensor: str, controls: Controls, factor: float, least: float
+    ) -> Estimate:
         """Return the estimate with more variance of what one sensor shows.
 
         Parameters
@@ -290,24 +291,25 @@ class KalmanFilter:
             Present value of every control.
         factor
             Factor of the variance.
+        least
+            Least standard deviation afterwards of what it shows, with its own noise, in its unit.
 
         Returns
         -------
         Estimate
         """
         slope = self._shown(estimate.mean, controls)[1][self._sensors.index(sensor)]
-        along = estimate.covariance @ slope
-        variance = float(slope @ along)
+        variance = float(slope @ estimate.covariance @ slope)
         if variance <= 0.0:
             return estimate
-        return estimate.widened((factor - 1.0) * np.outer(along, along) / variance)
+        along = estimate.covariance @ slope / variance
+        added = max((factor - 1.0) * variance, least**2 - self._noise[sensor] ** 2 - variance)
+        return estimate.widened(added * np.outer(along, along))
 
     def _sizes(self, mean: np.ndarray) -> np.ndarray:
         """Size of every state in scales, to which its uncertainty is relative; one for parameters."""
-        sizes = np.ones(len(mean))
-        count = len(self._states)
-        sizes[:count] = np.maximum(np.abs(mean[:count]), _LEAST_SIZE)
-        return sizes
+        own = np.maximum(np.abs(mean[: len(self._states)]), _LEAST_SIZE)
+        return np.concatenate([own, np.ones(len(mean) - len(own))])
 
     def _shown(self, mean: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
         """What the sensors show, and its slopes in their units by scales; shapes (sensors,) and (sensors, unknowns)."""
@@ -339,12 +341,10 @@ class KalmanFilter:
 def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:
     """Means of normal distributions of which only what is above a lowest value can be.
 
-    A culture whose measured density happens to be below zero is thin, not empty. See Simon (2010), IET Control Theory Appl.
-    4:1303-1318 (truncation of the density).
+    A culture that is measured below zero is thin, not empty. See Simon (2010), IET Control Theory Appl. 4:1303-1318 (truncation of the density).
     """
     deviations = np.maximum(deviations, 1.0e-12)
     beyond = (lowest - means) / deviations
     # phi / (1 - Phi), by the scaled complementary error function, which does not underflow
     hazard = np.sqrt(2.0 / np.pi) / erfcx(beyond / np.sqrt(2.0))
-    above: np.ndarray = means + deviations * hazard
-    return above
+    return np.asarray(means + deviations * hazard)

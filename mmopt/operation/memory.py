@@ -198,6 +198,7 @@ def estimator_memory(estimator: Estimator) -> Memory:
             for one in estimator._past
         ],
         "repeated": {name: [one.value, one.expected, one.times] for name, one in estimator._repeated.items()},
+        "far": {name: [width, above] for name, (width, above) in estimator._far.items()},
         "nodes": [[time, node] for time, node in getattr(estimator, "_nodes", {}).items()],
     }
 
@@ -227,6 +228,7 @@ def restore_estimator(estimator: Estimator, memory: Memory) -> None:
     estimator._measured, estimator._controls = dict(memory["measured"]), dict(memory["controls"])
     estimator._past = deque(past, maxlen=estimator._past.maxlen)
     estimator._repeated, estimator.time = repeated, float(memory["time"])
+    estimator._far = {name: (width, above) for name, (width, above) in memory["far"].items()}
     if isinstance(estimator, MovingHorizonEstimator):
         estimator._nodes = nodes
 
