@@ -341,7 +341,7 @@ class KalmanFilter:
 def _truncated(means: np.ndarray, deviations: np.ndarray, lowest: np.ndarray) -> np.ndarray:
     """Means of normal distributions of which only what is above a lowest value can be.
 
-    A culture that is measured below zero is thin, not empty. See Simon (2010), IET Control Theory Appl. 4:1303-1318 (truncation of the density).
+    A culture measured below zero is thin, not empty. See Simon (2010), IET Control Theory Appl. 4:1303-1318 (truncation).
     """
     deviations = np.maximum(deviations, 1.0e-12)
     beyond = (lowest - means) / deviations
