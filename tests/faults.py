@@ -21,8 +21,9 @@ from mmopt import (
     run_closed_loop,
 )
 from mmopt.control import ClosedLoop, LateValue
-from mmopt.control.limits_first import LimitsFirst, StepData
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.parallel import OwnProcess
+from mmopt.problem.step_data import StepData
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 1.0, "acetate": 0.0, "oxygen": 0.2}
 STATES = {"volume": 0.005, "biomass": 0.05, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}

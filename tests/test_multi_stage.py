@@ -19,9 +19,9 @@ from mmopt import (
     simulate,
 )
 from mmopt.control import ControlledBatch
-from mmopt.control.limits_first import StepData
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
+from mmopt.problem.step_data import StepData
 from mmopt.search.options import Deadline
 from mmopt.status import Status
 

@@ -52,18 +52,16 @@ def closed_loop(
     surrogate: Surrogate,
     metabolism: Any,
     known: Mapping[str, float],
-    broken_solves: tuple[int, ...] = (),
+    broken: tuple[float, ...] = (),
 ) -> tuple[ClosedLoop, Estimator]:
-    """The study's closed loop on its disturbed plant; the numbered solves fail."""
+    """The study's closed loop on its disturbed plant; solves with so many hours left fail."""
     part = study.closed_loop
     assert part is not None
     controller = Controller(replace(problem, parameters=known), surrogate, INTERVAL)
-    whole, count = controller._solver._compiled.ipopt.solve, 0
+    whole = controller._solver._compiled.ipopt.solve
 
     def failing(**how: Any) -> Solve:
-        nonlocal count
-        count += 1
-        if count in broken_solves:
+        if any(abs(controller._solver.problem.horizon.hours - left) < 0.01 for left in broken):
             return Solve(Status.NUMERICAL_TROUBLE, 3, 0.0, float("nan"), "injected failure")
         return whole(**how)
 
@@ -128,10 +126,9 @@ def test_estimator_learns_the_oxygen_transfer(study: Study, disturbed: tuple[Clo
 def test_injected_failures_are_survived_and_told(
     study: Study, problem: Problem, surrogate: Surrogate, atlas: Atlas, disturbed: tuple[ClosedLoop, Estimator]
 ) -> None:
-    # solves 6 to 13 are all of one step in the middle of the batch, or of two
-    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken_solves=tuple(range(6, 14)))
+    loop, _ = closed_loop(study, problem, surrogate, atlas, {}, broken=(3.5, 3.0))
     fallbacks = [step.move for step in loop.steps if step.move.fallback]
-    assert 1 <= len(fallbacks) <= 2
+    assert [step.time for step in loop.steps if step.move.fallback] == [2.5, 3.0]
     assert {move.fallback for move in fallbacks} <= {SIMULATED, LAST_PLAN}
     assert "injected failure" in fallbacks[0].reason
     assert loop.trajectory.time[-1] == pytest.approx(HOURS)

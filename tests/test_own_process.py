@@ -16,10 +16,11 @@ import pytest
 
 from mmopt import Controller, Horizon, Plant, Problem, Surrogate, ecoli_fed_batch, load_surrogate, run_closed_loop
 from mmopt.control.fallbacks import EXPONENTIAL, LAST_PLAN, LOWEST
-from mmopt.control.limits_first import LimitsFirst, StepData
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.errors import SolverError, StudyError
 from mmopt.parallel import OwnProcess, ProcessPool, own_process
 from mmopt.parallel.pool import WorkerDiedError
+from mmopt.problem.step_data import StepData
 from mmopt.status import Status
 
 START = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import Decision, LimitsFirst, StepData
+from mmopt.control.limits_first import Decision, LimitsFirst
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
+from mmopt.problem.step_data import StepData
 from mmopt.reactor.quantities import Quantity
 from mmopt.results import Trajectory
 from mmopt.search.options import Deadline
@@ -84,7 +85,7 @@ class AdvancedStep:
     --------
     >>> from mmopt.control.advanced_step import AdvancedStep
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
-    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"acetate": (None, 2.0)})
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"volume": (None, 2.2)})
     >>> solver = AdvancedStep(LimitsFirst(problem, load_surrogate("ecoli_ijo1366")))
     >>> data = StepData(0.0, start, 4.0, problem.controls)
     >>> solver.set_data(data)

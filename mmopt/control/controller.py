@@ -16,11 +16,12 @@ from mmopt.checking import finite, shown
 from mmopt.control.advanced_step import AdvancedStep, step_solver
 from mmopt.control.fallbacks import SIMULATED, Fallbacks, Move
 from mmopt.control.gate import Gate, number, usable_estimate
-from mmopt.control.limits_first import Decision, LimitsFirst, StepData
+from mmopt.control.limits_first import Decision, LimitsFirst
 from mmopt.control.multi_stage import MultiStage
 from mmopt.errors import StudyError
 from mmopt.parallel.own_process import OwnProcess
 from mmopt.problem.problem import Problem
+from mmopt.problem.step_data import StepData
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.options import Deadline

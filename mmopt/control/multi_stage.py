@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst, StepData
+from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst
 from mmopt.problem.choices import Choices
 from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
+from mmopt.problem.step_data import StepData
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.initial_guess import feasible_guess

@@ -22,6 +22,7 @@ from mmopt.io.seal import digest
 from mmopt.parallel.own_process import OwnProcess
 from mmopt.plan.plan import profile_of
 from mmopt.results import Trajectory, trajectory
+from mmopt.search.between_points import BetweenPoints
 from mmopt.solvers.ipopt import NonlinearProgram, bounds_of, set_values, values_of
 from mmopt.status import Status
 
@@ -135,6 +136,7 @@ def _of_solver(solver: Any) -> Memory | None:
     return {
         "missed": solver._missed,
         "ways": [_USUAL.index(way) for way in solver._ways],
+        "between": {"edges": solver._between.edges, "amounts": dict(solver._between.amounts)},
         "values": values_of(program._variables),
         "lower": lower,
         "upper": upper,
@@ -156,6 +158,9 @@ def _restore_solver(solver: Any, memory: Memory | None) -> None:
     shapes = {"lam_g0": (size[1], 1), "lam_x0": (size[0], 1)}
     multipliers = {name: _check_shape(memory["multipliers"][name], shapes[name]) for name in memory["multipliers"]}
     ways = tuple(_USUAL[number] for number in memory["ways"])
+    edges, amounts = memory["between"]["edges"], memory["between"]["amounts"].items()
+    shape = (max(0, len(edges) - 1),)
+    between = BetweenPoints(edges, {name: _check_shape(amount, shape) for name, amount in amounts})
     set_values(variables, memory["values"])
     for variable, low, high in zip(variables, memory["lower"].tolist(), memory["upper"].tolist(), strict=True):
         variable.setlb(None if low == -np.inf else low)
@@ -163,7 +168,7 @@ def _restore_solver(solver: Any, memory: Memory | None) -> None:
     program._compiled._multipliers = multipliers
     pushes = program._compiled.bound_multipliers
     program._bounds_push = {} if pushes is None else dict(zip(map(id, variables), pushes.tolist(), strict=True))
-    solver._missed, solver._ways = int(memory["missed"]), ways
+    solver._missed, solver._ways, solver._between = int(memory["missed"]), ways, between
 
 
 def estimator_memory(estimator: Estimator) -> Memory:

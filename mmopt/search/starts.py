@@ -47,6 +47,10 @@ _SHRUNK: Final = (1.0, 0.98, 0.95, 0.9)
 """Sizes that are tried where a shape as steps violates a limit that the shape itself keeps."""
 
 
+_SIZES: Final = (1.0, 0.9, 0.7, 0.4)
+"""Sizes of the controls of the last plan, above their lowest values, that are simulated in turn."""
+
+
 @dataclass(frozen=True)
 class ShapedFeed:
     """A feed of a simple shape: exp(``growth`` (t - ``end``)) of a range above its lowest value, from ``start`` on.
@@ -297,4 +301,36 @@ def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, gr
         start = Start.of(name, Guess(trajectory, float(np.clip(shrunk * size, 0.0, 1.0))), problem)
         if start.keeps:
             return start
+    return None
+
+
+def last_plan_within_limits(simulator: Simulator, before: Trajectory, begin: float) -> Trajectory | None:
+    """Simulate the controls of the last plan from some time on, made smaller where they violate limits.
+
+    Ipopt ends within 10 to 30 iterations from a start inside the limits, and often not within 80 from one that violates them.
+
+    Parameters
+    ----------
+    simulator
+        The problem with its present data, and the metabolism of its cell.
+    before
+        The last plan.
+    begin
+        Time of it at which the problem begins [h].
+
+    Returns
+    -------
+    Trajectory or None
+        None if every size violates a limit.
+    """
+    problem, edges = simulator.problem, simulator.problem.horizon.edges()
+    middles = np.minimum(begin + (edges[:-1] + edges[1:]) / 2.0, before.time[-1])
+    for size in _SIZES:
+        levels = {
+            name: np.clip(control.low + size * (before.at(name, middles) - control.low), control.low, control.high)
+            for name, control in problem.controls.items()
+        }
+        simulated = simulated_steps(simulator, levels)
+        if keeps_limits(problem, simulated, problem.final):
+            return simulated
     return None
