@@ -328,7 +328,7 @@ def starter(scripted: Scripted) -> Iterator[Starter]:
     starter.close()
 
 
-def test_twenty_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
+def test_ten_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
     size, lasted = 5 * CHUNK, {}
     for workers in (1, 2):
@@ -338,7 +338,7 @@ def test_twenty_kills_change_nothing(scripted: Scripted, starter: Starter, textb
     scripted.clear()
     killed = 0
     for number, fraction in enumerate(np.random.default_rng(7).uniform(size=100)):
-        if killed == 20:
+        if killed == 10:
             break
         workers = 1 + (number % 4 == 3)  # two begin with a second of imports
         process = starter.start(workers, size)
@@ -355,7 +355,7 @@ def test_twenty_kills_change_nothing(scripted: Scripted, starter: Starter, textb
         if scripted.table.exists():
             assert same(load_table(scripted.table, textbook), whole)
             scripted.clear()
-    assert killed == 20
+    assert killed == 10
     starter.finish(1, size)
     assert same(load_table(scripted.table, textbook), whole)
 

@@ -174,15 +174,16 @@ def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:
     """Difference of the plan and its replay in each element, and some of the present back-off, or all."""
     low, high = now.plan.problem.limits[name]
     planned, replayed = now.plan.trajectory, now.replay.trajectory
-    gaps = []
+    gaps, broken = [], []
     for begin, end in pairwise(now.plan.edges):
         ours = planned[name][(planned.time > begin + 1.0e-9) & (planned.time <= end + 1.0e-9)]
         theirs = replayed[name][(replayed.time >= begin) & (replayed.time <= end)]
         below = -np.inf if low is None else ours.min() - theirs.min()
         above = -np.inf if high is None else theirs.max() - ours.max()
         gaps.append(max(below, above))
-    wanted = np.array(gaps)
+        broken.append((low is not None and theirs.min() < low) or (high is not None and theirs.max() > high))
+    wanted, before = np.array(gaps), now.back_off[name]
     wanted *= np.where(wanted > 0.0, 1.0 + _ROOM, 1.0 - _ROOM)
-    before = now.back_off[name]
+    wanted = np.where(broken, wanted, np.minimum(wanted, np.maximum(before, 0.0)))
     amount: np.ndarray = np.where(before > 0.0, np.maximum(wanted, before * (1.0 if grow else _MEMORY)), wanted)
     return amount
