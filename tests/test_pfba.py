@@ -514,7 +514,7 @@ def test_more_of_a_limit_never_means_less_growth(
 ) -> None:
     program = FluxProgram(request.getfixturevalue(name), domain.inputs)
     for column, way in enumerate(np.eye(len(domain.inputs))):
-        for start in points[:: len(points) // 5]:
+        for start in points[:: len(points) // (5 if name == "textbook" else 2)]:
             line = start + np.outer(np.linspace(-start[column], domain.upper[column] - start[column], 12), way)
             assert np.diff(program.batch(line.clip(min=0.0)).growth).min() > -1.0e-9
 
@@ -525,7 +525,7 @@ def test_growth_between_two_points_is_no_less_than_its_mean_where_maintenance_is
 ) -> None:
     fluxes: FluxBatch = request.getfixturevalue(f"{name}_labels")
     fed = np.flatnonzero(fluxes.shortfall < 1.0e-9)
-    one, other = np.random.default_rng(9).choice(fed, (2, 200))
+    one, other = np.random.default_rng(9).choice(fed, (2, 200 if name == "textbook" else 60))
     between = FluxProgram(request.getfixturevalue(name), domain.inputs).batch(0.5 * (points[one] + points[other]))
     assert np.all(between.growth >= 0.5 * (fluxes.growth[one] + fluxes.growth[other]) - 1.0e-9)
 
