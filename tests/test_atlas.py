@@ -208,7 +208,9 @@ LINES = [("textbook", 40), pytest.param("ijo1366", 8, marks=pytest.mark.genome)]
 def test_no_flux_of_the_program_jumps_along_a_line(request: pytest.FixtureRequest, on: str, steps: int) -> None:
     atlas = request.getfixturevalue(f"{on}_atlas")
     program, slopes = FluxProgram(atlas.network, atlas.inputs), np.array([each.slope for each in regions(atlas)])
-    ends = np.random.default_rng(11).random((200 if on == "textbook" else 60, 2, len(atlas.inputs))) * atlas.domain.upper
+    ends = (
+        np.random.default_rng(11).random((200 if on == "textbook" else 60, 2, len(atlas.inputs))) * atlas.domain.upper
+    )
     for start, end in ends:
         net = program.batch(np.linspace(start, end, steps)).net
         steepest = np.abs(slopes[:, :-1] @ ((end - start) / (steps - 1))).max(axis=0)

@@ -159,18 +159,18 @@ def test_limit_that_cannot_be_kept_is_violated_as_little_as_possible(core: Surro
     assert any("oxygen_saturation at" in line and "below the lowest allowed" in line for line in move.violations)
 
 
-def test_plant_that_is_known_repeats_the_plan(core: Surrogate) -> None:
+def test_plant_that_is_known_repeats_the_plan(cell: Surrogate) -> None:
     problem = batch(6.0, 12, limits=LIMITS)
-    plant = Plant(problem.system, core, START, noise=dict.fromkeys(START, 0.0))
-    loop = closed_loop(plant, Controller(problem, core, 0.5))
-    plan = optimise(problem, core)
+    plant = Plant(problem.system, cell, START, noise=dict.fromkeys(START, 0.0))
+    loop = closed_loop(plant, Controller(problem, cell, 0.5))
+    plan = optimise(problem, cell)
     assert loop.fallbacks == 0
     assert loop.objective == pytest.approx(
-        plan.objective, rel=2.0e-2
+        plan.objective, rel=3.0e-2
     )  # the mesh is coarse, and that of a later step finer
     assert (
-        max(violated_limits(loop.trajectory, LIMITS).values(), default=0.0) < 0.1
-    )  # a fifth, with the limits as they are
+        max(violated_limits(loop.trajectory, LIMITS).values(), default=0.0) < 0.02
+    )  # 0.09 with the limits as they are
 
 
 # --- what a problem promises

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from mmopt import Status
 from mmopt.control import ClosedLoop, Move
 from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.figures import plot_closed_loop, plot_feeds, plot_parity, plot_trajectories, save_figure
 from mmopt.figures.style import empty_figure
-from mmopt.results import Status, Trajectory, trajectory
+from mmopt.results import Trajectory, trajectory
 
 STEPS = tuple(
     Step(time, Move({"feed": 0.01}, status, iterations, seconds, fallback))

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from mmopt import Status
 from mmopt.control import ClosedLoop, Move
 from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.report import RunSummary, read_summary, write_report
-from mmopt.results import Status, Trajectory, trajectory
+from mmopt.report.inside import save_fluxes
+from mmopt.results import Trajectory, trajectory
 from mmopt.surrogate import load_surrogate
 
 SUMMARY: dict[str, Any] = {
@@ -470,3 +473,28 @@ def test_page_states_what_a_training_did_not_reach(tmp_path: Path, card: dict[st
 def test_page_of_a_training_that_reached_its_errors_says_nothing(tmp_path: Path, card: dict[str, Any]) -> None:
     page = Page(write_report(save_summary(tmp_path, surrogate={"name": "cell", "card": card})))
     assert "not reached" not in page.text
+
+
+def test_page_shows_the_fluxes_inside_the_cell(tmp_path: Path) -> None:
+    reactions = ["PFK", "ACKr", "ATPM", "unknown to the pathways"]
+    values = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, 0.5, 0.0])
+    axes = {"reaction": reactions, "time": [0.0, 1.0, 2.0]}
+    exact = xr.DataArray(values, axes, ("reaction", "time"), attrs={"biomass": "growth"})
+    save_fluxes(tmp_path / "fluxes_plan.nc", {"surrogate": exact * 1.1, "linear program": exact})
+    page = Page(write_report(save_summary(tmp_path)))
+    assert "Inside the cell" in page.text
+    assert "Glycolysis: net fluxes with the optimal feed" in page.text
+    assert "The feed that stops" not in page.text
+    assert (tmp_path / "figures" / "fluxes_plan_glycolysis.png").exists()
+
+
+def test_damaged_file_of_fluxes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fluxes_plan.nc").write_bytes(b"no fluxes")
+    with pytest.raises(StudyError, match=r"fluxes_plan.nc is not a file of fluxes .*; run the study again"):
+        write_report(save_summary(tmp_path))
+
+
+def test_network_without_known_pathways_has_no_file_of_fluxes(tmp_path: Path) -> None:
+    other = xr.DataArray(np.ones((1, 2)), {"reaction": ["r1"], "time": [0.0, 1.0]}, ("reaction", "time"))
+    save_fluxes(tmp_path / "fluxes_plan.nc", {"surrogate": other})
+    assert not (tmp_path / "fluxes_plan.nc").exists()

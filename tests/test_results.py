@@ -99,7 +99,7 @@ def test_failed_writing_keeps_the_older_file(tmp_path: Path) -> None:
 
 
 def test_failed_saving_leaves_nothing(run: Trajectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmopt.results.write_netcdf", lambda data, path: failing(path))
+    monkeypatch.setattr("mmopt.results.over_time.write_netcdf", lambda data, path: failing(path))
     with pytest.raises(OSError, match="the disk is full"):
         run.save(tmp_path / "run.nc")
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import xarray as xr
 
 from mmopt.checking import finite
 from mmopt.control.controller import RECEDING, Controller
@@ -16,7 +15,7 @@ from mmopt.control.plant import Plant
 from mmopt.control.sampling import LateValue
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
-from mmopt.results import Trajectory, load_trajectory
+from mmopt.results import Trajectory, joined, load_trajectory
 from mmopt.status import Status
 
 if TYPE_CHECKING:
@@ -259,7 +258,8 @@ def _closed_loop(
     problem: Problem, spans: list[Trajectory], steps: list[Step], measurements: list[dict[str, Any]]
 ) -> ClosedLoop:
     """Put the spans together, and the measurements where their samples were taken."""
-    data = xr.concat([span.data for span in spans], dim="time")
+    whole = joined(spans, Status.CLOSED_LOOP)
+    data = whole.data
     begins = np.cumsum([0, *(span.data.sizes["time"] for span in spans[:-1])])
     times = np.array([step.time for step in steps])
     for name in dict.fromkeys(name for measured in measurements for name in measured if name in data):
@@ -271,7 +271,6 @@ def _closed_loop(
                 values[begins[np.argmin(np.abs(times - taken))]] = _number(value)
         attributes = {"kind": "measured", "units": data[name].attrs["units"]}
         data[f"measured_{name}"] = ("time", values, attributes)
-    whole = Trajectory(data, Status.CLOSED_LOOP)
     violations = problem.violated_limits(whole)
     return ClosedLoop(whole, tuple(steps), problem.objective_value(whole), violations)
 

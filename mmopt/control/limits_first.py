@@ -198,7 +198,12 @@ class LimitsFirst:
         if all(variable.lb == variable.ub for variable in self._compiled.program.decisions()):
             return _without_choice(self._compiled)
         self._compiled.program.tighten(self._between.at(self.problem.horizon.edges(begin)))
-        decision = self._best(before, begin, deadline)
+        if before is not None:
+            self._compiled.program.allow_violation(0.0)
+            self._compiled.start(before, begin, self.problem.horizon.hours)
+            if self._solved(warm=not self._missed, tuning=Tuning.NEAR, iterations=_QUICK):
+                return self._fed_again()
+        decision = self._anew(before, begin, deadline)
         return self._kept_between_points(decision, begin) if before is None else decision
 
     def _kept_between_points(self, decision: Decision, begin: float) -> Decision:
@@ -218,19 +223,15 @@ class LimitsFirst:
             decision = self._decision(decision.note)
         return decision
 
-    def _best(self, before: Trajectory | None, begin: float, deadline: Deadline) -> Decision:
-        """The decision without a look between the points."""
-        if before is not None:
-            self._compiled.program.allow_violation(0.0)
-            self._compiled.start(before, begin, self.problem.horizon.hours)
-            if self._solved(warm=not self._missed, tuning=Tuning.NEAR, iterations=_QUICK):
-                return self._fed_again()
-        late = deadline.has_passed()
-        simulator = self._compiled.simulator
+    def _anew(self, before: Trajectory | None, begin: float, deadline: Deadline) -> Decision:
+        """The decision where the solve from the last plan has no answer."""
+        late, simulator = deadline.has_passed(), self._compiled.simulator
         if before is not None and not late and (held := last_plan_within_limits(simulator, before, begin)) is not None:
             self._compiled.start(held)
             if self._solved_in_turn():
                 return self._fed_again()
+        none = np.zeros(self.problem.horizon.elements)  # tighter limits may have no answer any more
+        self._compiled.program.tighten(dict.fromkeys(self.problem.hard_limits, none))
         guess = feasible_guess(simulator, stop=deadline.has_passed).trajectory
         if deadline.has_passed():  # the guess may be cut short, and feeds less than the last plan
             return Decision(None, (), tuple(self._compiled.solves))
@@ -270,9 +271,6 @@ class LimitsFirst:
 
         ``tried`` is the last solve with the objective where a simulation keeps all limits; it is not tried again then.
         """
-        self._compiled.program.tighten(
-            {name: np.zeros(self.problem.horizon.elements) for name in self.problem.hard_limits}
-        )
         violated = self.problem.violated_limits(guess)
         names = (*self.problem.hard_limits, *(f"final {name}" for name in self.problem.final))
         kept = [name for name in names if violated.get(name, 0.0) <= _KEPT]

@@ -1,4 +1,5 @@
 from .campaigns import plot_campaign as plot_campaign
+from .fluxes import plot_fluxes as plot_fluxes
 from .style import save_figure as save_figure
 from .surrogates import plot_architecture_search as plot_architecture_search
 from .surrogates import plot_parity as plot_parity

@@ -71,7 +71,8 @@ def plot_trajectories(
 
     Examples
     --------
-    >>> from mmopt.results import Status, trajectory
+    >>> from mmopt import Status
+    >>> from mmopt.results import trajectory
     >>> run = trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.array([1.0, 2.0]))}, Status.SIMULATED)
     >>> [axes.get_title("left") for axes in plot_trajectories({"fed": run}).axes]
     ['volume']
@@ -115,7 +116,8 @@ def plot_feeds(
 
     Examples
     --------
-    >>> from mmopt.results import Status, trajectory
+    >>> from mmopt import Status
+    >>> from mmopt.results import trajectory
     >>> feed = {"feed": ("control", "L/h", np.zeros(2))}
     >>> batch = trajectory(np.array([0.0, 1.0]), feed, Status.SIMULATED)
     >>> figure = plot_feeds({"batch": batch}, values={"batch": 3.5}, objective="worth", unit="EUR")
@@ -171,7 +173,8 @@ def plot_closed_loop(
     --------
     >>> from mmopt.control.closed_loop import ClosedLoop, Step
     >>> from mmopt.control import Move
-    >>> from mmopt.results import Status, trajectory
+    >>> from mmopt import Status
+    >>> from mmopt.results import trajectory
     >>> run = trajectory(np.array([0.0, 1.0]), {"level": ("state", "m", np.ones(2))}, Status.CLOSED_LOOP)
     >>> step = Step(0.0, Move({"pump": 0.1}, Status.OPTIMAL, 4, 0.03))
     >>> [axes.get_title("left") for axes in plot_closed_loop(ClosedLoop(run, (step,), 1.0, {})).axes]

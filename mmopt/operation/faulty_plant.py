@@ -6,14 +6,13 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import xarray as xr
 
 from mmopt.checking import Finite, NotNegative, checked, finite, shown
 from mmopt.control.plant import Plant
 from mmopt.control.sampling import LateValue, Sampling
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.system import Metabolism, System
-from mmopt.results import Trajectory
+from mmopt.results import Trajectory, joined
 
 _SHORTEST: Final = 1.0e-6
 """Hours below which a part of an interval is not simulated by itself."""
@@ -281,8 +280,7 @@ class FaultyPlant(Plant):
         for begin, end in pairwise(edges):
             self._parameters = self._parameters_at((begin + end) / 2.0)
             spans.append(super().advance(self._reached(controls, (begin + end) / 2.0), end - begin))
-        data = xr.concat([span.data for span in spans], dim="time")
-        return Trajectory(data, spans[-1].status)
+        return joined(spans, spans[-1].status)
 
     def _of(self, kind: type, name: str) -> list[Any]:
         """Faults of one kind and name."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mmopt.io.files import write_whole
-from mmopt.report import background, controlled, page, sections
+from mmopt.report import background, controlled, inside, page, sections
 from mmopt.report.run_folder import RunFolder, read_run
 from mmopt.report.styles import STYLE
 
@@ -18,6 +18,7 @@ _SECTIONS = {
     "Trajectories": sections.trajectories,
     "Closed loop": controlled.closed_loop,
     "Starvation": sections.starvation,
+    "Inside the cell": inside.inside,
     "Problem": background.problem,
     "Surrogate": background.surrogate,
     "How it was computed": background.computation,

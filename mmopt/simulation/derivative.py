@@ -40,6 +40,8 @@ class Derivative:
     ----------
     system
         The system.
+    parameters
+        Value of every parameter.
     evaluations
         Evaluations so far.
 
@@ -62,7 +64,7 @@ class Derivative:
         cell: Cell,
         rates: tuple[str, ...] = (),
     ) -> None:
-        self.system, self._parameters, self._cell, self._rates = system, parameters, cell, rates
+        self.system, self.parameters, self._cell, self._rates = system, parameters, cell, rates
         self._profiles = [(known, controls[known.name]) for known in system.controls]
         self._names = [state.name for state in system.states]
         self._section: dict[str, float] = {}
@@ -159,8 +161,8 @@ class Derivative:
         system, rates, derived = self.system, [], []
         for column, values in enumerate(states.T):
             row, now = self.states(values), {name: float(value[column]) for name, value in controls.items()}
-            rates.append(self._cell(system.limits(row, self._parameters)) if self._rates else {})
-            derived.append(system.observe(row, now, self._parameters, rates[-1]))
+            rates.append(self._cell(system.limits(row, self.parameters)) if self._rates else {})
+            derived.append(system.observe(row, now, self.parameters, rates[-1]))
         names = [known.name for known in system.derived]
         for name in names:
             if any(name not in row for row in derived):
@@ -172,7 +174,7 @@ class Derivative:
         self.evaluations += 1
         controls = self.controls(time)
         try:
-            change = self.system.derivative(self.states(values), controls, self._parameters, self._cell)
+            change = self.system.derivative(self.states(values), controls, self.parameters, self._cell)
         except ArithmeticError as error:  # an empty vessel, a state that runs away
             raise SolverError(f"no derivative at {time:.4g} h: {error}; check initial states and parameters") from error
         missing = [name for name in self._names if name not in change]

@@ -275,4 +275,4 @@ def as_trajectory(
     values.update({known.name: ("derived", known.unit, derived[known.name]) for known in system.derived})
     for name, rate in rates.items():
         values[name] = ("rate", GROWTH_UNIT if name == GROWTH else RATE, rate)
-    return trajectory(time, values, status, stats)
+    return trajectory(time, values, status, stats, (system, derivative.parameters))

@@ -30,7 +30,8 @@ class SimpleFeed:
 
     Examples
     --------
-    >>> from mmopt.results import Status, trajectory
+    >>> from mmopt import Status
+    >>> from mmopt.results import trajectory
     >>> volume = {"volume": ("state", "L", np.array([1.0, 2.0]))}
     >>> SimpleFeed("rate 0.1", trajectory(np.array([0.0, 1.0]), volume, Status.SIMULATED)).shape
     'rate 0.1'

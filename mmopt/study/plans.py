@@ -7,6 +7,7 @@ from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.optimise import optimise
 from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.problem import Problem
+from mmopt.report.inside import save_fluxes
 from mmopt.report.records import Amount, FeedRecord, Gaps, OptimisationRecord, ResultRow, ViolationRow
 from mmopt.results import Trajectory
 from mmopt.search.options import OptimiseOptions
@@ -54,6 +55,10 @@ def plan_and_replay(run: Run, problem: Problem, surrogate: SmoothCell, atlas: At
     with run.stage("replay on the linear program"):
         replay = plan.replay(atlas.program)
         run.save("replay", replay.trajectory)
+        both = {"surrogate": surrogate, "linear program": atlas}
+        save_fluxes(
+            run.folder / "fluxes_plan.nc", {name: replay.trajectory.fluxes(cell) for name, cell in both.items()}
+        )
     run.record(
         results=(_row(plan, replay),),
         feeds=feeds,

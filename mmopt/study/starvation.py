@@ -6,6 +6,7 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.reactor.system import Metabolism
+from mmopt.report.inside import save_fluxes
 from mmopt.report.records import StarvationRecord
 from mmopt.results import Trajectory
 from mmopt.study.options import StarvationOptions
@@ -54,6 +55,8 @@ def simulate_starvation(
     with run.stage("starvation"):
         by_program = run.save("starvation_lp", starved(atlas.program))
         by_surrogate = run.save("starvation_surrogate", starved(surrogate))
+        both = {"surrogate": surrogate, "linear program": atlas}
+        save_fluxes(run.folder / "fluxes_starvation.nc", {name: by_program.fluxes(cell) for name, cell in both.items()})
         if "shortfall" not in by_program.data:
             raise StudyError("the system does not read 'shortfall' of the cell; leave out 'starvation'")
         shortfall = by_program["shortfall"]

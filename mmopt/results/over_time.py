@@ -8,22 +8,21 @@ import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from mmopt.checking import shown
-from mmopt.errors import StudyError, first_line, nearest
+from mmopt.errors import StudyError, nearest
 from mmopt.io.files import write_whole
-from mmopt.io.netcdf import read_netcdf, write_netcdf
+from mmopt.io.netcdf import write_netcdf
+from mmopt.results.fluxes import Vessel, flux_array, uptake_limits
 from mmopt.status import Status
 from mmopt.units import TIME
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_LONGEST_PATH: Final = 400  # characters of a path in a message
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +61,7 @@ class Trajectory:
     def __post_init__(self) -> None:
         if not isinstance(self.data, xr.Dataset) or "time" not in self.data.coords:
             raise StudyError(f"data is {shown(self.data)}; give a Dataset with a coordinate 'time'")
-        object.__setattr__(self, "stats", _figures(self.status, self.stats))
+        object.__setattr__(self, "stats", figures_of(self.status, self.stats))
 
     def __getattr__(self, name: str) -> Any:
         """Build the data set of computed columns when it is first read: it takes a third of a short simulation."""
@@ -135,7 +134,46 @@ class Trajectory:
         ndarray
             Values, of the shape of ``times``.
         """
-        return np.asarray(np.interp(_array("times", times), self.time, self[name]))
+        return np.asarray(np.interp(as_array("times", times), self.time, self[name]))
+
+    def fluxes(
+        self, metabolism: Any, system: Vessel | None = None, parameters: Mapping[str, float] | None = None
+    ) -> xr.DataArray:
+        """Compute every flux inside the cell at all times.
+
+        Parameters
+        ----------
+        metabolism
+            A surrogate, a soft law, an atlas or a flux program; any of them, not only that of the simulation.
+        system, parameters
+            The vessel, and its parameters that differ from its defaults; by default those of the computation, which a file does
+            not have.
+
+        Returns
+        -------
+        xarray.DataArray
+            Net fluxes [mmol/gDW/h] by ``reaction`` and ``time``; see `mmopt.results.flux_array`.
+
+        Raises
+        ------
+        StudyError
+            If the vessel is not known or does not limit what the metabolism takes.
+
+        Examples
+        --------
+        >>> start = {"volume": 1.0, "biomass": 0.5, "glucose": 5.0, "acetate": 0.0, "oxygen": 0.2}
+        >>> cell = load_surrogate("ecoli_textbook")
+        >>> batch = simulate(ecoli_fed_batch(), start, {"feed": ConstantFeed(0.01)}, 4.0, cell)
+        >>> fluxes = batch.fluxes(cell)
+        >>> dict(fluxes.sizes), round(float(fluxes.sel(reaction="PFK")[0]), 2)
+        ({'reaction': 95, 'time': 400}, 7.57)
+        """
+        known = self.__dict__.get("_vessel", (None, {})) if system is None else (system, {})
+        if known[0] is None:
+            raise StudyError("this trajectory does not say which vessel it is of; give it: fluxes(metabolism, reactor)")
+        given = {**known[1], **({} if parameters is None else parameters)}
+        states = {state.name: self[state.name] for state in known[0].states}
+        return flux_array(metabolism, uptake_limits(known[0], given, states, metabolism.inputs), self.time)
 
     def save(self, path: str | Path) -> Path:
         """Write this trajectory as netCDF; the file is written completely or not at all.
@@ -222,7 +260,50 @@ class Trajectory:
         return str(self._variables[name].attrs.get("units", ""))
 
 
-def _figures(status: Any, stats: Any) -> dict[str, Any]:
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Return values as an array of numbers.
+
+    Parameters
+    ----------
+    name
+        What they are, for the message.
+    values
+        The values.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    StudyError
+        If they are no numbers.
+    """
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StudyError(f"{name} is {shown(values)}; give an array of numbers") from error
+
+
+def figures_of(status: Any, stats: Any) -> dict[str, Any]:
+    """Return the figures about a computation after a check.
+
+    Parameters
+    ----------
+    status
+        Its status.
+    stats
+        Figures by name.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    StudyError
+        If either is of another kind.
+    """
     if not isinstance(status, Status):
         raise StudyError(f"status is {shown(status)}; give a Status")
     if not isinstance(stats, Mapping):
@@ -234,107 +315,3 @@ class UnknownQuantityError(StudyError, KeyError):
     """A trajectory has no quantity of this name."""
 
     __str__ = Exception.__str__  # a KeyError would print its message in quotes
-
-
-def trajectory(
-    time: np.ndarray,
-    values: Mapping[str, tuple[str, str, np.ndarray]],
-    status: Status,
-    stats: Mapping[str, Any] | None = None,
-) -> Trajectory:
-    """Build a trajectory from arrays.
-
-    Parameters
-    ----------
-    time
-        Times [h], ascending.
-    values
-        Kind (``state``, ``control``, ``rate`` or ``derived``), unit and array of shape (times,) of every quantity.
-    status
-        Status of the computation.
-    stats
-        Figures about the computation, in types that JSON can contain.
-
-    Returns
-    -------
-    Trajectory
-        The trajectory.
-
-    Raises
-    ------
-    StudyError
-        If times are no ascending numbers, or an array is not numeric or has another length.
-
-    Examples
-    --------
-    >>> trajectory(np.array([0.0, 1.0]), {"volume": ("state", "L", np.array([1.0, 2.0]))}, Status.SIMULATED).final("volume")
-    2.0
-    """
-    time = _array("time", time)
-    if time.ndim != 1 or not np.isfinite(time).all() or np.any(np.diff(time) < 0.0):
-        raise StudyError(f"time is {shown(time)}; times must be one ascending row of finite numbers [{TIME}]")
-    if not isinstance(values, Mapping):
-        raise StudyError(f"values is {shown(values)}; give (kind, unit, array) by name of quantity")
-    variables: dict[Hashable, xr.Variable] = {"time": xr.Variable(("time",), time, {"units": TIME}, fastpath=True)}
-    for name, (kind, unit, given) in ((name, _triple(name, entry)) for name, entry in values.items()):
-        if name == "time":
-            raise StudyError("no quantity can be called 'time', which the times are called; give it another name")
-        array = _array(f"'{name}'", given)
-        if array.shape != time.shape:
-            raise StudyError(f"'{name}' has shape {array.shape}, but there are {time.size} times")
-        variables[name] = xr.Variable(("time",), array, {"kind": kind, "units": unit}, fastpath=True)
-    computed = object.__new__(Trajectory)
-    computed.__dict__.update(status=status, stats=_figures(status, {} if stats is None else stats), _columns=variables)
-    return computed
-
-
-def _triple(name: Any, entry: Any) -> tuple[str, str, Any]:
-    given = entry if isinstance(entry, tuple) and len(entry) == len(("kind", "unit", "array")) else (None, None, None)
-    if not isinstance(name, str) or not isinstance(given[0], str) or not isinstance(given[1], str):
-        raise StudyError(f"values of {shown(name)} are {shown(entry)}; give (kind, unit, array) by name of quantity")
-    return given
-
-
-def _array(name: str, values: Any) -> np.ndarray:
-    try:
-        return np.asarray(values, dtype=float)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StudyError(f"{name} is {shown(values)}; give an array of numbers") from error
-
-
-def load_trajectory(path: str | Path) -> Trajectory:
-    """Read a trajectory that `Trajectory.save` wrote.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    Trajectory
-        The trajectory.
-
-    Raises
-    ------
-    StudyError
-        If the file is missing or not a trajectory.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> run = trajectory(np.array([0.0, 4.0]), {"volume": ("state", "L", np.ones(2))}, Status.SIMULATED)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     load_trajectory(run.save(Path(folder) / "run.nc"))
-    Trajectory(2 times from 0 to 4 h, 1 quantity: simulated to the end)
-    """
-    if not isinstance(path, str | Path):
-        raise StudyError(f"path is {shown(path)}; give the path of a trajectory")
-    try:
-        data = read_netcdf(path)
-        status = Status[data.attrs.pop("status")]
-        return Trajectory(data, status, json.loads(data.attrs.pop("stats")))
-    except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
-        raise StudyError(
-            f"{str(path)[:_LONGEST_PATH]} is not a trajectory mmopt wrote ({first_line(error)}); run the study again"
-        ) from error

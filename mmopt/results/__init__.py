@@ -1,0 +1,5 @@
+"""The result of every computation over time, and the fluxes inside the cell."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

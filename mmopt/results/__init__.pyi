@@ -1,0 +1,6 @@
+from .building import joined as joined
+from .building import load_trajectory as load_trajectory
+from .building import trajectory as trajectory
+from .fluxes import flux_array as flux_array
+from .over_time import Trajectory as Trajectory
+from .over_time import UnknownQuantityError as UnknownQuantityError
