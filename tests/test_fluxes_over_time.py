@@ -224,6 +224,32 @@ def test_ranges_are_known_where_the_textbook_program_is_infeasible(textbook: Net
     assert ranges.loc["ATPM"].to_numpy() == pytest.approx(textbook.maintenance_demand - fluxes.shortfall, abs=1.0e-4)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda run, cell, network: run.fluxes("x"), "metabolism is 'x'"),
+        (lambda run, cell, network: run.fluxes(cell, "reactor"), "system is 'reactor'"),
+        (lambda run, cell, network: run.fluxes(cell, type(ecoli_fed_batch())), "give the vessel"),
+        (lambda run, cell, network: run.fluxes(cell, ecoli_fed_batch(), "kla"), "parameters is 'kla'"),
+        (lambda run, cell, network: turnover(run.fluxes(cell), network, "atp"), "no metabolite 'atp'"),
+        (lambda run, cell, network: turnover(run.fluxes(cell), "textbook", "atp_c"), "network is 'textbook'"),
+        (lambda run, cell, network: yields(run.fluxes(cell), "glucose"), "no reaction 'glucose'"),
+        (lambda run, cell, network: yields(None, "EX_glc__D_e"), "fluxes is None"),
+        (lambda run, cell, network: respiratory_quotient(run), "give what Trajectory.fluxes returns"),
+        (lambda run, cell, network: carbon_shares({}, network), "give what Trajectory.fluxes returns"),
+        (lambda run, cell, network: largest_changes(run.fluxes(cell), float("nan"), 2.0), "outside the trajectory"),
+        (lambda run, cell, network: flux_ranges(network, {"EX_glc__D_e": -1.0}, ["PGI"]), "number from 0 up"),
+        (lambda run, cell, network: flux_ranges(network, {"EX_glc__D_e": 1.0}, ["PGX"]), "no reaction 'PGX'"),
+        (lambda run, cell, network: flux_ranges(network, {"EX_glc__D_e": 1.0}, ["PGI"], total=0.5), "total is 0.5"),
+        (lambda run, cell, network: flux_ranges(None, {}, ["PGI"]), "network is None"),
+        (lambda run, cell, network: shown_reactions("glycolyse", network.reactions), "no pathway 'glycolyse'"),
+    ],
+)
+def test_nonsense_is_named(run: Trajectory, cell: Surrogate, textbook: Network, wrong: Any, message: str) -> None:
+    with pytest.raises(MmoptError, match=message):
+        wrong(run, cell, textbook)
+
+
 # --- pictures
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from mmopt.arguments import whole
 from mmopt.errors import StudyError
+from mmopt.pathways.pathways import check_fluxes
 
 _ROUNDING: Final = 1.0e-6
 """Change of a flux below which it counts as none [mmol/gDW/h]."""
@@ -43,6 +44,7 @@ def largest_changes(fluxes: xr.DataArray, begin: float, end: float, count: int =
     >>> largest_changes(batch.fluxes(cell), 0.0, 4.0, count=3).index.tolist()
     ['ATPS4r', 'NADH16', 'CYTBD']
     """
+    check_fluxes(fluxes)
     count = whole("count", count, least=1)
     first, last = float(fluxes.time[0]), float(fluxes.time[-1])
     for time in (begin, end):

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+import xarray as xr
+
+from mmopt.checking import shown
+from mmopt.errors import StudyError, nearest
+from mmopt.network.network import Network
 
 PATHWAYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -52,10 +58,38 @@ def shown_reactions(pathway: str, reactions: Iterable[str]) -> tuple[str, ...]:
     tuple of str
         In the order of the pathway.
 
+    Raises
+    ------
+    StudyError
+        If there is no such pathway.
+
     Examples
     --------
     >>> shown_reactions("acetate", read_network("textbook").reactions)
     ('PTAr', 'ACKr', 'ACt2r', 'EX_ac_e')
     """
+    if pathway not in PATHWAYS:
+        raise StudyError(f"there is no pathway {shown(pathway)}; {nearest(str(pathway), PATHWAYS)}")
     known = set(reactions)
     return tuple(reaction for reaction in PATHWAYS[pathway] if reaction in known)
+
+
+def check_fluxes(fluxes: Any, network: Any = None) -> None:
+    """Raise an error if fluxes are not what `Trajectory.fluxes` returns, or a network is none.
+
+    Parameters
+    ----------
+    fluxes
+        Fluxes over time.
+    network
+        The network of the cell, if it is needed.
+
+    Raises
+    ------
+    StudyError
+        If they are of another kind.
+    """
+    if not isinstance(fluxes, xr.DataArray) or not {"reaction", "time"} <= set(fluxes.dims):
+        raise StudyError(f"fluxes is {shown(fluxes)}; give what Trajectory.fluxes returns")
+    if network is not None and not isinstance(network, Network):
+        raise StudyError(f"network is {shown(network)}; give a Network, see read_network")

@@ -8,7 +8,8 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from mmopt.errors import SolverError
+from mmopt.arguments import finite, shown
+from mmopt.errors import SolverError, StudyError
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.fba.fluxes import Fluxes
 from mmopt.network.network import Network
@@ -49,8 +50,8 @@ def flux_ranges(
 
     Raises
     ------
-    NetworkError, DomainError
-        If a reaction or a limit is not valid.
+    NetworkError, DomainError, StudyError
+        If a reaction, a limit, or the total is not valid.
     SolverError
         If HiGHS ends without an optimum.
 
@@ -64,6 +65,10 @@ def flux_ranges(
     >>> ranges.round(2).to_dict("list")
     {'least': [4.86, 0.0], 'flux': [4.86, 0.0], 'most': [4.86, inf]}
     """
+    if not isinstance(network, Network):
+        raise StudyError(f"network is {shown(network)}; give a Network, see read_network")
+    if total is not None:
+        total = finite("total", total, least=1.0)
     columns = [network.column(reaction) for reaction in reactions]
     optimum = FluxProgram(network, list(limits)).solve(list(limits.values()))
     least, most = _bounds(network, limits, optimum)

@@ -8,6 +8,7 @@ import xarray as xr
 from mmopt.checking import shown
 from mmopt.errors import NetworkError, StudyError, nearest
 from mmopt.network.network import Network
+from mmopt.pathways.pathways import check_fluxes
 from mmopt.units import RATE
 
 _ROUNDING = 1.0e-9
@@ -48,6 +49,7 @@ def turnover(fluxes: xr.DataArray, network: Network, metabolite: str) -> xr.Data
     ATPS4r                45.51
     Name: atp_c, dtype: float64
     """
+    check_fluxes(fluxes, network)
     if metabolite not in network.metabolites:
         raise NetworkError(
             f"{network.name} has no metabolite {shown(metabolite)}; {nearest(str(metabolite), network.metabolites)}"
@@ -91,6 +93,7 @@ def yields(fluxes: xr.DataArray, substrate: str, products: Iterable[str] = ()) -
     >>> yields(fluxes, "EX_glc__D_e", ["EX_ac_e"]).values.round(4).tolist()
     [[0.0718], [0.6811]]
     """
+    check_fluxes(fluxes)
     taken = -_flux(fluxes, substrate)
     wanted = [fluxes.attrs["biomass"], *products]
     formed = xr.concat([_flux(fluxes, name) for name in wanted], dim="reaction")
@@ -127,6 +130,7 @@ def respiratory_quotient(
     >>> respiratory_quotient(flux_array(program, np.array([[10.0]]), np.array([0.0]))).values.round(3).tolist()
     [1.046]
     """
+    check_fluxes(fluxes)
     taken = -_flux(fluxes, oxygen)
     formed = _flux(fluxes, carbon_dioxide).drop_vars("reaction")
     quotient = (formed / taken.drop_vars("reaction").where(taken > _ROUNDING)).rename("respiratory_quotient")
@@ -162,6 +166,7 @@ def carbon_shares(fluxes: xr.DataArray, network: Network) -> xr.DataArray:
     >>> carbon_shares(flux_array(program, np.array([[10.0]]), np.array([0.0])), network).to_series().round(3).to_dict()
     {('Biomass_Ecoli_core', 0.0): 0.62, ('EX_co2_e', 0.0): 0.38}
     """
+    check_fluxes(fluxes, network)
     _columns(fluxes, network)
     carbon = np.array([network.carbon.get(name, 0.0) for name in network.exchanges])
     through = fluxes.sel(reaction=list(network.exchanges)) * carbon[:, None]

@@ -26,6 +26,27 @@ class Vessel(Protocol):
         """Uptake limits by exchange id [mmol/gDW/h]."""
 
 
+def check_cell_and_vessel(metabolism: Any, system: Any, parameters: Any) -> None:
+    """Raise an error if what fluxes are computed from is of another kind.
+
+    Parameters
+    ----------
+    metabolism, system, parameters
+        As for `Trajectory.fluxes`.
+
+    Raises
+    ------
+    StudyError
+        If one is.
+    """
+    if not hasattr(metabolism, "inputs") or not (hasattr(metabolism, "batch") or hasattr(metabolism, "fluxes")):
+        raise StudyError(f"metabolism is {shown(metabolism)}; give a surrogate, a soft law, an atlas or a flux program")
+    if not hasattr(system, "limits") or not hasattr(system, "states") or isinstance(system, type):
+        raise StudyError(f"system is {shown(system)}; give the vessel, such as a Bioreactor")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise StudyError(f"parameters is {shown(parameters)}; give values by name")
+
+
 def uptake_limits(
     system: Vessel, parameters: Mapping[str, float], states: Mapping[str, np.ndarray], inputs: Sequence[str]
 ) -> np.ndarray:

@@ -17,7 +17,7 @@ from mmopt.checking import shown
 from mmopt.errors import StudyError, nearest
 from mmopt.io.files import write_whole
 from mmopt.io.netcdf import write_netcdf
-from mmopt.results.fluxes import Vessel, flux_array, uptake_limits
+from mmopt.results.fluxes import Vessel, check_cell_and_vessel, flux_array, uptake_limits
 from mmopt.status import Status
 from mmopt.units import TIME
 
@@ -171,6 +171,7 @@ class Trajectory:
         known = self.__dict__.get("_vessel", (None, {})) if system is None else (system, {})
         if known[0] is None:
             raise StudyError("this trajectory does not say which vessel it is of; give it: fluxes(metabolism, reactor)")
+        check_cell_and_vessel(metabolism, known[0], parameters)
         given = {**known[1], **({} if parameters is None else parameters)}
         states = {state.name: self[state.name] for state in known[0].states}
         return flux_array(metabolism, uptake_limits(known[0], given, states, metabolism.inputs), self.time)
