@@ -179,24 +179,19 @@ def test_mistake_in_the_solver_is_said(separate: Controller) -> None:
     assert "kl" in move.reason
 
 
-def test_process_ends_with_its_controller() -> None:
-    for way in ("close", "collected"):
-        one = controller(True)
-        one.prepare()
-        process = pid(one)
-        assert psutil.pid_exists(process)
-        if way == "close":
-            one.close()
-            one.close()
-        else:
-            del one
-        assert ends(process)
-
-
-def test_closed_controller_starts_another_process(separate: Controller) -> None:
-    separate.prepare()
-    separate.close()
-    assert separate.step(0.0, START).fallback == ""
+def test_process_ends_with_its_controller_and_starts_again_after_it_was_closed() -> None:
+    one = controller(True)
+    one.prepare()
+    process = pid(one)
+    assert psutil.pid_exists(process)
+    one.close()
+    one.close()
+    assert ends(process)
+    assert one.step(0.0, START).fallback == ""
+    another = pid(one)
+    assert another != process
+    del one
+    assert ends(another)
 
 
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
