@@ -20,6 +20,8 @@ FOLDERS = (
     "exchange",
     "reactor",
     "simulation",
+    "results",
+    "pathways",
     "problem",
     "plan",
     "transcription",
@@ -34,7 +36,7 @@ FOLDERS = (
 )
 """In the order in which data flow."""
 
-MODULES = ("results", "status", "errors", "units", "checking")
+MODULES = ("status", "errors", "units", "checking")
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
