@@ -473,7 +473,7 @@ def test_results_of_another_study_are_moved_and_never_mixed(tmp_path: Path) -> N
     first = read_study(tmp_path / "study.yaml").problem
     run = begin_run(tmp_path / "run", "A study", first, anew=True)
     run.record(**describe_study("A study", first), feeds={"feed": FeedRecord(header=("a",), rows=((0.0,),))})
-    for name in ("report.html", "closed_loop.nc", "feed.csv", "mine.txt"):
+    for name in ("report.html", "closed_loop.nc", "fluxes_plan.nc", "fluxes_starvation.nc", "feed.csv", "mine.txt"):
         (tmp_path / "run" / name).write_text(name)
     assert begin_run(tmp_path / "run", "A study", first, anew=False).summary.feeds is not None
     assert (tmp_path / "run" / "report.html").exists()

@@ -13,6 +13,7 @@ from cobra.io import load_model
 from mmopt import (
     Atlas,
     ConstantFeed,
+    Domain,
     FluxProgram,
     MmoptError,
     Network,
@@ -136,6 +137,14 @@ def test_loaded_trajectory_asks_for_its_vessel(run: Trajectory, cell: Surrogate,
 def test_unknown_parameter_is_named(run: Trajectory, cell: Surrogate, parameters: Any, message: str) -> None:
     with pytest.raises(MmoptError, match=message):
         run.fluxes(cell, ecoli_fed_batch(), parameters)
+
+
+def test_cell_of_a_smaller_domain_is_refused(run: Trajectory, textbook: Network) -> None:
+    """Clipped to its domain it would give the fluxes of other limits."""
+    small = Atlas(textbook, Domain({"EX_glc__D_e": (0.0, 4.0), "EX_o2_e": (0.0, 4.0), "EX_ac_e": (0.0, 3.0)}))
+    small.explore()
+    with pytest.raises(MmoptError, match=r"EX_glc__D_e.* 4"):
+        run.fluxes(soft_law(small, error=0.05))
 
 
 def test_cell_of_other_inputs_is_refused(run: Trajectory, textbook: Network) -> None:

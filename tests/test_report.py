@@ -16,7 +16,7 @@ from mmopt.control import ClosedLoop, Move
 from mmopt.control.closed_loop import Step
 from mmopt.errors import StudyError
 from mmopt.report import RunSummary, read_summary, write_report
-from mmopt.report.inside import save_fluxes
+from mmopt.report.run_folder import save_fluxes
 from mmopt.results import Trajectory, trajectory
 from mmopt.surrogate import load_surrogate
 

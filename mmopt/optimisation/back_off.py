@@ -12,7 +12,6 @@ Chachuat, Srinivasan and Bonvin (2009), Comput. Chem. Eng. 33:1557-1567 (constra
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
+from mmopt.search.between_points import missed_by_points
 
 MOST_ROUNDS: Final = 12
 _GROW_AFTER: Final = 5
@@ -172,18 +172,10 @@ def _between(before: BackOff, wanted: BackOff, fraction: float) -> BackOff:
 
 def _next(name: str, now: BackedOff, grow: bool) -> np.ndarray:
     """Difference of the plan and its replay in each element, and some of the present back-off, or all."""
-    low, high = now.plan.problem.limits[name]
-    planned, replayed = now.plan.trajectory, now.replay.trajectory
-    gaps, broken = [], []
-    for begin, end in pairwise(now.plan.edges):
-        ours = planned[name][(planned.time > begin + 1.0e-9) & (planned.time <= end + 1.0e-9)]
-        theirs = replayed[name][(replayed.time >= begin) & (replayed.time <= end)]
-        below = -np.inf if low is None else ours.min() - theirs.min()
-        above = -np.inf if high is None else theirs.max() - ours.max()
-        gaps.append(max(below, above))
-        broken.append((low is not None and theirs.min() < low) or (high is not None and theirs.max() > high))
-    wanted, before = np.array(gaps), now.back_off[name]
+    limit, edges = now.plan.problem.limits[name], np.array(now.plan.edges)
+    wanted, room = missed_by_points(name, limit, edges, now.plan.trajectory, now.replay.trajectory)
+    before = now.back_off[name]
     wanted *= np.where(wanted > 0.0, 1.0 + _ROOM, 1.0 - _ROOM)
-    wanted = np.where(broken, wanted, np.minimum(wanted, np.maximum(before, 0.0)))
+    wanted = np.where(room < 0.0, wanted, np.minimum(wanted, np.maximum(before, 0.0)))
     amount: np.ndarray = np.where(before > 0.0, np.maximum(wanted, before * (1.0 if grow else _MEMORY)), wanted)
     return amount

@@ -1,16 +1,20 @@
-"""What a run folder contains: its summary, its trajectories, and predictions at fresh points."""
+"""What a run folder contains: its summary, its trajectories, fluxes inside the cell, and predictions at fresh points."""
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import xarray as xr
 
 from mmopt.control.campaign import Campaign, load_campaign
 from mmopt.control.closed_loop import ClosedLoop, load_closed_loop
-from mmopt.errors import StudyError
+from mmopt.errors import StudyError, first_line
+from mmopt.io.files import write_whole
+from mmopt.io.netcdf import read_netcdf, write_netcdf
+from mmopt.pathways import PATHWAYS, shown_reactions
 from mmopt.report.page import words
 from mmopt.report.records import Limit
 from mmopt.report.summary import RunSummary, read_summary
@@ -21,6 +25,9 @@ TRAJECTORIES: Final = (
     *("closed_loop", "reference", "starvation_lp", "starvation_surrogate"),
 )
 """Names of the trajectories that a run saves, as ``<name>.nc``."""
+
+FLUXES: Final = ("fluxes_plan", "fluxes_starvation")
+"""Names of the fluxes inside the cell that a run saves, as ``<name>.nc``."""
 
 CAMPAIGN_FILE: Final = "campaign.nc"
 
@@ -45,6 +52,8 @@ class RunFolder:
         The closed loop.
     campaign
         The same loop with other noise, many times.
+    fluxes
+        Fluxes of the pathways by name, see `FLUXES`, and by name of the cell.
 
     Examples
     --------
@@ -58,6 +67,7 @@ class RunFolder:
     parity: Mapping[str, np.ndarray]
     closed_loop: ClosedLoop | None = None
     campaign: Campaign | None = None
+    fluxes: Mapping[str, Mapping[str, xr.DataArray]] = field(default_factory=dict)
 
     def renamed(self, **names: str) -> dict[str, Trajectory]:
         """Select trajectories that were saved.
@@ -120,7 +130,34 @@ def read_run(folder: str | Path) -> RunFolder:
     trajectories = {name: load_trajectory(file) for name, file in files.items() if file.exists()}
     loop = load_closed_loop(files["closed_loop"]) if "closed_loop" in trajectories else None
     campaign = load_campaign(folder / CAMPAIGN_FILE) if (folder / CAMPAIGN_FILE).exists() else None
-    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE), loop, campaign)
+    saved = {name: folder / f"{name}.nc" for name in FLUXES}
+    fluxes = {name: _read_fluxes(file) for name, file in saved.items() if file.exists()}
+    return RunFolder(folder, summary, trajectories, _read_parity(folder / PARITY_FILE), loop, campaign, fluxes)
+
+
+def save_fluxes(path: Path, fluxes: Mapping[str, xr.DataArray]) -> None:
+    """Save the fluxes of the pathways; nothing where the network has none of their reactions.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fluxes
+        What `Trajectory.fluxes` returns, by name of the cell, of one trajectory and network.
+    """
+    known = next(iter(fluxes.values())).reaction.values
+    chosen = list(dict.fromkeys(name for pathway in PATHWAYS for name in shown_reactions(pathway, known)))
+    if chosen:
+        shown = {name: one.sel(reaction=chosen).reset_coords(drop=True) for name, one in fluxes.items()}
+        write_whole(path, lambda file: write_netcdf(xr.Dataset(shown), file))
+
+
+def _read_fluxes(path: Path) -> dict[str, xr.DataArray]:
+    try:
+        data = read_netcdf(path, sealed=True)
+        return {str(name): data[name].transpose("reaction", "time") for name in data.data_vars}
+    except Exception as error:  # a damaged file fails in many ways; all mean the same to a user
+        raise StudyError(f"{path} is not a file of fluxes ({first_line(error)}); run the study again") from error
 
 
 def _read_parity(path: Path) -> dict[str, np.ndarray]:

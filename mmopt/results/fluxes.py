@@ -107,6 +107,11 @@ def flux_array(metabolism: Any, points: np.ndarray, time: np.ndarray) -> xr.Data
         [mmol/gDW/h], and fluxes are NaN where there is no solution. A simulation with a surrogate takes up nothing of what is
         spent; these are the fluxes of the network itself, which err by no more than its error report says.
 
+    Raises
+    ------
+    DomainError
+        If an input is above the domain of the metabolism.
+
     Examples
     --------
     >>> program = FluxProgram(read_network("textbook"), ["EX_glc__D_e"])
@@ -115,6 +120,7 @@ def flux_array(metabolism: Any, points: np.ndarray, time: np.ndarray) -> xr.Data
     ([7.477, 0.2], [0.0, 4.89])
     """
     shortfall: dict[str, Any] = {}
+    metabolism.check_limits(dict(zip(metabolism.inputs, points.max(axis=0, initial=0.0).tolist(), strict=True)))
     if hasattr(metabolism, "batch"):
         points = np.maximum(points, 0.0)  # a spent species is a little below zero in a simulation
         if hasattr(metabolism, "extend"):

@@ -156,6 +156,8 @@ class Trajectory:
 
         Raises
         ------
+        DomainError
+            If an uptake limit is above the domain of the metabolism.
         StudyError
             If the vessel is not known or does not limit what the metabolism takes.
 

@@ -23,6 +23,8 @@ _ROOM: Final = 0.1
 _FADING: Final = 0.5
 """Fraction of the tightening that stays where the plan is far from the limit."""
 
+_SAME_TIME: Final = 1.0e-9
+
 _NEAR: Final = 2.0
 """A plan is near a limit within so many times what the points miss."""
 
@@ -97,7 +99,10 @@ class BetweenPoints:
         simulated = simulator.run(controls, points=1 + _POINTS * problem.horizon.elements, tolerance=_TOLERANCE)
         before = self.at(begin + edges)
         amounts = {
-            name: _tightening(problem.limits[name], edges, (planned.time, planned[name]), simulated, name, before)
+            name: _tightening(
+                *missed_by_points(name, problem.limits[name], edges, planned, simulated),
+                before.get(name, np.zeros(len(edges) - 1)),
+            )
             for name in problem.hard_limits
         }
         violated = problem.violated_limits(simulated)
@@ -105,25 +110,49 @@ class BetweenPoints:
         return BetweenPoints(begin + edges, amounts, worst > MOST_BETWEEN)
 
 
-def _tightening(
-    limit: tuple[float | None, float | None],
-    edges: np.ndarray,
-    planned: tuple[np.ndarray, np.ndarray],
-    simulated: Trajectory,
-    name: str,
-    before: Mapping[str, np.ndarray],
-) -> np.ndarray:
-    """What a limit is tightened by in each element, shape (elements,)."""
-    low, high = limit
-    amounts = before.get(name, np.zeros(len(edges) - 1)).copy()
+def missed_by_points(
+    name: str, limit: tuple[float | None, float | None], edges: np.ndarray, planned: Trajectory, simulated: Trajectory
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compare a plan at its points with a simulation of it, in each element.
+
+    Parameters
+    ----------
+    name, limit
+        A limited quantity, and its lowest and highest allowed value.
+    edges
+        Times at which elements begin and end [h], shape (elements + 1,).
+    planned, simulated
+        The plan at its collocation points, and its simulation.
+
+    Returns
+    -------
+    missed, room : ndarray
+        How much nearer to the limit the simulation comes than the points do, below zero where the points are stricter, and how
+        far from the limit it stays, below zero where it violates it; shape (elements,), in the unit of the quantity.
+
+    Examples
+    --------
+    >>> times, values = np.array([0.0, 0.5, 1.0]), {"x": ("state", "g", np.array([5.0, 3.0, 4.0]))}
+    >>> fine = trajectory(times, values, Status.SIMULATED)
+    >>> coarse = trajectory(times[::2], {"x": ("state", "g", np.array([5.0, 4.0]))}, Status.OPTIMAL)
+    >>> [one.tolist() for one in missed_by_points("x", (2.5, None), np.array([0.0, 1.0]), coarse, fine)]
+    [[1.0], [0.5]]
+    """
+    missed, room = np.full((2, len(edges) - 1), [[-np.inf], [np.inf]])
     for k, (begin, end) in enumerate(pairwise(edges)):
-        ours = planned[1][(planned[0] > begin + 1.0e-9) & (planned[0] <= end + 1.0e-9)]
-        theirs = simulated[name][(simulated.time >= begin - 1.0e-9) & (simulated.time <= end + 1.0e-9)]
-        wanted = 0.0
-        for bound, sign in ((low, -1.0), (high, 1.0)):
+        ours = planned[name][(planned.time > begin + _SAME_TIME) & (planned.time <= end + _SAME_TIME)]
+        theirs = simulated[name][(simulated.time >= begin - _SAME_TIME) & (simulated.time <= end + _SAME_TIME)]
+        for bound, sign in zip(limit, (-1.0, 1.0), strict=True):
             if bound is not None:
-                missed = max(0.0, (sign * theirs).max() - (sign * ours).max())
-                if sign * bound - (sign * theirs).max() < _NEAR * max(missed, amounts[k]):
-                    wanted = max(wanted, (1.0 + _ROOM) * missed)
-        amounts[k] = max(wanted, _FADING * amounts[k])
-    return amounts
+                highest = (sign * theirs).max()
+                missed[k] = max(missed[k], highest - (sign * ours).max())
+                room[k] = min(room[k], sign * bound - highest)
+    return missed, room
+
+
+def _tightening(missed: np.ndarray, room: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """What a limit is tightened by in each element: what the points miss where the plan is near, else some of what it was."""
+    missed = np.maximum(missed, 0.0)
+    wanted = np.where(room < _NEAR * np.maximum(missed, before), (1.0 + _ROOM) * missed, 0.0)
+    amount: np.ndarray = np.maximum(wanted, _FADING * before)
+    return amount

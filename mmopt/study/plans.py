@@ -7,8 +7,8 @@ from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.optimise import optimise
 from mmopt.plan.plan import KEPT, Plan, Replay
 from mmopt.problem.problem import Problem
-from mmopt.report.inside import save_fluxes
 from mmopt.report.records import Amount, FeedRecord, Gaps, OptimisationRecord, ResultRow, ViolationRow
+from mmopt.report.run_folder import save_fluxes
 from mmopt.results import Trajectory
 from mmopt.search.options import OptimiseOptions
 from mmopt.study.run import Run

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from mmopt.fba.atlas import Atlas
 from mmopt.problem.problem import Problem
-from mmopt.report.run_folder import CAMPAIGN_FILE, PARITY_FILE, TRAJECTORIES
+from mmopt.report.run_folder import CAMPAIGN_FILE, FLUXES, PARITY_FILE, TRAJECTORIES
 from mmopt.report.summary import SUMMARY_FILE, RunSummary, read_summary
 from mmopt.report.write import REPORT_FILE
 from mmopt.results import Trajectory
@@ -175,7 +175,7 @@ def _move_results(folder: Path, summary: RunSummary) -> None:
         PARITY_FILE,
         CAMPAIGN_FILE,
         *_SIMULATION,
-        *(f"{name}.nc" for name in TRAJECTORIES),
+        *(f"{name}.nc" for name in (*TRAJECTORIES, *FLUXES)),
     ]
     files += [f"{name}.csv" for name in summary.feeds or ()]
     present = [folder / name for name in files if (folder / name).is_file()]

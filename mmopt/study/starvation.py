@@ -6,8 +6,8 @@ from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile, StepFeed
 from mmopt.reactor.system import Metabolism
-from mmopt.report.inside import save_fluxes
 from mmopt.report.records import StarvationRecord
+from mmopt.report.run_folder import save_fluxes
 from mmopt.results import Trajectory
 from mmopt.study.options import StarvationOptions
 from mmopt.study.run import Run
