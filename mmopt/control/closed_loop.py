@@ -176,8 +176,8 @@ def run_closed_loop(
     controller
         The controller; with a shrinking horizon the batch is as long as the horizon of its problem.
     estimator
-        Turns measurements into states and parameters; without one the controller takes the measurements for the states,
-        and the sensors must then show every state at every move.
+        Turns measurements into states and parameters; without one the controller takes the measurements for the states. A
+        state that no sensor shows at a move is then that of the last plan, which is noted.
     progress
         Called with (done, total) after every interval.
     hours
@@ -207,7 +207,6 @@ def run_closed_loop(
     length = _length(controller, hours)
     count = int(np.ceil(length / interval - _SAME_TIME))
     spans, steps, measurements = [], [], []
-    known: dict[str, Any] = dict(problem.start_values)
     controller.prepare()
     for number in range(count):
         measured = plant.measure()
@@ -217,9 +216,8 @@ def run_closed_loop(
             left_out = _updated(estimator, measured)
             move = controller.step(plant.time, estimator.states, estimator.parameters)
         else:
-            prompt = {name: value for name, value in measured.items() if not isinstance(value, LateValue)}
-            known.update({name: value for name, value in prompt.items() if name in known})
-            move = controller.step(plant.time, known)
+            states, left_out = _states_without_estimator(controller, plant.time, measured)
+            move = controller.step(plant.time, states)
         steps.append(Step(plant.time, move, left_out))
         duration = min(interval, length - plant.time)
         spans.append(plant.advance(move.controls, duration))
@@ -238,6 +236,19 @@ def _updated(estimator: Estimator, measured: Mapping[str, Any]) -> tuple[str, ..
     """Correct the estimate, and return what was left out; a tag that is no sensor does not end a batch."""
     known = {name: value for name, value in measured.items() if name in estimator.sensors}
     return (*(f"{name} is no sensor" for name in measured if name not in known), *estimator.update(known))
+
+
+def _states_without_estimator(
+    controller: Controller, time: float, measured: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The measured states, those of the last plan where none was measured, and a note of these."""
+    states: dict[str, Any] = dict(controller.problem.start_values)
+    if controller.plan is not None:
+        states = {name: float(controller.plan.at(name, time)) for name in states}
+    prompt = {name: value for name, value in measured.items() if not isinstance(value, LateValue) and name in states}
+    unseen = [name for name in states if name not in prompt]
+    notes = (f"no measurement of {', '.join(unseen)}: taken from the last plan",) if unseen else ()
+    return {**states, **prompt}, notes
 
 
 def _length(controller: Controller, hours: float | None) -> float:
