@@ -59,6 +59,7 @@ SLOW_FILES = {
     "test_faults",  # closed loops
     "test_fit",  # trains
     "test_gate_properties",  # drives the gate with any value
+    "test_held_controls",  # closed loops
     "test_guard",  # starts processes with limits of memory
     "test_sampling",  # starts processes
     "test_scenarios",  # one feed for many scenarios

@@ -41,7 +41,7 @@ def supervisor_of(mode: Mode) -> Supervisor:
 def test_batch_over_the_bridge_is_written_and_outlives_a_stopped_server() -> None:
     cell, sampling = load_surrogate("ecoli_textbook"), {"glucose": Sampling(delay=0.5)}
     plant = Plant(problem_of().system, cell, {**START, "biomass": 1.1}, noise=NOISE, sampling=sampling)
-    supervisor, server, beats = supervisor_of(Mode.AUTO), serve_plant(plant), []
+    supervisor, server, beats, fed = supervisor_of(Mode.AUTO), serve_plant(plant), [], 0.0
     assert sorted(server.nodes) == ["biomass", "feed", "heartbeat", "oxygen_saturation"]  # what is late has no node
     measured = {name: server.nodes[name] for name in ("biomass", "oxygen_saturation")}
     with bridge_to(server, measured=measured, dry_run=False) as bridge:
@@ -50,10 +50,12 @@ def test_batch_over_the_bridge_is_written_and_outlives_a_stopped_server() -> Non
             assert (cycle.notes, cycle.action.left_out) == ((), ())
             assert cycle.action.controls == cycle.written == {"feed": server.read("feed")}
             beats.append(server.read("heartbeat"))
+            fed += cycle.written["feed"] * INTERVAL
             server.advance(INTERVAL)
         assert beats == [True, False, True]
         assert plant.time == 3 * INTERVAL
-        assert plant.states["volume"] - START["volume"] > cycle.written["feed"] * INTERVAL * 0.99 > 0.0
+        assert plant.states["volume"] - START["volume"] == pytest.approx(fed, rel=0.05)
+        assert fed > 0.0
         server.stop()
         lost = bridge.cycle(supervisor, 3 * INTERVAL)
         assert lost.action.move is not None  # from the prediction

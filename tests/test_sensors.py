@@ -24,6 +24,7 @@ from mmopt import (
     simulate,
 )
 from mmopt.control import ControlledBatch, LateValue, MovingHorizonEstimator, Sampling
+from mmopt.control.fallbacks import SIMULATED
 from mmopt.reactor import Bioreactor, ConstantFeed, Uptake
 from mmopt.simulation.sensitivities import Sensitivities
 from tests.systems import Walk
@@ -103,7 +104,7 @@ def test_controller_works_from_off_gas_as_well_as_from_all_states(reactor: Biore
     all_states = {"volume": 0.005, "biomass": 0.05, "glucose": 0.05, "acetate": 0.02, "oxygen": 0.003}
     batch = ControlledBatch(problem, cell, cell, 0.5, OFF_GAS, aims={"oxygen_saturation": (35.0, None)})
     by_gas, by_states = batch.run(seed=2), replace(batch, noise=all_states).run(seed=2)
-    assert by_gas.fallbacks == 0
+    assert {step.move.fallback for step in by_gas.steps} <= {"", SIMULATED}
     assert by_gas.violations.get("oxygen_saturation", 0.0) < 0.05
     assert by_gas.objective == pytest.approx(by_states.objective, rel=0.03)
     assert np.isfinite(by_gas.trajectory["measured_carbon_evolution"]).sum() == 6

@@ -10,6 +10,6 @@ from .estimator import Estimator as Estimator
 from .fallbacks import Move as Move
 from .gate import Gate as Gate
 from .moving_horizon import MovingHorizonEstimator as MovingHorizonEstimator
+from .plant import LateValue as LateValue
 from .plant import Plant as Plant
-from .sampling import LateValue as LateValue
-from .sampling import Sampling as Sampling
+from .plant import Sampling as Sampling

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.control.multi_stage import MultiStage
+from mmopt.control.step_program import Decision
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
@@ -192,6 +193,7 @@ class AdvancedStep:
 def step_solver(
     problem: Problem,
     surrogate: SmoothCell | None,
+    interval: float,
     robust: tuple[Sequence[Mapping[str, float]], float],
     advanced: bool,
     ipopt: Mapping[str, Any] | None,
@@ -202,6 +204,8 @@ def step_solver(
     ----------
     problem, surrogate, ipopt
         As for `LimitsFirst`.
+    interval
+        Time between moves, in which controls are held [h].
     robust
         Parameters of the scenarios, none for the problem alone, and the robust horizon [h].
     advanced
@@ -220,8 +224,8 @@ def step_solver(
     if len(scenarios):
         if advanced:
             raise StudyError("advanced_step is for one set of parameters; leave it or the scenarios out")
-        return MultiStage(problem, surrogate, scenarios, hours, ipopt)
-    whole = LimitsFirst(problem, surrogate, ipopt)
+        return MultiStage(problem, surrogate, scenarios, hours, ipopt, interval)
+    whole = LimitsFirst(problem, surrogate, ipopt, interval)
     return AdvancedStep(whole) if advanced else whole
 
 

@@ -22,8 +22,7 @@ from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, ru
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.moving_horizon import MovingHorizonEstimator
-from mmopt.control.plant import Plant
-from mmopt.control.sampling import Sampling
+from mmopt.control.plant import Plant, Sampling
 from mmopt.errors import StudyError
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram

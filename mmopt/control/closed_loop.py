@@ -11,8 +11,7 @@ from mmopt.checking import finite
 from mmopt.control.controller import RECEDING, Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.fallbacks import Move
-from mmopt.control.plant import Plant
-from mmopt.control.sampling import LateValue
+from mmopt.control.plant import LateValue, Plant
 from mmopt.errors import StudyError
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory, joined, load_trajectory

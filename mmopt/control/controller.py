@@ -16,8 +16,9 @@ from mmopt.checking import finite, shown
 from mmopt.control.advanced_step import AdvancedStep, step_solver
 from mmopt.control.fallbacks import SIMULATED, Fallbacks, Move
 from mmopt.control.gate import Gate, number, usable_estimate
-from mmopt.control.limits_first import Decision, LimitsFirst
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.control.multi_stage import MultiStage
+from mmopt.control.step_program import Decision
 from mmopt.errors import StudyError
 from mmopt.parallel.own_process import OwnProcess
 from mmopt.problem.problem import Problem
@@ -116,11 +117,10 @@ class Controller:
         self.horizon = horizon
         self.problem, self.surrogate = problem, surrogate
         self.time_limit = finite("time_limit", time_limit, above=0.0, unit="s")
-        robust = finite(
-            "robust_horizon", self.interval if robust_horizon is None else robust_horizon, above=0.0, unit="h"
-        )
+        together = self.interval if robust_horizon is None else robust_horizon
+        robust = tuple(scenarios), finite("robust_horizon", together, above=0.0, unit="h")
         scenario_problems(problem, scenarios)  # which a process would only check later
-        build = partial(step_solver, problem, surrogate, (tuple(scenarios), robust), advanced_step, ipopt)
+        build = partial(step_solver, problem, surrogate, self.interval, robust, advanced_step, ipopt)
         self._solver = _hosted(build, advanced_step, own_process)
         self._gate = Gate(problem, self.interval, ends=horizon == SHRINKING)
         self._plan: Trajectory | None = None

@@ -15,7 +15,7 @@ import numpy as np
 
 from mmopt.checking import finite, shown
 from mmopt.control.gate import number
-from mmopt.control.sampling import LateValue
+from mmopt.control.plant import LateValue
 from mmopt.errors import StudyError, nearest
 from mmopt.estimation.filter import Estimate, KalmanFilter
 from mmopt.estimation.readout import check_sensors

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.limits_first import STEP_OPTIONS, Decision, LimitsFirst
+from mmopt.control.limits_first import LimitsFirst
+from mmopt.control.step_program import STEP_OPTIONS, Decision
 from mmopt.problem.choices import Choices
 from mmopt.problem.goal import Goal
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.problem.step_data import StepData
+from mmopt.problem.step_data import StepData, mesh_of_step
 from mmopt.results import Trajectory
 from mmopt.search.elastic import Violation, simulated_violations, violations_of
 from mmopt.search.initial_guess import feasible_guess
@@ -49,7 +50,10 @@ _SAME_TIME: Final = 1.0e-9
 
 
 class _StepProgram(ScenarioProgram):
-    """The scenarios of a step, with the data of the step and the violations it may have."""
+    """The scenarios of a step, with the data of the step and the violations it may have.
+
+    ``elements`` are the numbers of the first ones in which controls are the same in all scenarios, and have one value.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,7 @@ class _StepProgram(ScenarioProgram):
         surrogate: SmoothCell | None,
         data: StepData,
         ipopt: Mapping[str, Any],
-        shared: int,
+        elements: tuple[int, int],
     ) -> None:
         goal = Goal(np.full(len(problems), 1.0 / len(problems)), worst=False)
         self.data = data
@@ -65,7 +69,8 @@ class _StepProgram(ScenarioProgram):
         self.objective = True
         options = {**STEP_OPTIONS, **ipopt}
         relaxation = Relaxation(1.0, in_turn=True)
-        super().__init__(problems, surrogate, goal, relaxation=relaxation, ipopt=options, shared=shared)
+        shared, held = elements
+        super().__init__(problems, surrogate, goal, relaxation=relaxation, ipopt=options, shared=shared, held=held)
 
     def _set_data(self, number: int) -> None:
         super()._set_data(number)
@@ -89,6 +94,8 @@ class MultiStage:
         Hours in which all scenarios have the same controls [h].
     ipopt
         Options of Ipopt that differ from mmopt's.
+    held
+        Hours for which controls are held, as for `LimitsFirst` [h].
 
     Raises
     ------
@@ -113,11 +120,13 @@ class MultiStage:
         scenarios: Sequence[Mapping[str, float]],
         robust_horizon: float,
         ipopt: Mapping[str, Any] | None = None,
+        held: float | None = None,
     ) -> None:
+        self._held = held
         self._nominal, self._surrogate = problem, surrogate
         self._scenarios, self._robust_horizon, self._ipopt = tuple(scenarios), robust_horizon, dict(ipopt or {})
         self._programs: dict[int, _StepProgram] = {}
-        self._single = LimitsFirst(problem, surrogate, ipopt)
+        self._single = LimitsFirst(problem, surrogate, ipopt, held)
         self._problems = tuple(scenario_problems(problem, scenarios))
         self._data = StepData(0.0, problem.start_values, problem.horizon.hours, problem.controls)
         self._last: tuple[Trajectory, ...] = ()
@@ -157,7 +166,7 @@ class MultiStage:
         changed = replace(
             known,
             initial={**known.initial, **data.states},
-            horizon=replace(known.horizon, length=data.length),
+            horizon=mesh_of_step(known.horizon, data.length, self._held),
             controls={**known.controls, **data.controls},
         )
         self._problems, self._data = self._in_scenarios(changed, data.parameters), data
@@ -174,9 +183,13 @@ class MultiStage:
     def _program(self) -> _StepProgram:
         """The program whose elements of the robust horizon are shared, with the present data."""
         edges = self.problem.horizon.edges()
-        shared = max(1, int(np.sum(edges[:-1] < self._robust_horizon - _SAME_TIME)))
+        horizon = self._nominal.horizon
+        held = 1 if self._held is None else horizon.elements_within(self._held)
+        shared = max(held, int(np.sum(edges[:-1] < self._robust_horizon - _SAME_TIME)))
         if not self._programs:
-            self._programs[shared] = _StepProgram(self._problems, self._surrogate, self._data, self._ipopt, shared)
+            problems = [replace(problem, horizon=horizon) for problem in self._problems]
+            program = _StepProgram(problems, self._surrogate, self._data, self._ipopt, (shared, held))
+            self._programs[shared] = program
         if shared not in self._programs:
             self._programs[shared] = next(iter(self._programs.values())).sharing(shared)
         program = self._programs[shared]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.arguments import LARGEST_WHOLE, float_or_none, shown
-from mmopt.control.sampling import LateValue
+from mmopt.control.plant import LateValue
 
 _LONGEST: Final = 1_000
 """Characters of a text that are kept: a sensor sends no more."""

@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmopt.checking import Finite, NotNegative, checked, finite, shown
-from mmopt.control.plant import Plant
-from mmopt.control.sampling import LateValue, Sampling
+from mmopt.control.plant import LateValue, Plant, Sampling
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory, joined

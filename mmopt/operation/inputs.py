@@ -8,7 +8,7 @@ import numpy as np
 
 from mmopt.arguments import as_float, shown
 from mmopt.control.controller import Controller
-from mmopt.control.sampling import LateValue
+from mmopt.control.plant import LateValue
 from mmopt.errors import nearest
 from mmopt.problem.problem import Problem
 

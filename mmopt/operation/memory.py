@@ -14,8 +14,9 @@ from mmopt.control.batches import content_of
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator, _Interval, _Repeated
 from mmopt.control.fallbacks import Fallbacks, GrowingControl
-from mmopt.control.limits_first import _USUAL, LimitsFirst
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.control.moving_horizon import MovingHorizonEstimator
+from mmopt.control.step_program import USUAL
 from mmopt.errors import StudyError
 from mmopt.estimation.filter import Estimate
 from mmopt.io.seal import digest
@@ -135,7 +136,7 @@ def _of_solver(solver: Any) -> Memory | None:
     lower, upper = bounds_of(program._variables)
     return {
         "missed": solver._missed,
-        "ways": [_USUAL.index(way) for way in solver._ways],
+        "ways": [USUAL.index(way) for way in solver._ways],
         "between": {"edges": solver._between.edges, "amounts": dict(solver._between.amounts)},
         "values": values_of(program._variables),
         "lower": lower,
@@ -157,7 +158,7 @@ def _restore_solver(solver: Any, memory: Memory | None) -> None:
         _check_shape(memory[name], (len(variables),))
     shapes = {"lam_g0": (size[1], 1), "lam_x0": (size[0], 1)}
     multipliers = {name: _check_shape(memory["multipliers"][name], shapes[name]) for name in memory["multipliers"]}
-    ways = tuple(_USUAL[number] for number in memory["ways"])
+    ways = tuple(USUAL[number] for number in memory["ways"])
     edges, amounts = memory["between"]["edges"], memory["between"]["amounts"].items()
     shape = (max(0, len(edges) - 1),)
     between = BetweenPoints(edges, {name: _check_shape(amount, shape) for name, amount in amounts})

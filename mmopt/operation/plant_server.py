@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from mmopt.arguments import as_float
 from mmopt.checking import finite, shown
-from mmopt.control.plant import Plant
-from mmopt.control.sampling import LateValue
+from mmopt.control.plant import LateValue, Plant
 from mmopt.errors import StudyError, missing_package, nearest
 from mmopt.operation.event_loop import EventLoop
 

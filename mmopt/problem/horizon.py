@@ -15,6 +15,9 @@ SCHEMES: Final = (RADAU, LEGENDRE)
 _MOST_POINTS: Final = 5
 """Collocation points for which Pyomo.DAE and the mesh refinement were tried."""
 
+_LEFT: Final = 1.0e-3
+"""Fraction of a horizon that is left for its last elements where the first ones take all of it."""
+
 
 @checked
 class Horizon:
@@ -110,6 +113,54 @@ class Horizon:
         """
         edges: np.ndarray = start + self.hours * self.fractions
         return edges
+
+    def elements_within(self, hours: float) -> int:
+        """Count the elements that lie within the first hours for the most part; at least one.
+
+        Parameters
+        ----------
+        hours
+            The hours [h].
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> Horizon(10.0, elements=4).elements_within(5.0)
+        2
+        """
+        edges = self.edges()
+        return max(1, int(np.sum((edges[:-1] + edges[1:]) / 2.0 < hours)))
+
+    def with_first(self, hours: float, count: int) -> "Horizon":
+        """Let the first elements end after some hours; they and the others keep their ratios.
+
+        Parameters
+        ----------
+        hours
+            The hours; of a horizon that is no longer, a thousandth is left for the other elements [h].
+        count
+            Number of the first elements.
+
+        Returns
+        -------
+        Horizon
+            The same horizon on the other mesh.
+
+        Examples
+        --------
+        >>> Horizon(10.0, elements=4).with_first(1.0, 1).edges().tolist()
+        [0.0, 1.0, 4.0, 7.0, 10.0]
+        """
+        before = self.fractions
+        if count >= self.elements:
+            return self
+        end = min(hours / self.hours, 1.0 - _LEFT)
+        first = end * before[:count] / before[count]
+        rest = end + (1.0 - end) * (before[count:-1] - before[count]) / (1.0 - before[count])
+        return replace(self, mesh=(*first.tolist(), *rest.tolist(), 1.0))
 
     def divided(self, counts: Sequence[int]) -> "Horizon":
         """Divide elements into equal smaller ones.

@@ -1,9 +1,10 @@
-"""What a step of a controller changes in its problem."""
+"""What a step of a controller changes in its problem: data, and the mesh."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mmopt.problem.control import Control
+from mmopt.problem.horizon import Horizon
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,23 @@ class StepData:
     parameters: Mapping[str, float] = field(default_factory=dict)
     first: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     before: Mapping[str, float] | None = None
+
+
+def mesh_of_step(horizon: Horizon, hours: float, held: float | None) -> Horizon:
+    """Return the horizon of a step, whose first elements end with the interval in which controls are held.
+
+    Parameters
+    ----------
+    horizon
+        The horizon of the problem.
+    hours
+        Length that is left [h].
+    held
+        The interval [h]; None: the elements keep their ratios.
+
+    Returns
+    -------
+    Horizon
+    """
+    left = replace(horizon, length=hours)
+    return left if held is None else left.with_first(held, horizon.elements_within(held))

@@ -14,7 +14,7 @@ from mmopt.results import Trajectory
 _POINTS, _TOLERANCE = 16, 1.0e-5
 """Points of the simulation in each element, and its relative tolerance."""
 
-MOST_BETWEEN: Final = 0.01
+MOST_BETWEEN: Final = 0.005
 """Relative violation of a limit in a simulation of the plan from which the plan is solved again."""
 
 _ROOM: Final = 0.1
@@ -25,8 +25,8 @@ _FADING: Final = 0.5
 
 _SAME_TIME: Final = 1.0e-9
 
-_NEAR: Final = 2.0
-"""A plan is near a limit within so many times what the points miss."""
+_NEAR: Final = 0.5
+"""Fraction of the tightening within which a plan is near its limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +151,9 @@ def missed_by_points(
 
 
 def _tightening(missed: np.ndarray, room: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """What a limit is tightened by in each element: what the points miss where the plan is near, else some of what it was."""
+    """What a limit is tightened by in each element: what the points miss where it is violated, else some of what it was."""
     missed = np.maximum(missed, 0.0)
-    wanted = np.where(room < _NEAR * np.maximum(missed, before), (1.0 + _ROOM) * missed, 0.0)
-    amount: np.ndarray = np.maximum(wanted, _FADING * before)
+    wanted = np.where(room < 0.0, (1.0 + _ROOM) * missed, 0.0)
+    kept = np.where(room < _NEAR * before, before, 0.0)
+    amount: np.ndarray = np.max([wanted, kept, _FADING * before], axis=0)
     return amount

@@ -40,7 +40,7 @@ _REGROWTH: Final = 1.4
 
 _LOOK_AHEAD: Final = 4
 
-_NEGLIGIBLE: Final = 1.0e-4
+NEGLIGIBLE: Final = 1.0e-4
 """Fraction of a limit by which an initial guess may violate it: a plan that lies on its limits is a guess, too."""
 
 _POINTS, _FINE_POINTS = 15, 60
@@ -162,7 +162,7 @@ def keeps_limits(problem: Problem, trajectory: Trajectory, final: Limits | None 
     bool
     """
     scales = {name: problem.quantities[name].scale for name in (*problem.limits, *(final or {}))}
-    return max(violated_limits(trajectory, problem.limits, final, scales).values(), default=0.0) <= _NEGLIGIBLE
+    return max(violated_limits(trajectory, problem.limits, final, scales).values(), default=0.0) <= NEGLIGIBLE
 
 
 def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:
@@ -185,7 +185,7 @@ def moves_allowed(problem: Problem, trajectory: Trajectory) -> bool:
         if control.rate_limit is not None:
             times = edges if control.shape == LINES else middles
             rates = np.abs(np.diff(trajectory.at(name, times))) / np.diff(times)
-            if np.any(rates > control.rate_limit * (1.0 + _NEGLIGIBLE)):
+            if np.any(rates > control.rate_limit * (1.0 + NEGLIGIBLE)):
                 return False
     return True
 

@@ -19,6 +19,7 @@ from mmopt.problem.simulator import Simulator
 from mmopt.reactor.profiles import Profile
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import (
+    NEGLIGIBLE,
     Guess,
     feasible_guess,
     keeps_limits,
@@ -304,7 +305,9 @@ def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, gr
     return None
 
 
-def last_plan_within_limits(simulator: Simulator, before: Trajectory, begin: float) -> Trajectory | None:
+def last_plan_within_limits(
+    simulator: Simulator, before: Trajectory, begin: float, most: float = NEGLIGIBLE
+) -> Trajectory | None:
     """Simulate the controls of the last plan from some time on, made smaller where they violate limits.
 
     Ipopt ends within 10 to 30 iterations from a start inside the limits, and often not within 80 from one that violates them.
@@ -317,6 +320,8 @@ def last_plan_within_limits(simulator: Simulator, before: Trajectory, begin: flo
         The last plan.
     begin
         Time of it at which the problem begins [h].
+    most
+        Largest violation that counts as none, relative to the limit.
 
     Returns
     -------
@@ -331,6 +336,6 @@ def last_plan_within_limits(simulator: Simulator, before: Trajectory, begin: flo
             for name, control in problem.controls.items()
         }
         simulated = simulated_steps(simulator, levels)
-        if keeps_limits(problem, simulated, problem.final):
+        if max(problem.violated_limits(simulated).values(), default=0.0) <= most:
             return simulated
     return None

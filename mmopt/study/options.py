@@ -5,7 +5,7 @@ from typing import Literal
 
 from mmopt.checking import Count, Finite, LimitPair, NotNegative, Positive, Seed, checked
 from mmopt.control.batches import ESTIMATORS, KALMAN_FILTER
-from mmopt.control.sampling import Sampling
+from mmopt.control.plant import Sampling
 from mmopt.errors import StudyError
 from mmopt.surrogate.surrogate import ACTIVATIONS
 from mmopt.training.added_points import POINTS

@@ -14,6 +14,7 @@ from mmopt.problem.stage_sum import stage_weights
 from mmopt.problem.tracking import INTEGRAL, Tracking
 from mmopt.reactor.system import Cell, RecordingCell
 from mmopt.solvers.nlp import fix_or_bound
+from mmopt.transcription.points import element_at, points_of, stretch_at
 from mmopt.transcription.scaling import from_variable
 
 
@@ -83,16 +84,18 @@ def write_moves(block: Any, problem: Problem) -> None:
         The problem.
     """
     block.rate_limits = pyo.ConstraintList()
-    edges = problem.horizon.fractions
+    widths = [width * stretch_at(block, k) for k, width in enumerate(np.diff(block.compiled_edges).tolist())]
+    between = [(before + after) / 2.0 for before, after in pairwise(widths)]
     penalty: Any = 0.0
     for name, control in problem.controls.items():
-        positions = edges if control.shape == LINES else (edges[:-1] + edges[1:]) / 2.0
-        for k, (before, after) in enumerate(pairwise(positions.tolist())):
+        for k, apart in enumerate(widths if control.shape == LINES else between):
+            if k + 1 < block.held[name]:
+                continue
             move = block.control[name, k + 1] - block.control[name, k]
             width = max(control.high - control.low, 1.0e-12)
             penalty += control.move_penalty * (move * problem.scales[name] / width) ** 2
             if control.rate_limit is not None:
-                largest = control.rate_limit * (after - before) / problem.scales[name] * block.length
+                largest = control.rate_limit * apart / problem.scales[name] * block.length
                 block.rate_limits.add(move <= largest)
                 block.rate_limits.add(move >= -largest)
     block.moves = pyo.Expression(expr=penalty)
@@ -102,8 +105,13 @@ def _write_tracking(block: Any, problem: Problem, tracking: Tracking, values: Ma
     """Return what is tracked as an expression; set-points and the moves before are data, see `set_tracking`."""
     points, last = list(block.inner), block.inner.last()
     weights = stage_weights(problem.horizon, np.array(points), tracking.summed)
-    counted = {t: float(weight) for t, weight in zip(points, weights, strict=True) if weight != 0.0}
-    hours = block.length if tracking.summed == INTEGRAL else 1.0
+    integral = tracking.summed == INTEGRAL
+    counted = {
+        t: float(weight) * (stretch_at(block, element_at(block, t)) if integral else 1.0)
+        for t, weight in zip(points, weights, strict=True)
+        if weight != 0.0
+    }
+    hours = block.length if integral else 1.0
     names = list(tracking.set_points)
     block.set_point = pyo.Var([(name, t) for name in names for t in dict.fromkeys([*counted, last])], initialize=0.0)
     cost: Any = 0.0
@@ -116,8 +124,8 @@ def _write_tracking(block: Any, problem: Problem, tracking: Tracking, values: Ma
     block.before = pyo.Var(list(tracking.moves), initialize=0.0)
     block.moved_before = pyo.Var(list(tracking.moves), initialize=0.0)
     for name, price in tracking.moves.items():
-        scale, count = problem.scales[name], sum(1 for other, _ in block.control if other == name)
-        moves = [block.control[name, k + 1] - block.control[name, k] for k in range(count - 1)]
+        scale, values_of_it = problem.scales[name], [one for (other, _), one in block.control.items() if other == name]
+        moves = [after - before for before, after in pairwise(values_of_it) if after is not before]
         squared = pyo.quicksum(move**2 for move in moves)
         cost += (
             price * scale**2 * (squared + block.moved_before[name] * (block.control[name, 0] - block.before[name]) ** 2)
@@ -142,8 +150,10 @@ def set_tracking(block: Any, problem: Problem, begin: float = 0.0, before: Mappi
     tracking = problem.tracking
     if tracking is None:
         return
+    present = dict(zip(sorted(block.time), points_of(block, problem).tolist(), strict=True))
     for (name, t), variable in block.set_point.items():
-        fix_or_bound(variable, float(tracking.set_points[name].at(np.array(begin + t * problem.horizon.hours))))
+        at = begin + present[t] * problem.horizon.hours
+        fix_or_bound(variable, float(tracking.set_points[name].at(np.array(at))))
     applied = tracking.before if before is None else before
     for name in tracking.moves:
         fix_or_bound(block.moved_before[name], float(name in applied))

@@ -10,7 +10,7 @@ from mmopt.problem.choices import Choices
 from mmopt.problem.control import LINES
 from mmopt.problem.problem import Problem
 from mmopt.reactor.quantities import Quantity
-from mmopt.transcription.equations import state_at, value_count
+from mmopt.transcription.points import points_of, state_at, value_count
 from mmopt.transcription.scaling import from_variable
 
 LIMIT, FINAL, CONTROL = "limit", "final", "control"
@@ -73,13 +73,13 @@ def bounded_quantities(block: Any, problem: Problem) -> Iterator[BoundedQuantity
     iterator of BoundedQuantity
     """
     hours = float(block.length.value)
-    times = list(block.inner)
+    times, present = list(block.inner), points_of(block, problem)
     for kind, component, limits, indices in (
         (LIMIT, "limited", problem.limits, {name: [(name, t) for t in times] for name in problem.limits}),
         (FINAL, "at_end", problem.final, {name: [name] for name in problem.final}),
     ):
         variables, below, above = (block.component(f"{component}{side}") for side in ("", "_below", "_above"))
-        edges = np.array([0.0, *times]) * hours if kind == LIMIT else np.array([hours, hours])
+        edges = present * hours if kind == LIMIT else np.array([hours, hours])
         for name, (low, high) in limits.items():
             known = problem.quantities[name]
             slacks = tuple((below[index], above[index]) for index in indices[name] if index in below)
@@ -105,7 +105,7 @@ class Answer:
     controls
         Values of every control: one an element or, of lines, one an edge, in their units.
     fractions
-        Collocation points as fractions of the length, shape (points,).
+        Start and collocation points as fractions of the length, shape (points,).
     states
         States in their units, shape (states, points).
     """
@@ -133,7 +133,7 @@ def answer_of(block: Any, problem: Problem) -> Answer:
     known = variables_of(block, problem)
     rows = [[from_variable(known.scaled[name], one.value) for one in own] for name, own in known.states.items()]
     controls = {name: _in_units(problem, name, own) for name, own in known.controls.items()}
-    return Answer(_choices(block, problem, known.scaled), controls, np.array(sorted(block.time)), np.array(rows))
+    return Answer(_choices(block, problem, known.scaled), controls, points_of(block, problem), np.array(rows))
 
 
 def _choices(block: Any, problem: Problem, states: Mapping[str, Quantity]) -> Choices:

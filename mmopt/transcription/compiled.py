@@ -24,11 +24,10 @@ from mmopt.status import Status
 from mmopt.surrogate.embed import REDUCED
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.ipopt_choice import ipopt_for, ipopt_options
 from mmopt.transcription.program import CollocationProgram
-from mmopt.transcription.readout import plan_of, record_of, trajectory_of
+from mmopt.transcription.readout import active_limits, plan_of, record_of, trajectory_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +64,8 @@ class CompiledProblem:
     formulation
         How the surrogate is written, see `transcribe`. By default ``grey_box`` for the bundled Ipopt and
         ``reduced_space``, which any solver takes, for an executable.
+    held
+        Number of the first elements in which the controls have one value.
 
     Attributes
     ----------
@@ -101,12 +102,12 @@ class CompiledProblem:
         options: Mapping[str, Any] | None = None,
         bundled: bool = True,
         formulation: str | None = None,
+        held: int = 1,
     ) -> None:
         started = perf_counter()
         self.surrogate = surrogate
-        self.program = CollocationProgram(
-            problem, surrogate, relaxation=relaxation, formulation=formulation or (GREY_BOX if bundled else REDUCED)
-        )
+        written = formulation or (GREY_BOX if bundled else REDUCED)
+        self.program = CollocationProgram(problem, surrogate, relaxation=relaxation, formulation=written, held=held)
         self.ipopt = ipopt_for(self.program.pyomo, ipopt_options(surrogate), options, bundled)
         self._build_seconds = perf_counter() - started
         self.solves: list[Solve] = []
@@ -127,6 +128,7 @@ class CompiledProblem:
         initial: Mapping[str, Given] | None = None,
         parameters: Mapping[str, Given] | None = None,
         length: Given | None = None,
+        mesh: tuple[float, ...] | None = None,
         limits: Limits | None = None,
         final: Limits | None = None,
         controls: Mapping[str, Control | tuple[float, float]] | None = None,
@@ -139,6 +141,8 @@ class CompiledProblem:
             States and parameters by name, or ranges, in their units.
         length
             Length [h], or its range.
+        mesh
+            Edges of the elements as fractions of the length, in a program that takes objective and violations in turn.
         limits, final
             Limits by quantity; only of quantities that were limited when the problem was compiled.
         controls
@@ -151,11 +155,12 @@ class CompiledProblem:
             another shape, rate limit or move penalty.
         """
         before = self.problem
+        horizon = before.horizon if length is None else replace(before.horizon, length=length)
         changed = replace(
             before,
             initial={**before.initial, **(initial or {})},
             parameters={**before.parameters, **(parameters or {})},
-            horizon=before.horizon if length is None else replace(before.horizon, length=length),
+            horizon=horizon if mesh is None else replace(horizon, mesh=mesh),
             limits={**before.limits, **(limits or {})},
             final={**before.final, **(final or {})},
             controls={**before.controls, **_with_ranges(before, controls or {})},

@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyomo.environ as pyo
 from pyomo.dae import ContinuousSet, DerivativeVar
 
 from mmopt.errors import StudyError
-from mmopt.problem.control import LINES, Control
+from mmopt.problem.control import LINES
 from mmopt.problem.horizon import LEGENDRE, RADAU
 from mmopt.problem.objective import DURATION
 from mmopt.problem.problem import Problem
@@ -28,6 +27,7 @@ from mmopt.surrogate.grey_box import GREY_BOX, Gathered
 from mmopt.surrogate.layer import SmoothCell
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.aim import write_moves, write_objective
+from mmopt.transcription.points import control_at, element_at, state_at, stretch_at, value_count
 from mmopt.transcription.scaling import from_variable, scaled_states, to_variable, variable_bounds
 
 _BELOW_ZERO: Final = 0.2
@@ -54,8 +54,8 @@ class Relaxation:
         Whether the problem's objective is maximised; else only violations are minimised.
     in_turn
         Whether one program is to serve for hard limits, for the least violation, and for the objective within a violation, by
-        new data alone; see `CollocationProgram.allow_violation`. The start that an objective reads, and the hours since, are
-        then data, too, so that a controller keeps to the start of its batch.
+        new data alone; see `CollocationProgram.allow_violation`. The start that an objective reads, the hours since, and the
+        lengths of the elements are then data, too, so that a controller keeps to the start of its batch and to its interval.
 
     Examples
     --------
@@ -77,7 +77,7 @@ HARD: Final = Relaxation()
 
 
 def write_equations(
-    block: Any, problem: Problem, surrogate: SmoothCell | None, relaxation: Relaxation, formulation: str
+    block: Any, problem: Problem, surrogate: SmoothCell | None, relaxation: Relaxation, formulation: str, held: int = 1
 ) -> None:
     """Write a problem into a Pyomo block, all but its objective.
 
@@ -92,10 +92,12 @@ def write_equations(
         Which limits are soft.
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
+    held
+        Number of the first elements in which the controls have one value.
     """
     block.scaled_states = scaled_states(problem, soft=relaxation.price is not None)
     block.in_turn = relaxation.in_turn
-    _declare(block, problem)
+    _declare(block, problem, held)
     cell_at, close = _cells(block, problem, surrogate, formulation)
     pyo.TransformationFactory("dae.collocation").apply_to(
         block,
@@ -115,13 +117,15 @@ def write_equations(
     close()
 
 
-def _declare(block: Any, problem: Problem) -> None:
+def _declare(block: Any, problem: Problem, held: int) -> None:
     system = problem.system
     scales = problem.scales
     initial = {state.name: to_variable(state, problem.start_values[state.name]) for state in block.scaled_states}
     below = _BELOW_ZERO if system.readings else 0.0
     bounds = {state.name: variable_bounds(state, below) for state in block.scaled_states}
-    block.time = ContinuousSet(initialize=problem.horizon.fractions.tolist())
+    block.compiled_edges = problem.horizon.fractions
+    block.time = ContinuousSet(initialize=block.compiled_edges.tolist())
+    block.stretch = pyo.Var(range(problem.horizon.elements if block.in_turn else 0), bounds=(1.0, 1.0), initialize=1.0)
     block.length = pyo.Var()
     block.parameter = pyo.Var(list(system.defaults))
     for kind, quasi_steady in (("state", False), ("quasi_steady", True)):
@@ -131,10 +135,16 @@ def _declare(block: Any, problem: Problem) -> None:
         )
         block.add_component(kind, variable)
     block.rate = DerivativeVar(block.state, wrt=block.time, initialize=0.0)
-    block.control = pyo.Var(
-        [(name, k) for name, control in problem.controls.items() for k in range(value_count(problem, control))],
-        initialize=lambda _, name, k: problem.controls[name].low / scales[name],
+    block.held = {name: held + (control.shape == LINES and block.in_turn) for name, control in problem.controls.items()}
+    first = {
+        (name, k): (name, 0 if k < block.held[name] else k)
+        for name, control in problem.controls.items()
+        for k in range(value_count(problem, control))
+    }
+    block.control_value = pyo.Var(
+        list(dict.fromkeys(first.values())), initialize=lambda _, name, k: problem.controls[name].low / scales[name]
     )
+    block.control = {index: block.control_value[own] for index, own in first.items()}
 
 
 def _write_point(
@@ -150,7 +160,8 @@ def _write_point(
     sizes = {state.name: state.scale for state in block.scaled_states}
     slow = [state.name for state in system.states if not state.quasi_steady]
     fast = [state.name for state in system.states if state.quasi_steady]
-    point.slope = pyo.Expression(slow, rule=lambda _, name: block.length * change[name] / sizes[name])
+    length = block.length * stretch_at(block, element_at(block, t))
+    point.slope = pyo.Expression(slow, rule=lambda _, name: length * change[name] / sizes[name])
     point.dynamics = pyo.Constraint(slow, rule=lambda b, name: block.rate[name, t] == b.slope[name])
     point.steady = pyo.Constraint(fast, rule=lambda _, name: change[name] / sizes[name] == 0.0)
     derived = system.observe(states, controls, parameters, recording.rates)
@@ -230,82 +241,3 @@ def _write_limited(
         for priced in (True, False)
     )
     return own, others
-
-
-def state_at(block: Any, name: str, t: float) -> Any:
-    """Return a state's variable at a point, quasi-steady or not.
-
-    Parameters
-    ----------
-    block
-        The Pyomo block of the problem.
-    name
-        The state.
-    t
-        The point, as a fraction of the length.
-
-    Returns
-    -------
-    Pyomo variable
-    """
-    return block.state[name, t] if (name, t) in block.state else block.quasi_steady[name, t]
-
-
-def control_at(block: Any, problem: Problem, name: str, t: float) -> Any:
-    """Return a control at a point, scaled: a variable, or the line between two.
-
-    Parameters
-    ----------
-    block
-        The Pyomo block of the problem.
-    problem
-        The problem.
-    name
-        The control.
-    t
-        The point, as a fraction of the length.
-
-    Returns
-    -------
-    Pyomo variable or expression
-    """
-    element = element_at(problem, t)
-    if problem.controls[name].shape != LINES:
-        return block.control[name, element]
-    low, high = problem.horizon.fractions[element : element + 2]
-    fraction = (t - low) / (high - low)
-    return (1.0 - fraction) * block.control[name, element] + fraction * block.control[name, element + 1]
-
-
-def element_at(problem: Problem, t: float) -> int:
-    """Return the number of the element that a point belongs to; an edge belongs to the earlier one.
-
-    Parameters
-    ----------
-    problem
-        The problem.
-    t
-        The point, as a fraction of the length.
-
-    Returns
-    -------
-    int
-    """
-    return max(0, int(np.searchsorted(problem.horizon.fractions, t - 1.0e-9)) - 1)
-
-
-def value_count(problem: Problem, control: Control) -> int:
-    """Return how many values a control has: one an element or, of lines, one an edge.
-
-    Parameters
-    ----------
-    problem
-        The problem.
-    control
-        The control.
-
-    Returns
-    -------
-    int
-    """
-    return problem.horizon.elements + (control.shape == LINES)

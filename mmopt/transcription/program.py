@@ -28,13 +28,8 @@ from mmopt.transcription.bounds import (
     bounded_quantities,
     variables_of,
 )
-from mmopt.transcription.equations import (
-    HARD,
-    Relaxation,
-    element_at,
-    state_at,
-    write_equations,
-)
+from mmopt.transcription.equations import HARD, Relaxation, write_equations
+from mmopt.transcription.points import element_at, set_mesh, state_at
 from mmopt.transcription.scaling import to_variable
 from mmopt.transcription.starting import start_from
 
@@ -52,6 +47,8 @@ class CollocationProgram:
         Which limits are soft; by default those with a price of their own.
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
+    held
+        Number of the first elements in which the controls have one value.
     block
         A Pyomo block to write into, for several programs in one; its objective is then left to the caller.
 
@@ -82,13 +79,14 @@ class CollocationProgram:
         *,
         relaxation: Relaxation = HARD,
         formulation: str = "reduced_space",
+        held: int = 1,
         block: Any = None,
     ) -> None:
         Simulator(problem, surrogate).cell()
         self.problem = problem
         self._surrogate = surrogate
         self.pyomo = pyo.ConcreteModel(name="dynamic optimisation") if block is None else block
-        write_equations(self.pyomo, problem, surrogate, relaxation, formulation)
+        write_equations(self.pyomo, problem, surrogate, relaxation, formulation, held)
         self._states = {state.name: state for state in self.pyomo.scaled_states}
         self.set_data(
             problem,
@@ -166,6 +164,7 @@ class CollocationProgram:
             The data that changed: states and parameters by name, or ranges, and the length [h].
         """
         block = self.pyomo
+        set_mesh(block, problem)
         for name, given in (initial or {}).items():
             state = self._states[name]
             low, high = given if isinstance(given, tuple) else (given, given)
@@ -176,7 +175,9 @@ class CollocationProgram:
             fix_or_bound(block.parameter[name], given)
         for name, control in problem.controls.items():
             scale = problem.scales[name]
-            for k, free in enumerate(_free_values(problem, control)):
+            inside = _free_values(problem, control)
+            inside[: block.held[name]] = inside[: block.held[name]].all()
+            for k, free in enumerate(inside):
                 block.control[name, k].setlb(control.low / scale)
                 block.control[name, k].setub((control.high if free else control.low) / scale)
         for (name, _), variable in block.limited.items():
@@ -255,7 +256,7 @@ class CollocationProgram:
         for name, amounts in back_off.items():
             low, high = self.problem.limits[name]
             for t in self.pyomo.inner:
-                by = float(amounts[element_at(self.problem, t)])
+                by = float(amounts[element_at(self.pyomo, t)])
                 _bound(
                     self.pyomo.limited[name, t],
                     (None if low is None else low + by, None if high is None else high - by),
@@ -297,7 +298,7 @@ class CollocationProgram:
         chosen = [block.length] if isinstance(problem.horizon.length, tuple) else []
         chosen += [state_at(block, name, 0.0) for name, given in problem.initial.items() if isinstance(given, tuple)]
         chosen += [block.parameter[name] for name, given in problem.parameters.items() if isinstance(given, tuple)]
-        return [*controls, *chosen]
+        return [*{id(one): one for one in controls}.values(), *chosen]
 
     @property
     def variables(self) -> ProgramVariables:

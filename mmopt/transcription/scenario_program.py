@@ -24,11 +24,10 @@ from mmopt.solvers.nlp import bounds_of, copies_of, read_nlp, set_values, values
 from mmopt.status import Status
 from mmopt.surrogate.grey_box import GREY_BOX
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.active_limits import active_limits
 from mmopt.transcription.equations import HARD, Relaxation
 from mmopt.transcription.ipopt_choice import ipopt_options
 from mmopt.transcription.program import CollocationProgram
-from mmopt.transcription.readout import plan_of, record_of
+from mmopt.transcription.readout import active_limits, plan_of, record_of
 
 _OPTIONS: Final = {"mumps_pivtol": 1.0e-3, "max_iter": 300}
 """With MUMPS's own tolerance of pivots, 1e-6, it miscounts the inertia of many scenarios: Ipopt then adds up to 1e15 to the
@@ -57,6 +56,8 @@ class ScenarioProgram:
     shared
         Number of the first elements in which the controls are the same in all scenarios, for a program that takes objective
         and violations in turn; all by default.
+    held
+        Number of the first elements in which the controls have one value.
 
     Attributes
     ----------
@@ -85,6 +86,7 @@ class ScenarioProgram:
         relaxation: Relaxation = HARD,
         ipopt: Mapping[str, Any] | None = None,
         shared: int | None = None,
+        held: int = 1,
     ) -> None:
         self.problems = tuple(problems)
         self.solves: list[Solve] = []
@@ -92,7 +94,7 @@ class ScenarioProgram:
         whole = pyo.ConcreteModel(name="one scenario")
         whole.scenario = pyo.Block(concrete=True)
         self.program = CollocationProgram(
-            problems[0], surrogate, relaxation=relaxation, formulation=GREY_BOX, block=whole.scenario
+            problems[0], surrogate, relaxation=relaxation, formulation=GREY_BOX, held=held, block=whole.scenario
         )
         self._in_turn = relaxation.in_turn
         whole.price = pyo.Var(initialize=0.0)

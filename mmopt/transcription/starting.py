@@ -13,7 +13,7 @@ from mmopt.results import Trajectory
 from mmopt.simulation.inputs import merged_parameters
 from mmopt.surrogate.embed import start_embedding
 from mmopt.surrogate.layer import SmoothCell
-from mmopt.transcription.equations import control_at, state_at
+from mmopt.transcription.points import control_at, points_of, state_at
 from mmopt.transcription.scaling import from_variable, to_variable
 
 _ROOM: Final = 2.0
@@ -53,13 +53,13 @@ def start_from(
     length = float(trajectory.time[-1]) - first if length is None else length
     if block.length.lb != block.length.ub:
         block.length.set_value(length, skip_validation=True)
-    points = np.array(sorted(block.time))
+    points = points_of(block, problem)
     for state in block.scaled_states:
         # a simulation with a surrogate lets what has run out drift below zero, where its smooth law would start badly
         given = trajectory.at(state.name, first + points * length)
         below = surrogate is None and given.min() < state.lower and _goes_below(problem, state, trajectory)
         values = to_variable(state, given if below else np.clip(given, state.lower, state.upper))
-        for t, value in zip(points.tolist(), values.tolist(), strict=True):
+        for t, value in zip(sorted(block.time), values.tolist(), strict=True):
             variable = state_at(block, state.name, t)
             if below and t > 0.0 and variable.lb is not None:
                 variable.setlb(min(variable.lb, _ROOM * float(values.min())))
@@ -67,8 +67,10 @@ def start_from(
                 variable.set_value(value, skip_validation=True)
     edges = first + length * problem.horizon.fractions
     for name, control in problem.controls.items():
-        for k, value in enumerate(_control_values(trajectory, name, control, edges)):
-            block.control[name, k].set_value(value / problem.scales[name], skip_validation=True)
+        values = _control_values(trajectory, name, control, edges) / problem.scales[name]
+        values[: block.held[name]] = values[: block.held[name]].mean()
+        for k, value in enumerate(values.tolist()):
+            block.control[name, k].set_value(value, skip_validation=True)
     complete_start(block, problem, surrogate)
 
 
