@@ -44,7 +44,7 @@ _LEAST = 1.0e-3
 GOOD = 3
 """Good samples after which a batch has recovered."""
 
-BUDGET = 1.0
+BUDGET = 0.6
 """Time limit of a step whose solver hangs [s]."""
 
 Alter = Callable[[dict[str, Any], str, int, Any], None]

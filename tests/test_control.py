@@ -182,7 +182,7 @@ def test_embedded_derivative_equals_the_simulated_one(problem: Problem, surrogat
 def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Problem) -> None:
     from pyomo.contrib.incidence_analysis import IncidenceGraphInterface
 
-    program = with_decisions_fixed(replace(problem, horizon=Horizon(2.0, 2, 2)), load_surrogate("ecoli_textbook"))
+    program = with_decisions_fixed(replace(problem, horizon=Horizon(2.0, 2, 1)), load_surrogate("ecoli_textbook"))
     graph = IncidenceGraphInterface(program.pyomo, include_inequality=False)
     unmatched = graph.dulmage_mendelsohn()
     assert unmatched[0].unmatched == []
@@ -190,7 +190,7 @@ def test_transcribed_problem_is_square_and_structurally_nonsingular(problem: Pro
 
 
 def test_diagnostics_of_idaes_find_nothing_structural(problem: Problem) -> None:
-    assert diagnose(replace(problem, horizon=Horizon(2.0, 2, 2)), load_surrogate("ecoli_textbook")) == ()
+    assert diagnose(replace(problem, horizon=Horizon(2.0, 2, 1)), load_surrogate("ecoli_textbook")) == ()
 
 
 def test_infeasible_limits_are_named(problem: Problem, surrogate: Surrogate) -> None:

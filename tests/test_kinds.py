@@ -301,11 +301,11 @@ def test_time_that_is_too_short_for_any_optimum_leaves_the_best_start_and_says_s
 
 def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*given: Any) -> Any:
-        time.sleep(2.0)
+        time.sleep(0.8)
         return feasible_guess(*given)
 
     monkeypatch.setattr(starts, "feasible_guess", slow)
-    plan = optimise(tank(), options=OptimiseOptions(guesses=8, time_limit=6.0))
+    plan = optimise(tank(), options=OptimiseOptions(guesses=8, time_limit=2.4))
     assert plan.record.out_of_time
     assert 1 <= len(plan.record.guesses) <= 4
     assert plan.trajectory.final("volume") == pytest.approx(3.0, rel=1.0e-6)
@@ -313,11 +313,11 @@ def test_best_plan_by_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_plan_on_a_coarse_mesh_outlives_the_time_for_a_finer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*given: Any) -> Any:
-        time.sleep(3.0)
+        time.sleep(1.5)
         return refined(*given)
 
     monkeypatch.setattr(sys.modules["mmopt.optimisation.optimise"], "refined", slow)
-    plan = optimise(ethanol(12), options=OptimiseOptions(mesh_tolerance=1.0e-6, time_limit=3.0))
+    plan = optimise(ethanol(12), options=OptimiseOptions(mesh_tolerance=1.0e-6, time_limit=1.5))
     assert plan.record.out_of_time
     assert plan.record.elements == 12
 

@@ -63,7 +63,7 @@ class Deadly(LimitsFirst):
 
 
 def problem() -> Problem:
-    return Problem(ecoli_fed_batch(), START, Horizon(4.0, 8), {"feed": (0.0, 0.1)}, LIMITS)
+    return Problem(ecoli_fed_batch(), START, Horizon(3.0, 6), {"feed": (0.0, 0.1)}, LIMITS)
 
 
 def cell() -> Surrogate:
@@ -100,7 +100,7 @@ def separate() -> Iterator[Controller]:
 
 def test_moves_are_those_of_this_process_to_the_last_bit(separate: Controller) -> None:
     here = controller(False)
-    for seed in (1, 2):
+    for seed in (1,):
         moves = []
         for one in (here, separate):
             one.reset()

@@ -14,7 +14,7 @@ _DIED: Final = (
 
 
 class Background:
-    """Run tasks in a spawned process, in their order, from the construction to the end of the ``with`` block.
+    """Run tasks in another process, in their order, from the construction to the end of the ``with`` block.
 
     The process ends with the block, however that ends, and with this process.
 

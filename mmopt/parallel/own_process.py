@@ -31,7 +31,7 @@ _TRIES: Final = 2
 
 
 class OwnProcess:
-    """A solver of a controller in a spawned process.
+    """A solver of a controller in a process of its own.
 
     It has the methods of the solver it stands for. What that keeps between solves stays in its process; a process that is
     replaced begins without it.

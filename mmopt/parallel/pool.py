@@ -1,15 +1,20 @@
-"""Pools that solve tasks in other processes, and the one of spawned processes on this machine.
+"""Pools that solve tasks in other processes, and the one of processes on this machine.
 
 A pool takes tasks and returns futures, so that one loop serves any pool. Each process has a pipe of its own, and holds
 the only other end of it: its death is the end of a file, even in the middle of a result. That is why this is not the
 pool of the standard library, which shares one pipe among all workers and waits for ever for the rest of such a result.
+
+A process imports for more than a second. On Linux one does it once, and the others are forked from it: it has done nothing but
+import, has no solver and no open file, so that they are as fresh as those that are started anew elsewhere.
 """
 
 import pickle
+import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Final, Protocol, Self
 
 from mmopt.checking import shown
@@ -49,13 +54,16 @@ _LONGEST_EXIT: Final = 5.0
 
 _MOST_WORKERS: Final = 1024
 
+_IMPORTED: Final = ("mmopt.control.controller", "mmopt.dataset.workers", "mmopt.optimisation.optimise")
+"""What the solvers of mmopt's own tasks need."""
+
 
 class WorkerDiedError(Exception):
     """A worker process ended before it had returned a result."""
 
 
 class ProcessPool:
-    """Spawned processes of this machine, each with its own copy of the solver; a dead one is replaced.
+    """Processes of this machine, each with its own copy of the solver; a dead one is replaced.
 
     Parameters
     ----------
@@ -186,7 +194,7 @@ def pickled(solver: TaskSolver) -> bytes:
 
 
 class Worker:
-    """One spawned process and our end of its pipe.
+    """One process and our end of its pipe.
 
     Parameters
     ----------
@@ -200,7 +208,7 @@ class Worker:
     """
 
     def __init__(self, payload: bytes) -> None:
-        context = get_context("spawn")
+        context = process_context()
         self._pipe, their_end = context.Pipe()
         self._process = context.Process(target=work, args=(their_end, payload), daemon=True)
         try:
@@ -253,3 +261,23 @@ class Worker:
         self._process.join(after)
         self._process.kill()
         self._process.join()
+
+
+def process_context() -> ForkServerContext | SpawnContext:
+    """Return how processes are started: from one that has imported mmopt on Linux, anew elsewhere.
+
+    Returns
+    -------
+    context of multiprocessing
+
+    Examples
+    --------
+    >>> from mmopt.parallel.pool import process_context
+    >>> process_context().get_start_method() in ("forkserver", "spawn")
+    True
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
