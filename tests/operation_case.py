@@ -20,8 +20,8 @@ INTERVAL, STEPS = 0.5, 6
 
 def problem_of(rate_limit: float | None = None, low: float = 0.0) -> Problem:
     feed = Control(low, 0.1, rate_limit=rate_limit)
-    limits = {"oxygen_saturation": (20.0, None)}
-    return Problem(ecoli_fed_batch(), START, Horizon(3.0, elements=8), {"feed": feed}, limits)
+    limits = {"oxygen_saturation": (10.0, None)}
+    return Problem(ecoli_fed_batch(), START, Horizon(3.0, elements=6), {"feed": feed}, limits)
 
 
 _WAITING: dict[str, list[Controller]] = {}

@@ -29,6 +29,7 @@ from mmopt.parallel import cluster as clusters
 
 DOMAIN = Domain({"EX_glc__D_e": (0.0, 12.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 4.0)})
 SIZE = 4 * CHUNK + 7
+KILLS = 6
 
 SCRIPT = f"""
 import pickle, resource, sys
@@ -328,7 +329,7 @@ def starter(scripted: Scripted) -> Iterator[Starter]:
     starter.close()
 
 
-def test_ten_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
+def test_kills_change_nothing(scripted: Scripted, starter: Starter, textbook: Network) -> None:
     """Kill a run at random moments of its running time, resuming it each time; when it gets through, start again."""
     size, lasted = 5 * CHUNK, {}
     for workers in (1, 2):
@@ -338,7 +339,7 @@ def test_ten_kills_change_nothing(scripted: Scripted, starter: Starter, textbook
     scripted.clear()
     killed = 0
     for number, fraction in enumerate(np.random.default_rng(7).uniform(size=100)):
-        if killed == 10:
+        if killed == KILLS:
             break
         workers = 1 + (number % 4 == 3)  # two begin with a second of imports
         process = starter.start(workers, size)
@@ -355,7 +356,7 @@ def test_ten_kills_change_nothing(scripted: Scripted, starter: Starter, textbook
         if scripted.table.exists():
             assert same(load_table(scripted.table, textbook), whole)
             scripted.clear()
-    assert killed == 10
+    assert killed == KILLS
     starter.finish(1, size)
     assert same(load_table(scripted.table, textbook), whole)
 
