@@ -34,7 +34,7 @@ SENSORS = {"states": STATES, "gas": GAS}
 NOISE = {**STATES, **GAS}
 LIMITS = {"oxygen_saturation": (35.0, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
 PUMP = Control(0.0, 0.1, rate_limit=0.06)
-HOURS, INTERVAL = 6.0, 0.5
+HOURS, INTERVAL = 5.0, 0.5
 BEGIN, STEPS = 4, 3
 """The step at which a fault begins, and how many it lasts."""
 
@@ -204,7 +204,7 @@ class Batch:
 
 def problem() -> Problem:
     reactor = replace(ecoli_fed_batch(), carbon_dioxide="EX_co2_e")
-    return Problem(reactor, START, Horizon(HOURS, 12), {"feed": PUMP}, LIMITS)
+    return Problem(reactor, START, Horizon(HOURS, 10), {"feed": PUMP}, LIMITS)
 
 
 def controller(cell: Surrogate, own_process: bool = False) -> Controller:

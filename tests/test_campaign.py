@@ -29,10 +29,10 @@ if __name__ == "__main__":
 
 
 def batch() -> ControlledBatch:
-    """Three hours on the core network, with less oxygen transfer than the controller assumes."""
+    """Two hours on the core network, with less oxygen transfer than the controller assumes."""
     cell = load_surrogate("ecoli_textbook")
     limits = {"oxygen_saturation": (20.0, None), "volume": (None, 3.0)}
-    problem = Problem(ecoli_fed_batch(), START, Horizon(3.0, 6), {"feed": (0.0, 0.1)}, limits)
+    problem = Problem(ecoli_fed_batch(), START, Horizon(2.0, 4), {"feed": (0.0, 0.1)}, limits)
     aims = {"oxygen_saturation": (45.0, None)}
     return ControlledBatch(problem, cell, cell, 0.5, NOISE, {"kla": 280.0}, {"kla": 0.05}, aims)
 
@@ -62,8 +62,8 @@ def test_seeds_are_in_the_order_given_and_differ(campaign: Campaign) -> None:
 
 def test_a_control_is_held_between_its_moves(campaign: Campaign) -> None:
     first = batch().run(SEEDS[0])
-    at = np.searchsorted(campaign.data["time"].values, [0.25, 1.75])
-    assert campaign.data["feed"].values[0, at].tolist() == [first.steps[k].move.controls["feed"] for k in (0, 3)]
+    at = np.searchsorted(campaign.data["time"].values, [0.25, 1.25])
+    assert campaign.data["feed"].values[0, at].tolist() == [first.steps[k].move.controls["feed"] for k in (0, 2)]
 
 
 def test_limits_that_count_are_those_of_the_problem(campaign: Campaign) -> None:

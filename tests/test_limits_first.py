@@ -80,7 +80,7 @@ def test_noise_makes_no_batch_overfeed(cell: Surrogate, seed: int, kla: float, n
 @pytest.mark.parametrize("wrong", [{"acetate": 5.0}, {"biomass": 9.0}, {"oxygen": 0.0}], ids=str)
 def test_wrong_sample_does_not_change_the_steps_after_it(core: Surrogate, wrong: dict[str, float]) -> None:
     now = {"volume": 2.0, "biomass": 0.9, "glucose": 1.0, "acetate": 0.1, "oxygen": 0.15}
-    clean, hit = (Controller(batch(6.0, 12), core, 0.5) for _ in range(2))
+    clean, hit = (Controller(batch(5.0, 10), core, 0.5) for _ in range(2))
     for controller in (clean, hit):
         controller.step(0.0, START)
     hit.step(0.5, {**now, **wrong})

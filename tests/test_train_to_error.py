@@ -119,7 +119,7 @@ def test_bounds_that_cannot_be_are_refused(atlas: Atlas, wanted: object) -> None
 
 
 def test_unknown_reading_is_refused(atlas: Atlas) -> None:
-    with pytest.raises(SurrogateError, match="wanted names 'grow', which the error report does not contain"):
+    with pytest.raises(SurrogateError, match="wanted names 'grow', which is no reading; nearest known: growth"):
         train_to_error(atlas, wanted={"grow": 0.1}, **QUICK)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mmopt.checking import finite, shown, whole
 from mmopt.dataset.flux_table import FluxTable
 from mmopt.dataset.tabulate import Progress
-from mmopt.errors import SurrogateError
+from mmopt.errors import SurrogateError, nearest
 from mmopt.fba.atlas import Atlas
 from mmopt.fba.rates import GROWTH, SHORTFALL
 from mmopt.sensitivity.cliffs import Cliff, growth_cliffs
@@ -252,7 +252,10 @@ def _check(
     if isinstance(wanted, Mapping):
         if not wanted:
             raise SurrogateError("wanted is empty; give a fraction of the range for one reading or more")
+        readings = (GROWTH, SHORTFALL, *atlas.network.exchanges)
         for name, bound in wanted.items():
+            if name not in readings:
+                raise SurrogateError(f"wanted names {shown(name)}, which is no reading; {nearest(name, readings)}")
             finite(f"wanted error of '{name}'", bound, above=0.0, error=SurrogateError)
     else:
         finite("wanted", wanted, above=0.0, error=SurrogateError)
