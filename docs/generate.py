@@ -22,6 +22,7 @@ FOLDERS = (
     "simulation",
     "results",
     "pathways",
+    "strains",
     "problem",
     "plan",
     "transcription",

@@ -67,6 +67,7 @@ SLOW_FILES = {
     "test_soft_law",  # explores iJO1366
     "test_soft_law_in_use",  # optimises
     "test_spent",  # simulates with a genome-scale surrogate
+    "test_strains",  # simulates, starts processes
     "test_starts",  # searches simple feeds, and optimises
     "test_surrogate",  # embeds and simulates genome-scale surrogates
     "test_tracking",  # closed loops

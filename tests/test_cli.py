@@ -340,6 +340,7 @@ def test_report_writes_the_page_again(folder: Path, tmp_path: Path) -> None:
     done = mmopt("report", "run", at=tmp_path)
     assert (done.returncode, done.stdout) == (0, "run/report.html\n"), done.stderr
     assert "Small fed-batch, textbook network" in page.read_text()
+    assert page.read_text().count('<figure class="map">') == 1
 
 
 def test_report_of_a_folder_without_a_run_ends_in_one_line(tmp_path: Path) -> None:

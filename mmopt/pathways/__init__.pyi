@@ -1,4 +1,7 @@
 from .changes import largest_changes as largest_changes
+from .flux_map import FluxMap as FluxMap
+from .flux_map import load_flux_map as load_flux_map
+from .map_figure import plot_flux_map as plot_flux_map
 from .pathways import PATHWAYS as PATHWAYS
 from .pathways import shown_reactions as shown_reactions
 from .ranges import flux_ranges as flux_ranges

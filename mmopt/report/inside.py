@@ -8,6 +8,7 @@ import xarray as xr
 from mmopt.figures.fluxes import plot_fluxes
 from mmopt.pathways import PATHWAYS, largest_changes, shown_reactions
 from mmopt.report import page, sections
+from mmopt.report.flux_map import map_with_slider
 from mmopt.report.run_folder import RunFolder
 from mmopt.units import TIME
 
@@ -16,6 +17,8 @@ _OF: Final = {
     "fluxes_starvation": ("the feed that stops", ("acetate", "oxidative phosphorylation")),
 }
 """By name of the fluxes: what they are of, and which pathways are drawn."""
+
+_WITH_MAP: Final = "fluxes_plan"
 
 _EXACT: Final = "linear program"
 """Name of the exact fluxes."""
@@ -45,6 +48,8 @@ def inside(run: RunFolder) -> str:
                 figure = plot_fluxes(fluxes, reactions, {one: run.summary.names.get(one, one) for one in reactions})
                 body += sections.picture(run, f"{name}_{pathway.split()[0].lower()}", figure, caption, {})
         body += _changes(fluxes)
+        if name == _WITH_MAP:
+            body += map_with_slider(fluxes.get(_EXACT, next(iter(fluxes.values()))))
     return body
 
 

@@ -15,6 +15,7 @@ from mmopt.errors import StudyError, first_line
 from mmopt.io.files import write_whole
 from mmopt.io.netcdf import read_netcdf, write_netcdf
 from mmopt.pathways import PATHWAYS, shown_reactions
+from mmopt.pathways.flux_map import mapped_reactions
 from mmopt.report.page import words
 from mmopt.report.records import Limit
 from mmopt.report.summary import RunSummary, read_summary
@@ -147,6 +148,7 @@ def save_fluxes(path: Path, fluxes: Mapping[str, xr.DataArray]) -> None:
     """
     known = next(iter(fluxes.values())).reaction.values
     chosen = list(dict.fromkeys(name for pathway in PATHWAYS for name in shown_reactions(pathway, known)))
+    chosen += [reaction for reaction in mapped_reactions(known) if reaction not in chosen]
     if chosen:
         shown = {name: one.sel(reaction=chosen).reset_coords(drop=True) for name, one in fluxes.items()}
         write_whole(path, lambda file: write_netcdf(xr.Dataset(shown), file))

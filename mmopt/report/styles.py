@@ -24,6 +24,11 @@ white-space:nowrap}
 figure{margin:1rem 0}figure:last-child{margin-bottom:0}figcaption{font-size:.9rem;margin-top:.5rem;max-width:85ch}
 img{display:block;width:100%;height:auto;background:#fff;border-radius:8px}
 .wide{overflow-x:auto}
+.map svg{display:block;width:100%;min-width:640px;max-width:900px;background:#fff;border-radius:8px;
+font:13px system-ui,sans-serif}
+.map .l{fill:none;stroke-linecap:round}.map .p,.map .s{stroke-width:1px}.map g text{fill:#5f6b7a;stroke:none}
+.map circle{fill:#fff;stroke:#1f2933;stroke-width:1.5}.map .m{fill:#1f2933}.map .t{fill:#1f2933;font-size:20px;font-weight:700}
+.map label{display:flex;gap:.8rem;align-items:center;margin-bottom:.5rem}.map input{flex:1;max-width:32rem}
 .data{background:linear-gradient(90deg,var(--sheet) 1rem,transparent) 0/3rem 100% no-repeat local,
 linear-gradient(270deg,var(--sheet) 1rem,transparent) 100%/3rem 100% no-repeat local,
 linear-gradient(90deg,var(--shade),transparent) 0/.7rem 100% no-repeat,

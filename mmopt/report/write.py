@@ -1,7 +1,7 @@
 """The report of a run: one HTML page, written from the files that the run saved.
 
 Nothing is computed here, so the page can be written again at any time from the folder alone. The page needs no other file:
-figures are embedded, and there is no script and no link to another site.
+figures are embedded, and there is no link to another site; the one script moves the map of fluxes with its slider.
 """
 
 from pathlib import Path
