@@ -23,6 +23,9 @@ _ROOM: Final = 0.1
 _FADING: Final = 0.5
 """Fraction of the tightening that stays where the plan is far from the limit."""
 
+_NOTHING: Final = 1.0e-3
+"""Tightening that counts as none, in scales of the quantity."""
+
 _SAME_TIME: Final = 1.0e-9
 
 _NEAR: Final = 0.5
@@ -96,18 +99,24 @@ class BetweenPoints:
         BetweenPoints
         """
         problem, edges = simulator.problem, simulator.problem.horizon.edges()
-        simulated = simulator.run(controls, points=1 + _POINTS * problem.horizon.elements, tolerance=_TOLERANCE)
         before = self.at(begin + edges)
-        amounts = {
-            name: _tightening(
-                *missed_by_points(name, problem.limits[name], edges, planned, simulated),
-                before.get(name, np.zeros(len(edges) - 1)),
-            )
-            for name in problem.hard_limits
-        }
+        count = self._tightened(before, problem.horizon.elements)
+        simulated = simulator.run(controls, end=float(edges[count]), points=1 + _POINTS * count, tolerance=_TOLERANCE)
+        amounts = {}
+        for name in problem.hard_limits:
+            known = before.get(name, np.zeros(len(edges) - 1))
+            measured = missed_by_points(name, problem.limits[name], edges[: count + 1], planned, simulated)
+            amounts[name] = np.concatenate([_tightening(*measured, known[:count]), known[count:]])
+            amounts[name][amounts[name] < _NOTHING * problem.quantities[name].scale] = 0.0
         violated = problem.violated_limits(simulated)
         worst = max((violated.get(name, 0.0) for name in problem.hard_limits), default=0.0)
         return BetweenPoints(begin + edges, amounts, worst > MOST_BETWEEN)
+
+    @staticmethod
+    def _tightened(before: Mapping[str, np.ndarray], elements: int) -> int:
+        """Number of the first elements up to the one after the last with a tighter limit; all if nothing was measured yet."""
+        last = [int(np.flatnonzero(amounts).max()) for amounts in before.values() if amounts.any()]
+        return min(max(last) + 2, elements) if last else elements
 
 
 def missed_by_points(
