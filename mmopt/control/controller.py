@@ -49,7 +49,7 @@ class Controller:
     surrogate
         Surrogate of the cell; None for a system without one.
     interval
-        Time between moves [h].
+        Time between moves [h]. The first elements of every plan end with it, and controls have one value in them.
     horizon
         ``shrinking``: the horizon of the problem is the whole batch, and a step optimises what is left of it.
         ``receding``: every step optimises a horizon of that length from its own time on, and the batch has no end; limits

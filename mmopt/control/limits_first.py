@@ -15,7 +15,7 @@ import numpy as np
 from mmopt.control.step_program import Decision, StepProgram
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
-from mmopt.search.between_points import MOST_BETWEEN, BetweenPoints
+from mmopt.search.between_points import MOST_OF_FIRST, MOST_OF_LATER, BetweenPoints
 from mmopt.search.elastic import violations_of
 from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
@@ -44,7 +44,7 @@ _BETTER: Final = 1.0e-4
 _QUICK: Final = 25
 """Iterations of a solve that starts from the last plan: of 288 in the demo 274 end within them, and 6 more within 50."""
 
-_MOST_OF_FIRST, _MOST_OF_LATER = 8, 3
+_LOOKS_AT_FIRST, _LOOKS_AT_LATER = 8, 3
 """Most simulations of a plan, of the first one and of those after it, to tighten limits that it violates between the points.
 Later plans are simulated as long as limits are tightened; all of them would take a fifth more time."""
 
@@ -133,12 +133,12 @@ class LimitsFirst(StepProgram):
     def _kept_between_points(self, decision: Decision, before: Trajectory | None, begin: float) -> Decision:
         """The decision or, where its plan violates limits in a simulation, that within tighter ones or the last plan."""
         compiled, edges, held = self._compiled, self.problem.horizon.edges(begin), None
-        for _ in range(_MOST_OF_FIRST if before is None else _MOST_OF_LATER):
+        for _ in range(_LOOKS_AT_FIRST if before is None else _LOOKS_AT_LATER):
             if decision.answer is None or decision.note or decision.simulated or self._deadline.has_passed():
                 return decision
             controls, known = profiles_of(self.problem, decision.answer, 0.0), self._between
             self._between = known.updated(compiled.simulator, compiled.trajectory(), controls, begin)
-            if not self._between.violated:
+            if self._between.worst <= (MOST_OF_FIRST if before is None else MOST_OF_LATER):
                 return decision
             compiled.program.tighten(self._between.at(edges))
             if not self._solved(warm=True, tuning=Tuning.NEAR, iterations=_AGAIN):
@@ -155,7 +155,7 @@ class LimitsFirst(StepProgram):
         """A simulation of the last plan, or of a smaller one, that keeps the limits about as well as a plan has to."""
         if before is None or self._deadline.has_passed():
             return None
-        return last_plan_within_limits(self._compiled.simulator, before, begin, 2.0 * MOST_BETWEEN)
+        return last_plan_within_limits(self._compiled.simulator, before, begin, MOST_OF_LATER)
 
     def _anew(self, before: Trajectory | None, begin: float, deadline: Deadline) -> Decision:
         """The decision where the solve from the last plan has no answer."""

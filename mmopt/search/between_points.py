@@ -14,8 +14,8 @@ from mmopt.results import Trajectory
 _POINTS, _TOLERANCE = 16, 1.0e-5
 """Points of the simulation in each element, and its relative tolerance."""
 
-MOST_BETWEEN: Final = 0.005
-"""Relative violation of a limit in a simulation of the plan from which the plan is solved again."""
+MOST_OF_FIRST, MOST_OF_LATER = 0.005, 0.01
+"""Violation of a limit, relative to it, in a simulation of the first plan or a later one from which it is solved again."""
 
 _ROOM: Final = 0.1
 """Fraction by which a limit is tightened more than measured."""
@@ -45,8 +45,8 @@ class BetweenPoints:
         Times of the batch at which elements begin and end [h], shape (elements + 1,).
     amounts
         Amount in each element by quantity, in its unit, shape (elements,).
-    violated
-        Whether the plan violates a limit by more than `MOST_BETWEEN`.
+    worst
+        Largest violation of a limit in the simulation, relative to it.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class BetweenPoints:
 
     edges: np.ndarray = field(default_factory=lambda: np.zeros(0))
     amounts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    violated: bool = False
+    worst: float = 0.0
 
     def at(self, edges: np.ndarray) -> dict[str, np.ndarray]:
         """Return how much limits are tightened on another mesh, up to half an element beside those they were measured for.
@@ -110,7 +110,7 @@ class BetweenPoints:
             amounts[name][amounts[name] < _NOTHING * problem.quantities[name].scale] = 0.0
         violated = problem.violated_limits(simulated)
         worst = max((violated.get(name, 0.0) for name in problem.hard_limits), default=0.0)
-        return BetweenPoints(begin + edges, amounts, worst > MOST_BETWEEN)
+        return BetweenPoints(begin + edges, amounts, worst)
 
     @staticmethod
     def _tightened(before: Mapping[str, np.ndarray], elements: int) -> int:
