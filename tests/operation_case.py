@@ -10,8 +10,8 @@ import pytest
 
 from mmopt import Control, Controller, Estimator, Horizon, Plant, Problem, ecoli_fed_batch, load_surrogate
 from mmopt.control import LateValue, MovingHorizonEstimator
-from mmopt.control.batches import content_of
 from mmopt.operation import Action, Journal, Mode, Supervisor
+from mmopt.problem.content import content_of
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
 NOISE = {"biomass": 0.05, "glucose": 0.05, "oxygen_saturation": 1.0}

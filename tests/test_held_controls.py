@@ -9,9 +9,12 @@ import pytest
 from mmopt import Control, Controller, Horizon, Plant, Problem, ecoli_fed_batch, load_surrogate
 from mmopt.control import run_closed_loop
 from mmopt.control.fallbacks import SIMULATED
+from mmopt.control.limits_first import LimitsFirst
 from mmopt.control.step_program import STEP_OPTIONS
 from mmopt.problem.step_data import mesh_of_step
 from mmopt.problem.tracking import SetPoint, Tracking
+from mmopt.solvers.ipopt import Solve
+from mmopt.status import Status
 from mmopt.surrogate.surrogate import Surrogate
 from mmopt.transcription.compiled import CompiledProblem
 from mmopt.transcription.equations import Relaxation
@@ -103,3 +106,29 @@ def test_mesh_of_a_step_is_one(horizon: Horizon, hours: float) -> None:
     if horizon.elements > 1:
         assert edges[count] == pytest.approx(min(0.5, 0.999 * hours))
     assert mesh_of_step(horizon, hours, None).fractions.tolist() == horizon.fractions.tolist()
+
+
+@pytest.mark.parametrize("held", [None, 0.5, 1.0])
+def test_lines_are_held_only_where_it_is_asked(core: Surrogate, held: float | None) -> None:
+    problem = batch(4.0, 8, initial=FED, controls={"feed": Control(0.0, 0.1, shape="lines")})
+    control = LimitsFirst(problem, core, held=held).program.pyomo.control
+    different = len({id(control["feed", k]) for k in range(9)})
+    assert different == {None: 9, 0.5: 8, 1.0: 7}[held]
+
+
+def test_plan_that_violates_limits_between_its_points_says_so(core: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else keeps the limits, and no tighter limits have an answer."""
+    solver = LimitsFirst(batch(6.0, 6), core, held=1.0)
+    whole = solver._compiled.ipopt.solve
+    found: list[Solve] = []
+
+    def failing_later(**options: Any) -> Solve:
+        if any(solve.status.solved for solve in found):
+            return Solve(Status.ITERATION_LIMIT, 9, 0.0, 0.0, "injected failure")
+        found.append(whole(**options))
+        return found[-1]
+
+    monkeypatch.setattr(solver._compiled.ipopt, "solve", failing_later)
+    decision = solver.solve(None, 0.0)
+    assert decision.answer is not None
+    assert "the plan violates limits between its points, by up to " in decision.note

@@ -70,6 +70,7 @@ def test_best_strains_keep_the_limits(ranking: Ranking) -> None:
     assert set(violated["violated"]) == {"acetate"}
     assert not set(violated.index) & set(ranking.best().index)
     assert len(ranking.best(1, within=np.inf)) == 1
+    assert set(ranking.best(within=np.inf).index) > set(ranking.best().index)
 
 
 def test_genes_that_are_essential_are_those_without_growth(core: Network) -> None:
@@ -95,6 +96,11 @@ def test_ranking_that_was_ended_continues(core: Network, ranking: Ranking, tmp_p
     )
     assert calls == [(3, 5), (4, 5), (5, 5)]  # b1723 is the wild type
     assert again.table.equals(ranking.table)
+    lines = journal.read_text().splitlines()
+    assert len(lines) == 6
+    journal.write_text("\n".join([*lines[:2], "nonsense", *lines[2:]]) + "\n")
+    with pytest.raises(StudyError, match=r"line 3 of .*strains.jsonl is no result .*; remove that line"):
+        rank_knockouts(core, problem(), FEED, DOMAIN, SOME, folder=tmp_path)
     with pytest.raises(StudyError, match="holds the strains of another batch"):
         rank_knockouts(core, problem(horizon=Horizon(3.0)), FEED, DOMAIN, SOME, folder=tmp_path)
 

@@ -159,7 +159,7 @@ class AdvancedStep:
         """
         self._ahead = None
         decision = self._solved(before, begin, deadline)
-        if not decision.failure and decision.answer is not None and not decision.violations and not decision.note:
+        if decision.answer is not None and decision.whole:
             self._ahead = self._prepared(decision.answer)
         return decision
 

@@ -5,16 +5,12 @@ done, and continues where it was ended.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 from mmopt.checking import finite, shown
 from mmopt.control.campaign import Campaign, campaign_of
@@ -24,13 +20,10 @@ from mmopt.control.estimator import Estimator
 from mmopt.control.moving_horizon import MovingHorizonEstimator
 from mmopt.control.plant import Plant, Sampling
 from mmopt.errors import StudyError
-from mmopt.fba.atlas import Atlas
-from mmopt.fba.flux_program import FluxProgram
 from mmopt.io.files import write_whole
 from mmopt.io.seal import digest
-from mmopt.parallel.cluster import Cluster
-from mmopt.parallel.pool import Pool, ProcessPool
-from mmopt.parallel.sharing import share_out
+from mmopt.parallel.sharing import solved
+from mmopt.problem.content import content_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import Metabolism
 from mmopt.search.scenario_starts import scenario_problems
@@ -250,7 +243,8 @@ def run_campaign(
     waiting = {seed: seed for seed in numbers if seed not in loops}
     if progress is not None:
         progress(len(loops), len(numbers))
-    for seed, loop in _loops(batch, waiting, workers, scheduler):
+    loops_of_rest = solved(batch, waiting, lambda seed: f"the batch of seed {seed}", "run_campaign", workers, scheduler)
+    for seed, loop in loops_of_rest:
         loops[seed] = saved.keep(seed, loop)
         if progress is not None:
             progress(len(loops), len(numbers))
@@ -292,55 +286,3 @@ class _Saved:
         if (file := self._file(seed)) is not None:
             loop.save(file)
         return loop
-
-
-def content_of(value: Any) -> Any:
-    """Return the declared fields of an object and of those in it, without what they keep from earlier work.
-
-    Parameters
-    ----------
-    value
-        Any object, such as a `ControlledBatch` or a `Problem`.
-
-    Returns
-    -------
-    object
-        Tuples, lists and texts; the same in every process for the same fields.
-    """
-    if isinstance(value, Atlas):
-        return "Atlas", value.program.digest
-    if isinstance(value, FluxProgram):
-        return value.digest
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value).__qualname__, [
-            (known.name, content_of(getattr(value, known.name))) for known in fields(value)
-        ]
-    if isinstance(value, Mapping):
-        return [(content_of(key), content_of(entry)) for key, entry in value.items()]
-    if isinstance(value, tuple | list):
-        return [content_of(entry) for entry in value]
-    if isinstance(value, np.ndarray):
-        return value.shape, digest(value)
-    if value is None or isinstance(value, str | int | float | np.number | Enum):
-        return repr(value)
-    if callable(value) and hasattr(value, "__qualname__"):
-        return value.__module__, value.__qualname__
-    own = {
-        name: entry
-        for name, entry in vars(value).items()
-        if not isinstance(getattr(type(value), name, None), cached_property)
-    }
-    return type(value).__qualname__, content_of(own)
-
-
-def _loops(
-    batch: ControlledBatch, waiting: Mapping[int, int], workers: int, scheduler: str | None
-) -> Iterator[tuple[int, ClosedLoop]]:
-    """Closed loops by seed, as they are done."""
-    if scheduler is None and (workers == 1 or len(waiting) < 2):
-        for seed in waiting:
-            yield seed, batch.run(seed)
-        return
-    pool: Pool = ProcessPool(batch, min(workers, len(waiting))) if scheduler is None else Cluster(batch, scheduler)
-    with closing(pool):
-        yield from share_out(pool, waiting, lambda seed: f"the batch of seed {seed}", "run_campaign")

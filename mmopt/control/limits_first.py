@@ -120,8 +120,8 @@ class LimitsFirst(StepProgram):
         if before is None:
             return self._kept_between_points(self._anew(before, begin, deadline), before, begin)
         decision = self._from_last(before, begin) or self._anew(before, begin, deadline)
-        missed = any(amounts.any() for amounts in tighter.values())
-        return self._kept_between_points(decision, before, begin) if missed else decision
+        tightened = any(amounts.any() for amounts in tighter.values())
+        return self._kept_between_points(decision, before, begin) if tightened else decision
 
     def _from_last(self, before: Trajectory, begin: float) -> Decision | None:
         """The decision of a few iterations from the last plan; None if they have no answer."""
@@ -132,24 +132,34 @@ class LimitsFirst(StepProgram):
 
     def _kept_between_points(self, decision: Decision, before: Trajectory | None, begin: float) -> Decision:
         """The decision or, where its plan violates limits in a simulation, that within tighter ones or the last plan."""
-        compiled, edges, held = self._compiled, self.problem.horizon.edges(begin), None
-        for _ in range(_LOOKS_AT_FIRST if before is None else _LOOKS_AT_LATER):
-            if decision.answer is None or decision.note or decision.simulated or self._deadline.has_passed():
+        edges = self.problem.horizon.edges(begin)
+        looks, most = (_LOOKS_AT_FIRST, MOST_OF_FIRST) if before is None else (_LOOKS_AT_LATER, MOST_OF_LATER)
+        for look in range(looks):
+            if not decision.whole or decision.answer is None or self._deadline.has_passed():
                 return decision
             controls, known = profiles_of(self.problem, decision.answer, 0.0), self._between
-            self._between = known.updated(compiled.simulator, compiled.trajectory(), controls, begin)
-            if self._between.worst <= (MOST_OF_FIRST if before is None else MOST_OF_LATER):
+            measured = known.updated(self._compiled.simulator, self._compiled.trajectory(), controls, begin)
+            self._between = measured
+            if measured.worst <= most:
                 return decision
-            compiled.program.tighten(self._between.at(edges))
-            if not self._solved(warm=True, tuning=Tuning.NEAR, iterations=_AGAIN):
-                held = held or self._last_plan(before, begin)
-                if held is not None:
-                    compiled.start(held)
-                if held is None or not self._solved_in_turn():
-                    self._between = known
-                    break
-            decision = self._decision(decision.note)
-        return self._as_simulated(decision, held or self._last_plan(before, begin), _LAST_PLAN)
+            self._compiled.program.tighten(measured.at(edges))
+            if look == looks - 1 or not self._solved_tighter(before, begin):
+                self._between = known
+                break
+            decision = self._decision()
+        if (held := self._last_plan(before, begin)) is not None:
+            return self._as_simulated(held, _LAST_PLAN)
+        note = f"the plan violates limits between its points, by up to {measured.worst:.1%}"
+        return replace(decision, solves=tuple(self._compiled.solves), note=note)
+
+    def _solved_tighter(self, before: Trajectory | None, begin: float) -> bool:
+        """Whether there is an answer within tighter limits, from the plan that violates them or from the last plan."""
+        if self._solved(warm=True, tuning=Tuning.NEAR, iterations=_AGAIN):
+            return True
+        held = self._last_plan(before, begin)
+        if held is not None:
+            self._compiled.start(held)
+        return held is not None and self._solved_in_turn()
 
     def _last_plan(self, before: Trajectory | None, begin: float) -> Trajectory | None:
         """A simulation of the last plan, or of a smaller one, that keeps the limits about as well as a plan has to."""
@@ -182,9 +192,7 @@ class LimitsFirst(StepProgram):
         tried = self._compiled.solves[-1] if kept and self._compiled.solves else None
         decision = self._with_least_violation(guess, tried)
         if kept and (decision.answer is None or decision.violations):
-            self._compiled.start(held or guess)
-            answer = self._compiled.program.read_answer()
-            return Decision(answer, (), tuple(self._compiled.solves), simulated=True)
+            return self._as_simulated(guess if held is None else held)
         return decision
 
     def _fed_again(self) -> Decision:

@@ -184,8 +184,8 @@ class MultiStage:
         """The program whose elements of the robust horizon are shared, with the present data."""
         edges = self.problem.horizon.edges()
         horizon = self._nominal.horizon
-        held = 1 if self._held is None else horizon.elements_within(self._held)
-        shared = max(held, int(np.sum(edges[:-1] < self._robust_horizon - _SAME_TIME)))
+        held = 0 if self._held is None else horizon.elements_within(self._held)
+        shared = max(1, held, int(np.sum(edges[:-1] < self._robust_horizon - _SAME_TIME)))
         if not self._programs:
             problems = [replace(problem, horizon=horizon) for problem in self._problems]
             program = _StepProgram(problems, self._surrogate, self._data, self._ipopt, (shared, held))

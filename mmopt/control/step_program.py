@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mmopt.problem.problem import Problem
@@ -65,6 +65,11 @@ class Decision:
         return f"{self.status.value} ({self.solves[-1].ending})"
 
     @property
+    def whole(self) -> bool:
+        """Whether the objective was maximised and all limits are kept."""
+        return self.answer is not None and not (self.violations or self.note or self.simulated)
+
+    @property
     def status(self) -> Status:
         """How the last solve ended; simulated, if there was nothing to choose."""
         if self.solves:
@@ -104,7 +109,7 @@ class StepProgram:
             surrogate,
             relaxation=Relaxation(1.0, in_turn=True),
             options={**STEP_OPTIONS, **(ipopt or {})},
-            held=1 if held is None else problem.horizon.elements_within(held),
+            held=0 if held is None else problem.horizon.elements_within(held),
         )
         self._parameters = {**problem.system.defaults, **problem.parameter_values}
         self._deadline = Deadline()
@@ -177,13 +182,10 @@ class StepProgram:
         program = self._compiled.program
         return Decision(program.read_answer(), violations_of(program), tuple(self._compiled.solves), note)
 
-    def _as_simulated(self, decision: Decision, held: Trajectory | None, note: str) -> Decision:
-        """The simulation in place of the decision, whose plan violates limits; the decision, if there is none."""
-        decision = replace(decision, solves=tuple(self._compiled.solves))
-        if held is None:
-            return decision
-        self._compiled.start(held)
-        return replace(decision, answer=self._compiled.program.read_answer(), simulated=True, note=note)
+    def _as_simulated(self, trajectory: Trajectory, note: str = "") -> Decision:
+        """The decision for a simulation."""
+        self._compiled.start(trajectory)
+        return Decision(self.program.read_answer(), (), tuple(self._compiled.solves), note, simulated=True)
 
     def _without_choice(self) -> Decision:
         """The simulation of controls that leave no choice, such as outside all windows."""

@@ -6,15 +6,12 @@ solves a chunk, in which order, or how often, and the death of a worker costs a 
 
 import pickle
 from collections.abc import Generator, Mapping
-from contextlib import closing
 
 import numpy as np
 
 from mmopt.dataset.journal import Packed, pack
 from mmopt.dataset.payload import FluxSource, Payload
-from mmopt.parallel.cluster import Cluster
-from mmopt.parallel.pool import Pool, ProcessPool
-from mmopt.parallel.sharing import share_out
+from mmopt.parallel.sharing import solved
 
 
 def solve_chunks(
@@ -49,12 +46,12 @@ def solve_chunks(
         for number, points in chunks.items():
             yield number, pack(source.batch(points))
         return
-    pool: Pool
-    if scheduler is None:
-        pool = ProcessPool(Payload(pickle.dumps(source)), min(workers, len(chunks)))
-    else:
-        pool = Cluster(Payload(pickle.dumps(source)), scheduler)
-    with closing(pool):
-        yield from share_out(
-            pool, chunks, lambda number: f"chunk {number} ({len(chunks[number])} points)", "tabulate_fluxes"
-        )
+    sent = Payload(pickle.dumps(source))
+    yield from solved(
+        sent,
+        chunks,
+        lambda number: f"chunk {number} ({len(chunks[number])} points)",
+        "tabulate_fluxes",
+        workers,
+        scheduler,
+    )

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmopt.control.batches import content_of
 from mmopt.control.controller import Controller
 from mmopt.control.estimator import Estimator, _Interval, _Repeated
 from mmopt.control.fallbacks import Fallbacks, GrowingControl
@@ -22,6 +21,7 @@ from mmopt.estimation.filter import Estimate
 from mmopt.io.seal import digest
 from mmopt.parallel.own_process import OwnProcess
 from mmopt.plan.plan import profile_of
+from mmopt.problem.content import content_of
 from mmopt.results import Trajectory, trajectory
 from mmopt.search.between_points import BetweenPoints
 from mmopt.solvers.ipopt import NonlinearProgram, bounds_of, set_values, values_of

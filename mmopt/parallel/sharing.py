@@ -3,14 +3,62 @@
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import closing
 from typing import Any, Final
 
 from mmopt.errors import SolverError
-from mmopt.parallel.pool import Pool
+from mmopt.parallel.cluster import Cluster
+from mmopt.parallel.pool import Pool, ProcessPool, TaskSolver
 
 _MOST_DEATHS: Final = 3
 _ALONE_AFTER: Final = 2
 """A task in flight at so many deaths of workers is tried alone, so that a last death can only be its own."""
+
+
+def solved(
+    solver: TaskSolver,
+    tasks: Mapping[int, Any],
+    describe: Callable[[int], str],
+    caller: str,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Iterator[tuple[int, Any]]:
+    """Solve tasks in this process, in others, or on a Dask cluster.
+
+    Parameters
+    ----------
+    solver
+        What solves them.
+    tasks
+        Tasks by number.
+    describe
+        Text for a task in a message, from its number.
+    caller
+        Function of mmopt that the user called, for a message.
+    workers
+        Processes; 1 is this one.
+    scheduler
+        Address of a running Dask scheduler, whose workers solve then.
+
+    Yields
+    ------
+    number, result
+        Number of a task, and its result, as they are finished.
+
+    Raises
+    ------
+    StudyError
+        If the number of workers is none, or the scheduler does not answer.
+    SolverError
+        If a task was in flight at three deaths of workers.
+    """
+    if scheduler is None and (workers == 1 or not tasks):
+        for number, task in tasks.items():
+            yield number, solver.solve(task)
+        return
+    pool: Pool = ProcessPool(solver, min(workers, len(tasks))) if scheduler is None else Cluster(solver, scheduler)
+    with closing(pool):
+        yield from share_out(pool, tasks, describe, caller)
 
 
 def share_out(

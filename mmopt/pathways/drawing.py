@@ -24,6 +24,7 @@ FOLDER: Final = Path(__file__).parent / "maps"
 
 Point = tuple[float, float]
 
+_NAME: Final = "central metabolism"
 _SCHEMA: Final = "https://escher.github.io/escher/jsonschema/1-0-0#"
 _CANVAS: Final = {"x": 0, "y": 0, "width": 1500, "height": 1720}
 _MARKS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -209,8 +210,8 @@ def central_metabolism(network: Network, ids: Mapping[str, str]) -> list[Any]:
     Examples
     --------
     >>> from mmopt.pathways.drawing import central_metabolism
-    >>> central_metabolism(read_network("textbook"), {})[0]["map_name"]
-    'central metabolism of e_coli_core'
+    >>> central_metabolism(read_network("textbook"), {})[0]["map_description"]
+    'central metabolism by the ids of e_coli_core'
     """
     nodes: dict[str, Any] = {}
     number = {key: str(k) for k, key in enumerate(_POSITIONS)}
@@ -222,8 +223,8 @@ def central_metabolism(network: Network, ids: Mapping[str, str]) -> list[Any]:
         nodes[number[key]] = {**kind, **where}
     reactions = {str(1000 + k): _reaction(network, ids, step, nodes, number) for k, step in enumerate(_STEPS)}
     texts = {str(k): {"text": text, "x": x, "y": y} for k, (text, (x, y)) in enumerate(_TITLES.items())}
-    name = f"central metabolism of {network.name}"
-    header = {"map_name": name, "map_id": name, "map_description": name, "homepage": "", "schema": _SCHEMA}
+    description = f"central metabolism by the ids of {network.name}"
+    header = {"map_name": _NAME, "map_id": _NAME, "map_description": description, "homepage": "", "schema": _SCHEMA}
     return [header, {"reactions": reactions, "nodes": nodes, "text_labels": texts, "canvas": _CANVAS}]
 
 

@@ -84,7 +84,7 @@ class FluxMap:
     Examples
     --------
     >>> load_flux_map("textbook")
-    FluxMap('central metabolism of e_coli_core': 46 reactions, 48 metabolites)
+    FluxMap('central metabolism': 46 reactions, 48 metabolites)
     """
 
     name: str
@@ -136,8 +136,8 @@ def load_flux_map(source: str | Path) -> FluxMap:
         raise StudyError(f"the map '{source}' is no map ({type(error).__name__}: {error}); {_FORMAT}") from error
 
 
-def map_for(reactions: Iterable[str]) -> FluxMap:
-    """Return the shipped map that has most of some reactions.
+def map_for(reactions: Iterable[str]) -> FluxMap | None:
+    """Return the shipped map that has most of some reactions; None if none has half of its own reactions among them.
 
     Parameters
     ----------
@@ -146,24 +146,19 @@ def map_for(reactions: Iterable[str]) -> FluxMap:
 
     Returns
     -------
-    FluxMap
-
-    Raises
-    ------
-    StudyError
-        If no shipped map has half of its own reactions among them.
+    FluxMap or None
 
     Examples
     --------
-    >>> map_for(read_network("textbook").reactions).name
-    'central metabolism of e_coli_core'
+    >>> map_for(read_network("textbook").reactions)
+    FluxMap('central metabolism': 46 reactions, 48 metabolites)
+    >>> map_for(["r1", "r2"]) is None
+    True
     """
     known = set(reactions)
     maps = [load_flux_map(name) for name in _shipped()]
-    shares = [np.mean([reaction.id in known for reaction in one.reactions]) for one in maps]
-    if max(shares) < 0.5:
-        raise StudyError(f"no shipped map has these reactions; {_FORMAT}, of the network")
-    return maps[int(np.argmax(shares))]
+    shares = [float(np.mean([reaction.id in known for reaction in one.reactions])) for one in maps]
+    return maps[int(np.argmax(shares))] if max(shares) >= 0.5 else None
 
 
 def mapped_reactions(reactions: Iterable[str]) -> list[str]:
@@ -179,32 +174,39 @@ def mapped_reactions(reactions: Iterable[str]) -> list[str]:
     list of str
     """
     known = set(reactions)
-    try:
-        return [reaction.id for reaction in map_for(known).reactions if reaction.id in known]
-    except StudyError:
-        return []
+    flux_map = map_for(known)
+    return [] if flux_map is None else [reaction.id for reaction in flux_map.reactions if reaction.id in known]
 
 
-def missing_reactions(flux_map: FluxMap, reactions: Iterable[str]) -> str:
-    """Return an error message where a map has none of some reactions; empty if it has one.
+def checked_map(flux_map: FluxMap | None, reactions: Iterable[str]) -> FluxMap:
+    """Return a map that has some reactions, or the shipped one for them.
 
     Parameters
     ----------
     flux_map
-        The map.
+        The map; None for a shipped one.
     reactions
         Ids of reactions.
 
     Returns
     -------
-    str
+    FluxMap
+
+    Raises
+    ------
+    StudyError
+        If it is no map, has none of the reactions, or no shipped one has them.
     """
     known = list(reactions)
-    if any(reaction.id in known for reaction in flux_map.reactions) or not flux_map.reactions:
-        return ""
-    return f"the map has none of these reactions, such as '{flux_map.reactions[0].id}'; " + nearest(
-        flux_map.reactions[0].id, known
-    )
+    chosen = map_for(known) if flux_map is None else flux_map
+    if chosen is None:
+        raise StudyError(f"no shipped map has these reactions; {_FORMAT}, of the network")
+    if not isinstance(chosen, FluxMap):
+        raise StudyError(f"the map is {shown(flux_map)}; give one that load_flux_map returned")
+    if chosen.reactions and not any(reaction.id in known for reaction in chosen.reactions):
+        first = chosen.reactions[0].id
+        raise StudyError(f"the map has none of these reactions, such as '{first}'; {nearest(first, known)}")
+    return chosen
 
 
 def _shipped() -> list[str]:

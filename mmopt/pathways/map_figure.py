@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mmopt.errors import StudyError
 from mmopt.figures.style import INK, MUTED, RULE, WIDTH, plain
-from mmopt.pathways.flux_map import FluxMap, MapReaction, map_for, missing_reactions
+from mmopt.pathways.flux_map import FluxMap, MapReaction, checked_map
 from mmopt.pathways.pathways import check_fluxes
 from mmopt.units import TIME
 
@@ -54,13 +54,11 @@ def plot_flux_map(
     >>> cell = load_surrogate("ecoli_textbook")
     >>> batch = simulate(ecoli_fed_batch(), start, {"feed": ConstantFeed(0.01)}, 4.0, cell)
     >>> plot_flux_map(batch.fluxes(cell), 2.0).axes[0].get_title("left")
-    'central metabolism of e_coli_core at 2 h'
+    'central metabolism at 2 h'
     """
     check_fluxes(fluxes)
     values = fluxes_at(fluxes, time)
-    flux_map = map_for(values) if flux_map is None else flux_map
-    if why := missing_reactions(flux_map, values):
-        raise StudyError(why)
+    flux_map = checked_map(flux_map, values)
     sizes = [abs(values.get(reaction.id, 0.0)) for reaction in flux_map.reactions]
     largest = max(sizes, default=0.0) if largest is None else largest
     left, top, width, height = flux_map.canvas

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from mmopt.errors import StudyError
 from mmopt.pathways.flux_map import FluxMap, MapReaction, map_for
 from mmopt.report import page
 from mmopt.units import TIME
@@ -44,11 +43,10 @@ def map_with_slider(fluxes: xr.DataArray, flux_map: FluxMap | None = None) -> st
     str
         HTML with a script of its own; empty if no shipped map has the reactions.
     """
-    try:
-        flux_map = map_for(map(str, fluxes.reaction.values)) if flux_map is None else flux_map
-    except StudyError:
-        return ""
     known = set(map(str, fluxes.reaction.values))
+    flux_map = map_for(known) if flux_map is None else flux_map
+    if flux_map is None:
+        return ""
     reactions = [reaction for reaction in flux_map.reactions if reaction.id in known]
     begin, end = float(fluxes.time[0]), float(fluxes.time[-1])
     times = np.linspace(begin, end, _TIMES)

@@ -100,7 +100,7 @@ class BetweenPoints:
         """
         problem, edges = simulator.problem, simulator.problem.horizon.edges()
         before = self.at(begin + edges)
-        count = self._tightened(before, problem.horizon.elements)
+        count = _tightened(before, problem.horizon.elements)
         simulated = simulator.run(controls, end=float(edges[count]), points=1 + _POINTS * count, tolerance=_TOLERANCE)
         amounts = {}
         for name in problem.hard_limits:
@@ -111,12 +111,6 @@ class BetweenPoints:
         violated = problem.violated_limits(simulated)
         worst = max((violated.get(name, 0.0) for name in problem.hard_limits), default=0.0)
         return BetweenPoints(begin + edges, amounts, worst)
-
-    @staticmethod
-    def _tightened(before: Mapping[str, np.ndarray], elements: int) -> int:
-        """Number of the first elements up to the one after the last with a tighter limit; all if nothing was measured yet."""
-        last = [int(np.flatnonzero(amounts).max()) for amounts in before.values() if amounts.any()]
-        return min(max(last) + 2, elements) if last else elements
 
 
 def missed_by_points(
@@ -157,6 +151,12 @@ def missed_by_points(
                 missed[k] = max(missed[k], highest - (sign * ours).max())
                 room[k] = min(room[k], sign * bound - highest)
     return missed, room
+
+
+def _tightened(before: Mapping[str, np.ndarray], elements: int) -> int:
+    """Number of the first elements up to the one after the last with a tighter limit; all if nothing was measured yet."""
+    last = [int(np.flatnonzero(amounts).max()) for amounts in before.values() if amounts.any()]
+    return min(max(last) + 2, elements) if last else elements
 
 
 def _tightening(missed: np.ndarray, room: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +10,15 @@ from typing import Any, Final
 import pandas as pd
 
 from mmopt.checking import shown
-from mmopt.control.batches import content_of
-from mmopt.errors import StudyError
+from mmopt.errors import StudyError, first_line
 from mmopt.fba.domain import Domain
+from mmopt.io.files import write_whole
 from mmopt.io.seal import digest
 from mmopt.network.gene_rules import lost_by, reactions_lost
 from mmopt.network.network import Network
-from mmopt.parallel.cluster import Cluster
-from mmopt.parallel.pool import Pool, ProcessPool
-from mmopt.parallel.sharing import share_out
+from mmopt.parallel.sharing import solved
+from mmopt.plan.plan import KEPT
+from mmopt.problem.content import content_of
 from mmopt.problem.problem import Problem
 from mmopt.reactor.profiles import Profile
 from mmopt.strains.strain import Batch
@@ -59,7 +58,7 @@ class Ranking:
     lost: Mapping[str, tuple[str, ...]]
     objective: str
 
-    def best(self, count: int = 10, within: float = 0.0) -> pd.DataFrame:
+    def best(self, count: int = 10, within: float = KEPT) -> pd.DataFrame:
         """Return the best strains that keep the limits.
 
         Parameters
@@ -67,7 +66,7 @@ class Ranking:
         count
             Number of strains at most.
         within
-            Largest violation that counts as none, relative to the limit.
+            Largest violation that counts as none, relative to the limit; by default that of a plan.
 
         Returns
         -------
@@ -151,7 +150,8 @@ def rank_knockouts(
     waiting = {number: list(kind) for number, kind in enumerate(kinds) if kind not in results}
     if progress is not None:
         progress(len(results), len(kinds))
-    for number, result in _simulated(batch, waiting, workers, scheduler):
+    strains = solved(batch, waiting, lambda k: f"the strain without {kinds[k]}", "rank_knockouts", workers, scheduler)
+    for number, result in strains:
         results[kinds[number]] = saved.keep(kinds[number], result)
         if progress is not None:
             progress(len(results), len(kinds))
@@ -191,19 +191,6 @@ def _lost(network: Network, knockouts: Sequence[str | Sequence[str]] | None) -> 
     return {**{name: lost[name] for name in single}, **together}
 
 
-def _simulated(
-    batch: Batch, waiting: Mapping[int, list[str]], workers: int, scheduler: str | None
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Results by number, as they are known."""
-    if scheduler is None and (workers == 1 or len(waiting) < 2):
-        for number, reactions in waiting.items():
-            yield number, batch.solve(reactions)
-        return
-    pool: Pool = ProcessPool(batch, min(workers, len(waiting))) if scheduler is None else Cluster(batch, scheduler)
-    with closing(pool):
-        yield from share_out(pool, waiting, lambda number: f"the strain without {waiting[number]}", "rank_knockouts")
-
-
 def _table(
     lost: Mapping[str, tuple[str, ...]], results: Mapping[tuple[str, ...], Mapping[str, Any]], problem: Problem
 ) -> pd.DataFrame:
@@ -235,17 +222,19 @@ class _Saved:
         self.results: dict[tuple[str, ...], dict[str, Any]] = {}
         if folder is None or self._file is None:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        mark = json.dumps({"batch": digest(repr((batch.network.hash, content_of(_without_network(batch)))))})
-        known = self._file.read_text(encoding="utf-8").split("\n") if self._file.exists() else []
-        complete, ended = known[:-1], known[-1] if known else ""
-        if complete and complete[0] != mark:
+        mark = json.dumps({"batch": digest(repr(content_of(batch)))})
+        lines = self._file.read_bytes().decode("utf-8", "replace").split("\n")[:-1] if self._file.exists() else []
+        if lines and lines[0] != mark:
             raise StudyError(f"{folder} holds the strains of another batch; give another folder, or remove this one")
-        for line in complete[1:]:
-            reactions, result = json.loads(line)
-            self.results[tuple(reactions)] = result
-        if not complete or ended:  # nothing yet, or a line that was not finished
-            self._file.write_text("".join(f"{line}\n" for line in complete or [mark]), encoding="utf-8")
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                reactions, result = json.loads(line)
+                self.results[tuple(reactions)] = dict(result)
+            except (ValueError, TypeError) as error:
+                why = f"line {number} of {self._file} is no result ({first_line(error)})"
+                raise StudyError(f"{why}; remove that line, and its strain is simulated again") from error
+        kept = "".join(f"{line}\n" for line in lines or [mark])  # without a line that was not finished
+        write_whole(self._file, lambda file: file.write_text(kept, encoding="utf-8"))
 
     def keep(self, reactions: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:
         """Save a result, and return it as it is read again."""
@@ -256,8 +245,3 @@ class _Saved:
                 file.flush()
                 os.fsync(file.fileno())
         return dict(json.loads(line)[1])
-
-
-def _without_network(batch: Batch) -> Any:
-    """What a batch is besides its network."""
-    return batch.problem, batch.controls, batch.domain

@@ -65,7 +65,7 @@ class CompiledProblem:
         How the surrogate is written, see `transcribe`. By default ``grey_box`` for the bundled Ipopt and
         ``reduced_space``, which any solver takes, for an executable.
     held
-        Number of the first elements in which the controls have one value.
+        Number of the first elements in which the controls have one value; 0: every element has its own.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class CompiledProblem:
         options: Mapping[str, Any] | None = None,
         bundled: bool = True,
         formulation: str | None = None,
-        held: int = 1,
+        held: int = 0,
     ) -> None:
         started = perf_counter()
         self.surrogate = surrogate

@@ -77,7 +77,7 @@ HARD: Final = Relaxation()
 
 
 def write_equations(
-    block: Any, problem: Problem, surrogate: SmoothCell | None, relaxation: Relaxation, formulation: str, held: int = 1
+    block: Any, problem: Problem, surrogate: SmoothCell | None, relaxation: Relaxation, formulation: str, held: int = 0
 ) -> None:
     """Write a problem into a Pyomo block, all but its objective.
 
@@ -93,7 +93,7 @@ def write_equations(
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
     held
-        Number of the first elements in which the controls have one value.
+        Number of the first elements in which the controls have one value; 0: every element has its own.
     """
     block.scaled_states = scaled_states(problem, soft=relaxation.price is not None)
     block.in_turn = relaxation.in_turn
@@ -135,7 +135,9 @@ def _declare(block: Any, problem: Problem, held: int) -> None:
         )
         block.add_component(kind, variable)
     block.rate = DerivativeVar(block.state, wrt=block.time, initialize=0.0)
-    block.held = {name: held + (control.shape == LINES and block.in_turn) for name, control in problem.controls.items()}
+    block.held = {
+        name: max(1, held + (held > 0 and control.shape == LINES)) for name, control in problem.controls.items()
+    }
     first = {
         (name, k): (name, 0 if k < block.held[name] else k)
         for name, control in problem.controls.items()

@@ -48,7 +48,7 @@ class CollocationProgram:
     formulation
         How the surrogate is written, see `mmopt.transcription.transcribe`.
     held
-        Number of the first elements in which the controls have one value.
+        Number of the first elements in which the controls have one value; 0: every element has its own.
     block
         A Pyomo block to write into, for several programs in one; its objective is then left to the caller.
 
@@ -79,7 +79,7 @@ class CollocationProgram:
         *,
         relaxation: Relaxation = HARD,
         formulation: str = "reduced_space",
-        held: int = 1,
+        held: int = 0,
         block: Any = None,
     ) -> None:
         Simulator(problem, surrogate).cell()

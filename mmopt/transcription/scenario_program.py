@@ -57,7 +57,7 @@ class ScenarioProgram:
         Number of the first elements in which the controls are the same in all scenarios, for a program that takes objective
         and violations in turn; all by default.
     held
-        Number of the first elements in which the controls have one value.
+        Number of the first elements in which the controls have one value; 0: every element has its own.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class ScenarioProgram:
         relaxation: Relaxation = HARD,
         ipopt: Mapping[str, Any] | None = None,
         shared: int | None = None,
-        held: int = 1,
+        held: int = 0,
     ) -> None:
         self.problems = tuple(problems)
         self.solves: list[Solve] = []
