@@ -22,6 +22,7 @@ from mmopt import (
 from mmopt.fba import essential
 from mmopt.network import knock_out, set_bounds
 from mmopt.network.network import Network
+from mmopt.problem import Objective
 from mmopt.strains import Ranking, rank_knockouts
 from mmopt.strains.ranking import WILD_TYPE
 
@@ -143,3 +144,18 @@ def test_argument_of_another_kind_is_refused(core: Network, changes: dict[str, A
     }
     with pytest.raises((StudyError, NetworkError), match=said):
         rank_knockouts(**{**given, **changes})
+
+
+def test_nothing_is_a_gain_over_nothing(core: Network) -> None:
+    """A fed-batch that takes its acetate up again ends with a rounding of it."""
+    spent = problem(maximise="acetate", horizon=Horizon(6.0), limits={})
+    ranking = rank_knockouts(core, spent, {"feed": ConstantFeed(0.0)}, DOMAIN, ["PGI"])
+    assert abs(ranking.table.loc[WILD_TYPE, "objective"]) < 1e-5
+    assert ranking.table["gain"].isna().all()
+
+
+def test_gain_over_a_cost_is_less_of_it(core: Network) -> None:
+    costs = problem(maximise=Objective("cost", "EUR", lambda end, start: -end["acetate"]))
+    ranking = rank_knockouts(core, costs, FEED, DOMAIN, ["PGI", "ACKr"])
+    assert ranking.table["gain"].is_monotonic_decreasing
+    assert ranking.table["gain"].iloc[0] >= 0.0 >= ranking.table["gain"].iloc[-1]

@@ -28,6 +28,8 @@ Progress = Callable[[int, int], None]
 WILD_TYPE: Final = "wild type"
 _JOURNAL: Final = "strains.jsonl"
 _JOINED: Final = "+"
+_NOTHING: Final = 1.0e-5
+"""Objective of the wild type to which nothing is relative, in scales of the objective."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Ranking:
     Attributes
     ----------
     table
-        Row by strain: ``lost`` (number of reactions), ``objective``, ``gain`` (relative to the wild type), every final state,
+        Row by strain: ``lost`` (number of reactions), ``objective``, ``gain`` (relative to the wild type; NaN if that has next to nothing), every final state,
         ``violation`` (largest, relative to the limit), ``violated`` (its limit), ``shortfall`` (largest, of maintenance
         [mmol/gDW/h]) and ``reason`` (why there is no result).
     lost
@@ -210,7 +212,8 @@ def _table(
         rows[name] = {"lost": len(reactions), "objective": result["objective"], **final, **result}
     table = pd.DataFrame.from_dict(rows, orient="index")
     whole = float(table.loc[WILD_TYPE, "objective"])
-    table.insert(2, "gain", table["objective"] / whole - 1.0 if whole else float("nan"))
+    compared = abs(whole) > _NOTHING * problem.objective.scale
+    table.insert(2, "gain", (table["objective"] - whole) / abs(whole) if compared else float("nan"))
     return table.sort_values("objective", ascending=False, kind="stable", na_position="last")
 
 
