@@ -40,8 +40,8 @@ class Ranking:
     ----------
     table
         Row by strain: ``lost`` (number of reactions), ``objective``, ``gain`` (relative to the wild type; NaN if that has next
-        to nothing), every final state, ``violation`` (largest, relative to the limit), ``violated`` (its limit), ``shortfall`` (largest, of maintenance
-        [mmol/gDW/h]) and ``reason`` (why there is no result).
+        to nothing), every final state, ``violation`` (largest, relative to the limit), ``violated`` (its limit), ``shortfall``
+        (largest, of maintenance [mmol/gDW/h]) and ``reason`` (why there is no result).
     lost
         Reactions that every strain does not have.
     objective
