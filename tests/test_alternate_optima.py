@@ -13,7 +13,7 @@ from mmopt.training.modes import error_weights
 
 @pytest.fixture(scope="module")
 def table(ijo1366_atlas: Atlas) -> FluxTable:
-    return tabulate_fluxes(ijo1366_atlas.network, ijo1366_atlas.domain, 500, source=ijo1366_atlas)
+    return tabulate_fluxes(ijo1366_atlas.network, ijo1366_atlas.domain, 250, source=ijo1366_atlas)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ title: Small fed-batch, textbook network
 network: textbook
 domain: {EX_glc__D_e: [0.0, 12.0], EX_o2_e: [0.0, 16.0], EX_ac_e: [0.0, 4.0]}
 table: {size: 400, seed: 1}
-training: {hidden: [10], iterations: 100, wanted: null}
+training: {hidden: [10], iterations: 60, wanted: null}
 problem:
   system: ecoli_fed_batch
   initial: {volume: 2.0, biomass: 0.5, glucose: 2.0, acetate: 0.0, oxygen: 0.2}
