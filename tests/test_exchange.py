@@ -25,8 +25,8 @@ from mmopt.exchange.keras_import import import_keras
 from mmopt.exchange.onnx_export import export_onnx
 from mmopt.exchange.onnx_import import import_onnx
 from mmopt.fba.domain import Domain
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.simulation.simulate import simulate
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.surrogate.embed import embed

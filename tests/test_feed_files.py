@@ -9,9 +9,9 @@ import pytest
 
 from mmopt.errors import StudyError
 from mmopt.plan.feed_table import FeedTable
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.feed_units import rate_unit, read_title, time_factor
 from mmopt.reactor.profiles import LinearFeed, StepFeed, is_stepwise, read_feed
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.simulation.simulate import simulate
 from tests.test_reactor import Dead
 

@@ -12,7 +12,7 @@ from mmopt.errors import SolverError
 from mmopt.optimisation.optimise import optimise
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.problem import Problem
-from mmopt.reactor.ecoli import ecoli_fed_batch
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.solvers.dense import AtColumns, NetworkAtPoints, derivatives
 from mmopt.solvers.ipopt import NonlinearProgram
 from mmopt.solvers.nlp import read_nlp

@@ -18,6 +18,7 @@ from mmopt.reactor import (
     Bioreactor,
     ConstantFeed,
     ExponentialFeed,
+    Inflow,
     LinearFeed,
     Parameter,
     Profile,
@@ -28,10 +29,10 @@ from mmopt.reactor import (
     Uptake,
     ecoli_fed_batch,
 )
-from mmopt.reactor.balances import biomass_balance, oxygen_transfer, species_balance, volume_balance
-from mmopt.reactor.ecoli import SOURCES
+from mmopt.reactor.components.gas import oxygen_transfer
 from mmopt.reactor.kinetics import inhibited, monod
 from mmopt.reactor.system import Cell, Values
+from mmopt.reactor.vessels.ecoli import SOURCES
 from mmopt.results import Trajectory
 from mmopt.simulation import simulate, simulate_many
 from mmopt.status import Status
@@ -84,13 +85,18 @@ class Given(System):
 @pytest.mark.parametrize(("volume", "feed"), [(1.0, 0.1), (3.5, 0.0), (0.2, 2.0)])
 def test_balances_conserve_what_no_cell_touches(volume: float, feed: float) -> None:
     concentration, fed = 7.0, 500.0
-    change = species_balance(concentration, fed, feed / volume, production=0.0)
+    inflow = Inflow(feed, {"glucose": fed})
+    change = inflow.by(volume).change("glucose", concentration)
     # d(C V)/dt = C' V + C V' is what the feed brings
-    assert change * volume + concentration * volume_balance(feed) == pytest.approx(fed * feed)
+    assert change * volume + concentration * inflow.volume == pytest.approx(fed * feed)
 
 
 def test_balance_of_biomass_adds_growth_decay_and_dilution() -> None:
-    assert biomass_balance(10.0, growth=0.5, decay=0.1, dilution=0.05) == pytest.approx(3.5)
+    reactor = replace(ecoli_fed_batch(), death=0.1)
+    rates = {**dict.fromkeys(reactor.readings, 0.0), "growth": 0.5, "shortfall": 1.0}
+    states = {**START, "volume": 2.0, "biomass": 10.0}
+    change = reactor.derivative(states, {"feed": 0.1}, reactor.defaults, lambda limits: rates)
+    assert change["biomass"] == pytest.approx(3.5)
 
 
 def test_oxygen_is_transferred_out_above_saturation() -> None:

@@ -16,10 +16,10 @@ from mmopt.problem.control import Control
 from mmopt.problem.horizon import Horizon
 from mmopt.problem.objective import Objective, productivity
 from mmopt.problem.problem import Problem
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.quantities import Parameter, Quantity
 from mmopt.reactor.system import Cell, System
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.search.options import OptimiseOptions
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.surrogate import Surrogate

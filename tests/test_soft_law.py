@@ -11,9 +11,9 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.domain import Domain
 from mmopt.fba.fluxes import FluxBatch
 from mmopt.network.network import Network
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.results import Trajectory
 from mmopt.simulation.simulate import simulate
 from mmopt.surrogate.limit_points import scaled

@@ -21,8 +21,8 @@ from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.network.variants import set_bounds
 from mmopt.reactor.bioreactor import Bioreactor
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.profiles import ConstantFeed
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 from mmopt.simulation.simulate import simulate
 from mmopt.surrogate.embed import embed
 from mmopt.surrogate.loading import load_surrogate

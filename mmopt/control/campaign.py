@@ -155,7 +155,7 @@ def load_campaign(path: str | Path) -> Campaign:
     mmopt.errors.StudyError: missing.nc is not a campaign ...
     """
     try:
-        data = read_netcdf(path)
+        data = read_netcdf(path, sealed=True)
         missing = {"objective", "violation", "fallbacks", "seconds"} - set(data)
         if missing:
             raise ValueError(f"it has no {', '.join(sorted(missing))}")

@@ -88,6 +88,10 @@ class Integral(System):
         """Compute the uptake limits of the system [mmol/gDW/h]."""
         return self.system.limits(states, parameters)
 
+    def largest_limits(self, parameters: Values) -> dict[str, float]:
+        """Return the largest uptake limits of the system [mmol/gDW/h]."""
+        return self.system.largest_limits(parameters)
+
     def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Compute the derived quantities of the system."""
         return self.system.observe(states, controls, parameters, rates)

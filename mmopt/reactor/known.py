@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag
 
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.bioreactor import Bioreactor
-from mmopt.reactor.ecoli import ecoli_fed_batch
 from mmopt.reactor.system import System, checked_system
+from mmopt.reactor.vessels.ecoli import ecoli_fed_batch
 
 KNOWN: Final[Mapping[str, Callable[[], System]]] = {"ecoli_fed_batch": ecoli_fed_batch}
 """Systems by their name in a study file."""

@@ -1,43 +1,11 @@
-"""Components of a bioreactor: dissolved species, their uptake laws, and aeration."""
+"""Components of a bioreactor: dissolved species, and aeration."""
 
-from dataclasses import field
 from typing import Any
 
 from mmopt.checking import Name, NotNegative, Positive, checked
 from mmopt.errors import StudyError
+from mmopt.reactor.uptake import Uptake
 from mmopt.units import MASS_CONCENTRATION, MOLAR_CONCENTRATION, grams
-
-
-@checked
-class Uptake:
-    """Monod uptake with non-competitive inhibitors.
-
-    Parameters
-    ----------
-    vmax
-        Largest uptake rate [mmol/gDW/h].
-    half
-        Concentration at half of it, in the unit of the species.
-    inhibitors
-        Inhibition constant by species name, in the unit of that species.
-
-    Raises
-    ------
-    StudyError
-        If a number is not finite, ``vmax`` is negative, or a constant is not above 0.
-
-    Examples
-    --------
-    >>> Uptake(10.5, half=0.05, inhibitors={"acetate": 9.0}).vmax
-    10.5
-    >>> Uptake(10.5, half=0.0)
-    Traceback (most recent call last):
-    mmopt.errors.StudyError: Uptake: half is 0.0; it should be greater than 0
-    """
-
-    vmax: NotNegative
-    half: Positive
-    inhibitors: dict[str, Positive] = field(default_factory=dict)
 
 
 @checked
@@ -111,9 +79,10 @@ class Aeration:
     Parameters
     ----------
     kla
-        Volumetric mass transfer coefficient [1/h].
+        Volumetric mass transfer coefficient [1/h]; None where a component of the reactor computes it, such as a
+        `StirredTank`.
     saturation
-        Concentration in equilibrium with the gas [mmol/L].
+        Concentration in equilibrium with the gas [mmol/L], such as `saturation` computes.
     species
         Name of the aerated species.
 
@@ -128,6 +97,6 @@ class Aeration:
     'oxygen'
     """
 
-    kla: NotNegative
+    kla: NotNegative | None
     saturation: Positive
     species: Name = "oxygen"

@@ -4,11 +4,12 @@ The derivative is written once. Floats, NumPy arrays and Pyomo expressions pass 
 collocation of an optimisation and an estimator share one set of equations. The metabolism of the cell is an argument.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from mmopt.arguments import shown
 from mmopt.errors import StudyError
@@ -16,6 +17,9 @@ from mmopt.reactor.quantities import Parameter, Quantity
 
 Values = Mapping[str, Any]
 """By name: numbers, arrays, or expressions of an optimisation."""
+
+_ABUNDANT: Final = 1.0e6
+"""Concentration, in scales, at which uptake is saturated."""
 
 Cell = Callable[[Values], Values]
 """A cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
@@ -86,6 +90,36 @@ class System(ABC):
             Uptake limits by exchange id [mmol/gDW/h]; empty for a system without a cell.
         """
         return {}
+
+    def largest_limits(self, parameters: Values) -> dict[str, float]:
+        """Return the largest uptake limits that the states can lead to: here, where one state after the other is abundant.
+
+        Parameters
+        ----------
+        parameters
+            Values by name, in their units.
+
+        Returns
+        -------
+        dict
+            Uptake limits by exchange id [mmol/gDW/h].
+
+        Raises
+        ------
+        StudyError
+            If one is not finite.
+        """
+        largest: dict[str, float] = {}
+        for abundant in self.states:
+            states = {known.name: _ABUNDANT * known.scale if known is abundant else 0.0 for known in self.states}
+            for exchange, limit in self.limits(states, parameters).items():
+                if not math.isfinite(limit):
+                    raise StudyError(
+                        f"the uptake limit of {exchange} is {limit:g} where '{abundant.name}' is abundant and all else is "
+                        "gone; give a law that is finite everywhere"
+                    )
+                largest[exchange] = max(limit, largest.get(exchange, 0.0))
+        return largest
 
     def observe(self, states: Values, controls: Values, parameters: Values, rates: Values) -> dict[str, Any]:
         """Compute the derived quantities.

@@ -140,7 +140,7 @@ def load_trajectory(path: str | Path) -> Trajectory:
     if not isinstance(path, str | Path):
         raise StudyError(f"path is {shown(path)}; give the path of a trajectory")
     try:
-        data = read_netcdf(path)
+        data = read_netcdf(path, sealed=True)
         status = Status[data.attrs.pop("status")]
         return Trajectory(data, status, json.loads(data.attrs.pop("stats")))
     except Exception as error:  # a damaged file fails in many ways; all mean the same to a user

@@ -127,8 +127,8 @@ def feasible_guess(
     >>> from mmopt.search.initial_guess import feasible_guess
     >>> from mmopt.problem.simulator import Simulator
     >>> guess = feasible_guess(Simulator(problem, load_surrogate("ecoli_ijo1366")))
-    >>> guess.trajectory.final("volume") <= 2.1
-    True
+    >>> round(guess.trajectory.final("volume"), 6)
+    2.1
     """
     problem = simulator.problem
     given = wanted or {

@@ -10,9 +10,6 @@ from mmopt.errors import DomainError, StudyError, nearest
 from mmopt.fba.rates import SHORTFALL
 from mmopt.reactor.system import Cell, Metabolism, System, no_cell
 
-_ABUNDANT: Final = 1.0e6
-"""Concentration, in scales, at which uptake is saturated."""
-
 _LARGE, _HALVINGS = 1.0e3, 40
 """Search for the highest valid value of a parameter: its end, in present values, and halvings of the bracket."""
 
@@ -205,7 +202,7 @@ def checked_cell(
         raise StudyError("this system has a cell; give metabolism= a Surrogate, an Atlas or a FluxProgram")
     if not isinstance(metabolism, Metabolism) or isinstance(metabolism, type):
         raise StudyError(f"metabolism is {shown(metabolism)}; give a Surrogate, an Atlas or a FluxProgram")
-    largest = _largest_limits(system, parameters)
+    largest = system.largest_limits(parameters)
     if set(largest) != set(metabolism.inputs):
         raise StudyError(
             f"the reactor limits the uptake of {', '.join(largest)}, but the metabolism takes "
@@ -255,13 +252,3 @@ def highest_valid(system: System, metabolism: Metabolism | None, parameters: Map
         middle = 0.5 * (low + high)
         low, high = (middle, high) if valid(middle) else (low, middle)
     return low
-
-
-def _largest_limits(system: System, parameters: Mapping[str, float]) -> dict[str, float]:
-    """Return the largest uptake limits a system can request: one state after the other is abundant, the others are gone."""
-    largest: dict[str, float] = {}
-    for abundant in system.states:
-        states = {known.name: _ABUNDANT * known.scale if known is abundant else 0.0 for known in system.states}
-        for exchange, limit in system.limits(states, parameters).items():
-            largest[exchange] = max(limit, largest.get(exchange, 0.0))
-    return largest

@@ -10,7 +10,7 @@ import numpy as np
 from mmopt.arguments import as_float, finite, shown
 from mmopt.errors import StudyError
 from mmopt.fba.rates import GROWTH
-from mmopt.parallel.pool import ProcessPool
+from mmopt.parallel.sharing import solved
 from mmopt.reactor.profiles import Profile, checked_profile
 from mmopt.reactor.system import Cell, Metabolism, System, checked_system
 from mmopt.results import Trajectory, trajectory
@@ -149,8 +149,9 @@ def simulate_many(
     points: int = 400,
     tolerance: float = TOLERANCE,
     workers: int = 1,
+    scheduler: str | None = None,
 ) -> list[Trajectory]:
-    """Integrate a system for many controls, here or in processes.
+    """Integrate a system for many controls, here, in processes, or on a Dask cluster.
 
     Parameters
     ----------
@@ -161,6 +162,8 @@ def simulate_many(
     workers
         Processes. One takes some seconds to start, and imports the calling script, which therefore needs its
         ``if __name__ == "__main__":``.
+    scheduler
+        Address of a running Dask scheduler, whose workers simulate then.
 
     Returns
     -------
@@ -183,12 +186,16 @@ def simulate_many(
     if isinstance(controls, Mapping) or not isinstance(controls, Sequence):
         raise StudyError(f"controls is {shown(controls)}; give a list of mappings, one for each simulation")
     one = _Simulation(system, initial, duration, metabolism, parameters, points, tolerance)
-    if workers == 1 or len(controls) < 2:
+    if scheduler is None and (workers == 1 or len(controls) < 2):
         return [one.solve([profiles])[0] for profiles in controls]
     chunk = max(1, -(-len(controls) // (_CHUNKS * workers)))
-    with ProcessPool(one, min(workers, len(controls))) as pool:
-        chunks = [pool.submit(list(controls[first : first + chunk])) for first in range(0, len(controls), chunk)]
-        return [trajectory for future in chunks for trajectory in future.result()]
+    chunks = {first: list(controls[first : first + chunk]) for first in range(0, len(controls), chunk)}
+    results = dict(solved(one, chunks, _describe, "simulate_many", workers, scheduler))
+    return [trajectory for first in chunks for trajectory in results[first]]
+
+
+def _describe(number: int) -> str:
+    return f"simulations from {number} on"
 
 
 @dataclass(frozen=True, eq=False)

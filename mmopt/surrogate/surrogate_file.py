@@ -1,7 +1,7 @@
 """A surrogate as a folder of two files: a JSON document and plain arrays.
 
 Both are checked before anything is built from them, and nothing in them is ever run. The document holds the SHA-256 of the
-arrays, so that files of two saves, or changed ones, are never taken for one surrogate.
+arrays and of all else in it, so that files of two saves, or changed ones, are never taken for one surrogate.
 """
 
 import json
@@ -18,14 +18,13 @@ from mmopt.errors import DomainError, SurrogateError, nearest
 from mmopt.fba.domain import Domain
 from mmopt.io.files import write_whole
 from mmopt.io.foreign_file import LARGEST, LARGEST_TEXT, MOST_MEMBERS, ForeignFile
-from mmopt.io.seal import digest_arrays
+from mmopt.io.seal import canonical_json, digest, digest_arrays
 from mmopt.solvers.activations import ACTIVATIONS
 from mmopt.surrogate.layer import Layer
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 _CARD, _ARRAYS = "surrogate.json", "arrays.npz"
-_WITHOUT_HASH: Final = 1
 _CURE: Final = "train it again"
 _CHANGED: Final = "it was changed after it was written: take both files from one save, or train it again"
 _ALWAYS: Final = ("used", "modes", "offset")
@@ -81,7 +80,7 @@ class _Description(BaseModel):
     maintenance: str | None
     maintenance_demand: FiniteFloat
     card: dict[str, Any]
-    sha256: str | None = None
+    sha256: str
 
 
 def check_shapes(surrogate: SurrogateContents) -> None:
@@ -115,6 +114,19 @@ def check_shapes(surrogate: SurrogateContents) -> None:
     )
     if not all(np.all(np.isfinite(array)) for array in every):
         raise SurrogateError("the surrogate holds numbers that are not finite; train it again")
+    _check_values(surrogate)
+
+
+def _check_values(surrogate: SurrogateContents) -> None:
+    """Check that what it predicts at the corners and in the middle of its domain is finite."""
+    domain = surrogate.domain
+    points = np.array([domain.lower, (domain.lower + domain.upper) / 2.0, domain.upper])
+    with np.errstate(all="ignore"):
+        for layer in (*surrogate.hidden, surrogate.weights):
+            points = layer(points)
+        points = surrogate.offset + points @ surrogate.modes
+    if not np.all(np.isfinite(points)):
+        raise SurrogateError("the surrogate predicts numbers that are not finite; train it again")
 
 
 def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
@@ -141,7 +153,7 @@ def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     arrays = _arrays(surrogate)
-    described = {
+    described: dict[str, Any] = {
         "schema": SCHEMA,
         "domain": {name: list(limits) for name, limits in surrogate.domain.limits.items()},
         "activations": [layer.activation for layer in (*surrogate.hidden, surrogate.weights)],
@@ -150,10 +162,10 @@ def write_surrogate(surrogate: SurrogateContents, folder: str | Path) -> Path:
         "maintenance": surrogate.maintenance,
         "maintenance_demand": surrogate.maintenance_demand,
         "card": _plain(surrogate.card),
-        "sha256": digest_arrays(arrays),
     }
     try:
-        text = json.dumps(described, indent=1, allow_nan=False) + "\n"
+        described = json.loads(json.dumps(described, allow_nan=False))
+        text = json.dumps({**described, "sha256": _digest(described, arrays)}, indent=1) + "\n"
     except (TypeError, ValueError) as error:
         raise SurrogateError(f"{folder} cannot be written: JSON cannot hold the card ({error})") from error
     size = sum(array.nbytes for array in arrays.values())
@@ -196,8 +208,8 @@ def read_surrogate(source: str | Path) -> dict[str, Any]:
             f"there is no surrogate '{source}': no folder with {_CARD}, and none of that name ships; "
             f"{nearest(str(source), shipped_surrogates())}"
         )
-    description = _read_description(ForeignFile(folder / _CARD, _CURE))
-    return _assemble(description, _read_arrays(ForeignFile(folder / _ARRAYS, _CURE), description))
+    description, facts = _read_description(ForeignFile(folder / _CARD, _CURE))
+    return _assemble(description, _read_arrays(ForeignFile(folder / _ARRAYS, _CURE), description, facts))
 
 
 def shipped_surrogates() -> tuple[str, ...]:
@@ -236,13 +248,19 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read_description(file: ForeignFile) -> _Description:
+def _digest(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of the document, but for the SHA-256 in it, and of the arrays."""
+    return digest(canonical_json(facts), digest_arrays(arrays))
+
+
+def _read_description(file: ForeignFile) -> tuple[_Description, dict[str, Any]]:
+    """The document, checked, and what its SHA-256 covers."""
     content = file.json(file.read(LARGEST_TEXT))
     if not isinstance(content, dict):
         file.refuse("describes no surrogate: it is no JSON object")
     schema = content.get("schema")
-    if type(schema) is not int or schema not in (_WITHOUT_HASH, SCHEMA):
-        file.refuse(f"has schema {schema!r}, this mmopt reads {_WITHOUT_HASH} and {SCHEMA}")
+    if type(schema) is not int or schema != SCHEMA:
+        file.refuse(f"has schema {schema!r}, this mmopt reads {SCHEMA}")
     try:
         description = _Description.model_validate(content)
     except ValidationError as error:
@@ -250,7 +268,7 @@ def _read_description(file: ForeignFile) -> _Description:
         location = ".".join(map(str, first["loc"]))
         file.refuse(f"describes no surrogate: {location}: {first['msg']}")
     _check_description(file, description)
-    return description
+    return description, {name: value for name, value in content.items() if name != "sha256"}
 
 
 def _check_description(file: ForeignFile, description: _Description) -> None:
@@ -261,10 +279,6 @@ def _check_description(file: ForeignFile, description: _Description) -> None:
         file.refuse("names a reaction twice")
     if description.maintenance is not None and description.maintenance not in description.reactions:
         file.refuse(f"names the maintenance reaction '{description.maintenance}', which is not among its reactions")
-    if (description.sha256 is None) == (description.schema_ == SCHEMA):
-        file.refuse(
-            f"has {'no' if description.sha256 is None else 'a'} SHA-256 of its arrays in schema {description.schema_}"
-        )
     try:
         _domain(description)
     except DomainError as error:
@@ -275,11 +289,11 @@ def _domain(description: _Description) -> Domain:
     return Domain({name: (low, high) for name, (low, high) in description.domain.items()})
 
 
-def _read_arrays(file: ForeignFile, description: _Description) -> dict[str, np.ndarray]:
+def _read_arrays(file: ForeignFile, description: _Description, facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     names = [*_ALWAYS, *(f"{kind}_{k}" for k in range(len(description.activations)) for kind in ("weights", "bias"))]
     members = file.members([f"{name}.npy" for name in names])
     arrays = {name: file.array(name, members[f"{name}.npy"]) for name in names}
-    if description.sha256 is not None and digest_arrays(arrays) != description.sha256:
+    if _digest(facts, arrays) != description.sha256:
         ForeignFile(file.path, _CHANGED).refuse("is not what was written: its SHA-256 is another")
     integers = [name for name, array in arrays.items() if array.dtype == np.int64]
     if integers != ["used"]:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from mmopt.reactor.bioreactor import Bioreactor
-from mmopt.reactor.species import Aeration, Species, Uptake
+from mmopt.reactor.species import Aeration, Species
+from mmopt.reactor.uptake import Uptake
 from mmopt.units import MOLAR_CONCENTRATION
 
 SOURCES: Final = MappingProxyType(
