@@ -21,6 +21,7 @@ from mmopt.control.multi_stage import MultiStage
 from mmopt.control.step_program import Decision
 from mmopt.errors import StudyError
 from mmopt.parallel.own_process import OwnProcess
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.problem.problem import Problem
 from mmopt.problem.step_data import StepData
 from mmopt.reactor.profiles import Profile
@@ -129,6 +130,7 @@ class Controller:
         self._fallbacks = Fallbacks(problem, self.interval, ends=horizon == SHRINKING)
         self._volume: float | None = None
 
+    @one_thread_at_a_time
     def reset(self) -> None:
         """Forget plan, moves and solves, for another batch; what was compiled stays."""
         self._solver.reset()
@@ -148,6 +150,7 @@ class Controller:
         """End the process of the solver."""
         self.close()
 
+    @one_thread_at_a_time
     def prepare(self) -> None:
         """Solve the problem from its own start, before the batch begins, so that the first step starts from a plan.
 
@@ -166,6 +169,7 @@ class Controller:
         begin = 0.0 if self._plan is None else self._fallbacks.first_use - self.interval
         self._prepare_feed(0.0, begin, start, Deadline.after(self.time_limit))
 
+    @one_thread_at_a_time
     def look_ahead(
         self, time: float, states: Mapping[str, float] | None = None, parameters: Mapping[str, float] | None = None
     ) -> None:
@@ -195,6 +199,7 @@ class Controller:
         except Exception:  # the step itself meets it again, and its reason says what it was
             self._plan = plan
 
+    @one_thread_at_a_time
     def step(
         self,
         time: float,

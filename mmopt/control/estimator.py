@@ -19,6 +19,7 @@ from mmopt.control.plant import LateValue
 from mmopt.errors import StudyError, nearest
 from mmopt.estimation.filter import Estimate, KalmanFilter
 from mmopt.estimation.readout import check_sensors
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.reactor.system import Metabolism, System
 from mmopt.simulation.simulate import checked_values, merged_parameters
 
@@ -160,6 +161,7 @@ class Estimator:
         spread = np.sqrt(np.maximum(np.diag(self._now.covariance), 0.0)) * self._filter.scale
         return dict(zip(self._filter.unknowns, spread.tolist(), strict=True))
 
+    @one_thread_at_a_time
     def predict(self, controls: Mapping[str, float], duration: float) -> None:
         """Predict the estimate after an interval.
 
@@ -182,6 +184,7 @@ class Estimator:
         self._controls, self._measured, self._extra = dict(controls), {}, np.zeros_like(after.covariance)
         self.time += duration
 
+    @one_thread_at_a_time
     def update(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
         """Correct the estimate by a measurement.
 

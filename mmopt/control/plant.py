@@ -10,6 +10,7 @@ import numpy as np
 from mmopt.checking import NotNegative, Positive, checked, finite, shown
 from mmopt.errors import StudyError, nearest
 from mmopt.estimation.readout import check_sensors, measurable
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory
@@ -202,6 +203,7 @@ class Plant:
         """True value of every state now, in its unit."""
         return dict(self._states)
 
+    @one_thread_at_a_time
     def measure(self) -> dict[str, float | LateValue]:
         """Return the values that arrive now, by measured quantity."""
         arrived: dict[str, float | LateValue] = {}
@@ -234,6 +236,7 @@ class Plant:
         now = as_trajectory(derivative_of(*own), held, time, states[:, None], Status.SIMULATED, {})
         return {name: now.final(name) for name in measurable(self.system)}
 
+    @one_thread_at_a_time
     def advance(self, controls: Mapping[str, float], duration: float) -> Trajectory:
         """Integrate the plant with held controls.
 

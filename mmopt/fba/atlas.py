@@ -23,6 +23,7 @@ from mmopt.fba.region_map import RegionMap
 from mmopt.io.seal import digest
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.status import Status
 
 
@@ -70,6 +71,7 @@ class Atlas(RegionMap):
         program = FluxProgram(network, domain.inputs, fraction_of_optimum=fraction_of_optimum, limits=limits)
         super().__init__(program, domain, Regions())
 
+    @one_thread_at_a_time
     def rates(self, points: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
         """Compute exact rates at many points.
 
@@ -93,6 +95,7 @@ class Atlas(RegionMap):
             values[position] = self.program.solve(points[position]).net_and_shortfall[rows]
         return values
 
+    @one_thread_at_a_time
     def jacobian(self, points: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
         """Compute exact derivatives of the rates with respect to the inputs.
 
@@ -116,6 +119,7 @@ class Atlas(RegionMap):
             values[numbers == number] = self.regions[number].law(rows)[1]
         return values
 
+    @one_thread_at_a_time
     def fluxes(self, point: Sequence[float] | np.ndarray) -> Fluxes:
         """Compute all fluxes at one point.
 
@@ -137,6 +141,7 @@ class Atlas(RegionMap):
         growth = float(values[self.network.column(self.network.biomass)])
         return Fluxes(self.network, growth, values[:-1], float(values[-1]), Status.OPTIMAL)
 
+    @one_thread_at_a_time
     def batch(self, points: np.ndarray) -> FluxBatch:
         """Compute all fluxes at many points, without adding regions.
 
@@ -197,6 +202,7 @@ class Atlas(RegionMap):
             Largest uptake rates by exchange id [mmol/gDW/h].
         """
 
+    @one_thread_at_a_time
     def corners(self) -> tuple[np.ndarray, FluxBatch]:
         """Return the corners of the known regions, and all fluxes there.
 

@@ -18,6 +18,7 @@ from mmopt.fba.unsolved import why_unsolved
 from mmopt.io.seal import digest
 from mmopt.network.linear_limit import LinearLimit
 from mmopt.network.network import Network
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.solvers.affine_law import AffineLaw
 
 _BASIS_AT: Final = 10.0
@@ -82,6 +83,7 @@ class FluxProgram:
         if self.fraction_of_optimum < 1.0:
             self._enough = CompiledFluxProgram(network, exchanges, self.limits, moving, floor=True)
 
+    @one_thread_at_a_time
     def solve(
         self,
         limits: Sequence[float] | np.ndarray,
@@ -124,6 +126,7 @@ class FluxProgram:
             raise why_unsolved(self.network, self.inputs, values, fluxes.status)
         return fluxes
 
+    @one_thread_at_a_time
     def batch(self, points: np.ndarray) -> FluxBatch:
         """Compute the fluxes for many inputs; their bits depend on the points alone, not on earlier solves or the process.
 

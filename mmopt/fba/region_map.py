@@ -18,6 +18,7 @@ from mmopt.fba.flux_program import FluxProgram
 from mmopt.fba.region import INSIDE, Region, Regions, region
 from mmopt.io.facts import facts_table, facts_text
 from mmopt.network.network import Network
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.status import Status
 
 _NUDGES: Final = (0.0, 1.0e-6, 1.0e-4, 1.0e-8)
@@ -91,6 +92,7 @@ class RegionMap:
             numbers[position] = self.find(points[position])
         return numbers
 
+    @one_thread_at_a_time
     def find(self, point: np.ndarray) -> int:
         """Return the number of a region that holds one point, and add it where it is not known yet.
 
@@ -123,6 +125,7 @@ class RegionMap:
                 return self.regions.add(new)
         return -1
 
+    @one_thread_at_a_time
     def explore(
         self,
         wanted: float = 1.0 - 1.0e-9,

@@ -21,6 +21,7 @@ from mmopt.operation.journal import Journal
 from mmopt.operation.memory import controller_memory, facts_of, restore_controller
 from mmopt.operation.observer import Observer
 from mmopt.operation.records import Record
+from mmopt.parallel.threads import one_thread_at_a_time
 
 
 class Supervisor:
@@ -150,6 +151,7 @@ class Supervisor:
         """Estimate of every state at the last step; empty where there was none."""
         return dict(self._states)
 
+    @one_thread_at_a_time
     def set_mode(self, mode: Mode) -> None:
         """Change the mode, from the next step on.
 
@@ -171,6 +173,7 @@ class Supervisor:
         self._mode = mode
         self._keep()
 
+    @one_thread_at_a_time
     def set_manual(self, controls: Mapping[str, float]) -> None:
         """Set the operator's values, which are written in the mode MANUAL.
 
@@ -195,6 +198,7 @@ class Supervisor:
         self._manual = {**self._manual, **{name: float(value) for name, value in controls.items()}}
         self._keep()
 
+    @one_thread_at_a_time
     def step(self, time: float, measured: Mapping[str, Any], applied: Mapping[str, Any] | None = None) -> Action:
         """Do one step.
 
@@ -231,6 +235,7 @@ class Supervisor:
             return replace(action, notes=(*action.notes, f"the step is not recorded: {error}"))
         return action
 
+    @one_thread_at_a_time
     def look_ahead(self) -> None:
         """Solve the next step ahead, after what was written is on its way, where the controller takes advanced steps."""
         parameters = {} if self.estimator is None else self.estimator.parameters
