@@ -311,6 +311,7 @@ def end_with_code(summary: "RunSummary") -> None:
 @contextmanager
 def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator[tuple["Study", "Run"]]:
     """Open a checked study and its run folder, whose progress the terminal shows; a whole study begins anew."""
+    from mmopt.io.lock import one_process_in
     from mmopt.study.run import begin_run
     from mmopt.study.schema import read_study
 
@@ -319,7 +320,7 @@ def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator
     folder = folder or Path("runs") / name
     _watch.message = f"interrupted; what was finished is in {folder}"
     try:
-        with progress() as shown:
+        with one_process_in(folder), progress() as shown:
             yield study, begin_run(folder, study.title, study.problem, shown, anew=whole)
     except KeyboardInterrupt:
         raise _InterruptedError(_watch.message) from None

@@ -217,11 +217,7 @@ class FluxProgram:
         """
         rows = rate_rows(self.network, names)
 
-        def rates(point: np.ndarray) -> np.ndarray:
-            values: np.ndarray = self.solve(point).net_and_shortfall[rows]
-            return values
-
-        return RateFunction(self.inputs, tuple(names), rates)
+        return RateFunction(self.inputs, tuple(names), lambda point: self.solve(point).net_and_shortfall[rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments; the program is compiled again where it arrives."""

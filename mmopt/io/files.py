@@ -1,5 +1,6 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and read only if they are files."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -40,3 +41,38 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def read_whole(path: str | Path, most: int) -> bytes:
+    """Read a file; a pipe or a device, which may never end, is none.
+
+    Parameters
+    ----------
+    path
+        The file.
+    most
+        Most bytes that it may have.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it is missing, no regular file, or larger.
+
+    Examples
+    --------
+    >>> read_whole("/dev/null", most=100)
+    Traceback (most recent call last):
+    OSError: [Errno 22] it is no regular file: '/dev/null'
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has {size / 2**20:.0f} MB, more than {most / 2**20:.0f}", str(path))
+    return path.read_bytes()

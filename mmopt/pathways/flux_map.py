@@ -15,6 +15,7 @@ import numpy as np
 
 from mmopt.checking import shown
 from mmopt.errors import StudyError, nearest
+from mmopt.io.files import read_whole
 
 FOLDER: Final = Path(__file__).parent / "maps"
 
@@ -127,7 +128,7 @@ def load_flux_map(source: str | Path) -> FluxMap:
     try:
         if path.stat().st_size > _LARGEST:
             raise StudyError(f"the map '{source}' is larger than {_LARGEST / 1e6:g} MB; {_FORMAT}")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_whole(path, _LARGEST).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise StudyError(f"the map '{source}' cannot be read ({error}); {_FORMAT}, or one of {_names()}") from error
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmopt.errors import StudyError, first_line, missing_package
+from mmopt.io.files import read_whole
 
 _LARGEST: Final = 16 * 2**20
 """Most bytes of a file: a row a second for a week has some 10."""
@@ -141,7 +142,7 @@ def _bytes(path: Path) -> bytes:
     try:
         if (size := path.stat().st_size) > _LARGEST:
             raise StudyError(f"{path} is no feed table: it has {size / 2**20:.0f} MB; give at most 16")
-        return path.read_bytes()
+        return read_whole(path, _LARGEST)
     except OSError as error:
         raise StudyError(
             f"{path} is no feed table ({first_line(error)}); give a CSV file with rows: from, to, rate"

@@ -1,5 +1,6 @@
 """Quantities and parameters of a system: names with units, typical sizes and physical bounds."""
 
+import re
 import sys
 from typing import Any, Final
 
@@ -11,6 +12,12 @@ from mmopt.errors import StudyError
 
 ABOVE_ZERO: Final = sys.float_info.min
 """Lower bound of a parameter that must be above zero."""
+
+
+_UNFIT: Final = re.compile(r"""[\x00-\x1f\x7f/\\,;"']|^[=+@\s-]|\s$|^time$""")
+"""What a name may not have: what ends a cell of a table, is a formula in a spreadsheet, or a group in HDF5."""
+
+_LONGEST_NAME: Final = 100
 
 
 @checked
@@ -35,8 +42,8 @@ class Quantity:
     Raises
     ------
     StudyError
-        If an argument is of the wrong type, the scale is not above 0, the bounds do not ascend, or ``bends_at`` is given
-        for another state.
+        If an argument is of the wrong type, the name does not fit tables and files, the scale is not above 0, the bounds do
+        not ascend, or ``bends_at`` is given for another state.
 
     Examples
     --------
@@ -53,6 +60,7 @@ class Quantity:
     bends_at: NotNegative = 0.0
 
     def __post_init__(self) -> None:
+        _check_name(self.name)
         _check_bounds(self)
         if self.bends_at and not (self.quasi_steady and self.lower == 0.0):
             raise StudyError(
@@ -78,7 +86,8 @@ class Parameter:
     Raises
     ------
     StudyError
-        If an argument is of the wrong type, or the value is not finite or outside its bounds.
+        If an argument is of the wrong type, the name does not fit tables and files, or the value is not finite or outside
+        its bounds.
 
     Examples
     --------
@@ -95,6 +104,7 @@ class Parameter:
     upper: Number = np.inf
 
     def __post_init__(self) -> None:
+        _check_name(self.name)
         _check_bounds(self)
         self.checked_value(self.value)
 
@@ -126,6 +136,14 @@ class Parameter:
         """Describe the bounds in a message."""
         low = ", above 0" if self.lower == ABOVE_ZERO else f", at least {self.lower:g}"
         return (low if self.lower > -np.inf else "") + (f", at most {self.upper:g}" if self.upper < np.inf else "")
+
+
+def _check_name(name: str) -> None:
+    if _UNFIT.search(name) or len(name) > _LONGEST_NAME:
+        raise StudyError(
+            f"a quantity is called {shown(name)}; give a name of at most {_LONGEST_NAME} letters other than 'time', without "
+            "slashes, commas, quotes and line ends, that does not begin with =, +, - or @"
+        )
 
 
 def _check_bounds(quantity: Quantity | Parameter) -> None:

@@ -206,6 +206,9 @@ def checked_system(system: Any) -> System:
     twice = [name for name, count in Counter(one.name for one in named).items() if count > 1]
     if twice:
         raise StudyError(f"{type(system).__name__} has more than one '{twice[0]}'; give every quantity its own name")
+    both = [one.name for one in (*system.states, *system.controls, *system.derived) if one.name in system.readings]
+    if both:
+        raise StudyError(f"'{both[0]}' of {type(system).__name__} is a rate of the cell, too; give it another name")
     return system
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from mmopt.checking import describe_problem
 from mmopt.errors import StudyError, first_line
-from mmopt.io.files import write_whole
+from mmopt.io.files import read_whole, write_whole
 from mmopt.report.records import (
     AtlasRecord,
     ClosedLoopRecord,
@@ -26,6 +26,9 @@ from mmopt.report.records import (
 )
 
 SUMMARY_FILE: Final = "summary.json"
+
+_LARGEST: Final = 64 * 2**20
+"""Most bytes of a summary; that of the case study has 0.03 MB."""
 
 
 class RunSummary(Record):
@@ -197,7 +200,7 @@ def read_summary(folder: str | Path) -> RunSummary:
     """
     path = Path(folder) / SUMMARY_FILE
     try:
-        return RunSummary.model_validate_json(path.read_bytes())
+        return RunSummary.model_validate_json(read_whole(path, _LARGEST))
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}); run the study again") from error
     except ValidationError as error:
