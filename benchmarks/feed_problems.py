@@ -1,4 +1,4 @@
-"""Fed-batches of nine kinds on several networks with random data, beside simple feeds.
+"""Fed-batches of ten kinds on several networks with random data, beside simple feeds.
 
     python benchmarks/feed_problems.py [kind ...] [--count N] [--networks NAME ...] [--accept]
 
@@ -40,7 +40,7 @@ from mmopt import (
 )
 from mmopt.problem import productivity, violated_limits, worth
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor import Feed, Profile
+from mmopt.reactor import Feed, Profile, StirredTank
 
 TARGET = Path(__file__).parent / "results" / "feed_problems.json"
 COUNT, ELEMENTS, POINTS = 20, 20, 500
@@ -168,6 +168,26 @@ def several_feeds(organism: Organism, data: Data) -> Problem:
     )
 
 
+def aeration(organism: Organism, data: Data) -> Problem:
+    """The stirrer is a control beside the feed, each with lines or steps, a slow motor or pump, or windows."""
+    problem = limited(base(organism, data), "oxygen_saturation", data.uniform(5.0, 30.0), None)
+    problem = limited(problem, organism.product, None, data.uniform(1.0, 4.0))
+    tank = StirredTank(0.08, 0.18, coalescing=bool(data.uniform() < 0.5))
+    air = replace(organism.reactor.aeration, kla=None)
+    high, length = problem.controls["feed"].high, problem.horizon.length
+    shapes = {"feed": (0.0, high), "stirrer_speed": (300.0, data.uniform(600.0, 1000.0))}
+    controls = {"gas_flow": Control(3.0, 3.0)}
+    for name, (low, top) in shapes.items():
+        shape = str(data.choice(["steps", "lines"]))
+        rate = (top - low) * data.uniform(0.1, 1.0) if data.uniform() < 0.5 else None
+        free = shape == "steps" and rate is None and data.uniform() < 0.5
+        windows = ((0.0, 0.5 * length), (0.6 * length, length)) if free else None
+        controls[name] = Control(low, top, shape=shape, rate_limit=rate, windows=windows)
+    return replace(
+        problem, system=replace(organism.reactor, aeration=air, components=(tank,)), controls=controls, parameters={}
+    )
+
+
 KINDS: dict[str, Callable[[Organism, Data], Problem]] = {
     "no oxygen limit": no_oxygen_limit,
     "product alone": product_alone,
@@ -178,6 +198,7 @@ KINDS: dict[str, Callable[[Organism, Data], Problem]] = {
     "moves": moves,
     "money": money,
     "several feeds": several_feeds,
+    "aeration": aeration,
 }
 
 
@@ -205,7 +226,11 @@ def best_simple(problem: Problem, surrogate: Any) -> float | None:
     fixed = replace(problem, horizon=replace(horizon, length=length))
     simulator, best = Simulator(fixed, surrogate), None
     for feed in simple_feeds(problem):
-        others = {name: ConstantFeed(control.low) for name, control in problem.controls.items() if name != "feed"}
+        others = {
+            name: ConstantFeed(control.high if name == "stirrer_speed" else control.low)
+            for name, control in problem.controls.items()
+            if name != "feed"
+        }
         simulated = simulator.run({"feed": feed, **others}, points=POINTS)
         if not violated_limits(simulated, problem.limits, problem.final):
             objective = fixed.objective_value(simulated)

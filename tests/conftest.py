@@ -31,6 +31,7 @@ SLOW_FILES = {
     "test_atlas",  # explores
     "test_back_off",  # optimises
     "test_campaign",  # closed loops, again and again
+    "test_case_studies",  # run scripts of seconds
     "test_cliffs",  # explores
     "test_cli",  # starts a process for every command
     "test_control",  # optimises the case study of iJO1366

@@ -6,6 +6,7 @@ import pytest
 
 from mmopt import Control, Horizon, OptimiseOptions, Problem, StepFeed, Surrogate, ecoli_fed_batch, optimise
 from mmopt.problem.simulator import Simulator
+from mmopt.reactor import Aeration, StirredTank
 from mmopt.search import starts
 from mmopt.search.initial_guess import feasible_guess
 from mmopt.search.single_start import UNFINISHED
@@ -81,3 +82,26 @@ def test_no_feed_is_the_plan_where_nothing_else_keeps_the_limits(
     assert plan.status in (Status.START, Status.OPTIMAL)
     assert plan.keeps_limits
     assert max(plan.controls["feed"].rates) == pytest.approx(0.0, abs=1.0e-6)
+
+
+def stirred(surrogate: Surrogate, number: int) -> Problem:
+    """A dense culture whose stirrer is a control beside the feed: at its lowest speed no feed keeps dissolved oxygen."""
+    reactor = ecoli_fed_batch()
+    tank = StirredTank(0.08, 0.18)
+    reactor = replace(reactor, aeration=Aeration(None, 0.21), components=(tank,))
+    start = {"volume": 2.0, "biomass": 2.0 + number, "glucose": 0.5, "acetate": 0.1, "oxygen": 0.2}
+    controls = {"feed": Control(0.0, 0.1), "stirrer_speed": Control(200.0, 900.0), "gas_flow": Control(3.0, 3.0)}
+    limits = {"oxygen_saturation": (15.0 + 5.0 * number, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
+    return Problem(reactor, start, Horizon(8.0, 8), controls, limits)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_control_is_shaped_where_others_have_to_be_high(surrogate: Surrogate, number: int) -> None:
+    problem = stirred(surrogate, number)
+    found = starts.simple_starts(Simulator(problem, surrogate))
+    assert found
+    assert all(start.keeps for start in found)
+    assert min(start.guess.trajectory["stirrer_speed"].min() for start in found) == pytest.approx(900.0)
+    plan = optimise(problem, surrogate)
+    assert plan.keeps_limits
+    assert plan.objective >= max(start.objective for start in found)

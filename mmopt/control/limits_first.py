@@ -15,12 +15,11 @@ import numpy as np
 from mmopt.control.step_program import Decision, StepProgram
 from mmopt.problem.problem import Problem
 from mmopt.results import Trajectory
-from mmopt.search.between_points import MOST_OF_FIRST, MOST_OF_LATER, BetweenPoints
+from mmopt.search.between_points import MOST_OF_FIRST, MOST_OF_LATER, BetweenPoints, last_plan_within_limits
 from mmopt.search.elastic import violations_of
 from mmopt.search.feed_gap import without_feed_gap
 from mmopt.search.initial_guess import feasible_guess, keeps_limits
 from mmopt.search.options import Deadline
-from mmopt.search.starts import last_plan_within_limits
 from mmopt.solvers.ipopt import Solve
 from mmopt.solvers.ipopt_options import Tuning
 from mmopt.surrogate.layer import SmoothCell

@@ -16,10 +16,9 @@ from mmopt.errors import SolverError
 from mmopt.problem.control import Control
 from mmopt.problem.problem import Problem
 from mmopt.problem.simulator import Simulator
-from mmopt.reactor.profiles import Profile
+from mmopt.reactor.profiles import ConstantFeed, Profile
 from mmopt.results import Trajectory
 from mmopt.search.initial_guess import (
-    NEGLIGIBLE,
     Guess,
     feasible_guess,
     keeps_limits,
@@ -46,10 +45,6 @@ _POINTS: Final = 60
 
 _SHRUNK: Final = (1.0, 0.98, 0.95, 0.9)
 """Sizes that are tried where a shape as steps violates a limit that the shape itself keeps."""
-
-
-_SIZES: Final = (1.0, 0.9, 0.7, 0.4)
-"""Sizes of the controls of the last plan, above their lowest values, that are simulated in turn."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,8 @@ def simple_starts(simulator: Simulator) -> list[Start]:
     Where no feed at all is the best of both, it is returned once.
 
     All controls have the same shape within their ranges; its size is the best of a bisection for the largest that keeps the
-    limits.
+    limits. Where that leads to none, and there are several controls, one has the shape and the others are at their highest
+    values, then at their lowest: a stirrer helps where a feed harms.
 
     Parameters
     ----------
@@ -181,20 +177,62 @@ def simple_starts(simulator: Simulator) -> list[Start]:
     >>> [start.name for start in starts], all(start.keeps for start in starts)
     (['best constant feed', 'best exponential feed'], True)
     """
-    hours = simulator.problem.horizon.hours
+    for held in _held(simulator.problem):
+        if starts := _simple_starts(_Shapes(simulator, held)):
+            return starts
+    return []
+
+
+def _held(problem: Problem) -> list[dict[str, float]]:
+    """Controls that are held while the others have a shape: none first, then all but one."""
+    cases: list[dict[str, float]] = [{}]
+    if len(problem.controls) > 1:
+        for ends in ("high", "low"):
+            cases += [
+                {name: getattr(control, ends) for name, control in problem.controls.items() if name != shaped}
+                for shaped in problem.controls
+            ]
+    return cases
+
+
+def _simple_starts(shapes: "_Shapes") -> list[Start]:
+    hours = shapes.problem.horizon.hours
     beginnings = [fraction * hours for fraction in _BEGINNINGS]
-    shapes = {
+    families = {
         "best constant feed": [(beginning, 0.0) for beginning in beginnings],
         "best exponential feed": [(beginning, growth / hours) for beginning, growth in product(beginnings, _GROWTHS)],
     }
-    no_feed = _tried(simulator, 0.0, (0.0, 0.0))
+    no_feed = _tried(shapes, 0.0, (0.0, 0.0))
     starts: list[Start] = []
-    for name, family in shapes.items():
-        best = _best_of(simulator, family, no_feed)
-        start = None if best is None else _as_steps(name, simulator, best.size, *best.shape)
+    for name, family in families.items():
+        best = _best_of(shapes, family, no_feed)
+        start = None if best is None else _as_steps(name, shapes, best.size, *best.shape)
         if start is not None and (best is not no_feed or not starts):
             starts.append(start)
     return starts
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Feeds of simple shapes for a problem, some of whose controls are held."""
+
+    simulator: Simulator
+    held: Mapping[str, float]
+
+    @property
+    def problem(self) -> Problem:
+        return self.simulator.problem
+
+    def profiles(self, size: float, beginning: float, growth: float) -> dict[str, Profile]:
+        """Profile of every control."""
+
+        def profile(name: str, control: Control) -> Profile:
+            if name in self.held:
+                return ConstantFeed(self.held[name])
+            height = size * (control.high - control.low)
+            return ShapedFeed(control.low, height, beginning, self.problem.horizon.hours, growth)
+
+        return {name: profile(name, control) for name, control in self.problem.controls.items()}
 
 
 @dataclass(frozen=True)
@@ -208,19 +246,11 @@ class _Sized:
     objective: float
 
 
-def _shaped(problem: Problem, size: float, beginning: float, growth: float) -> dict[str, Profile]:
-    def profile(control: Control) -> Profile:
-        height = size * (control.high - control.low)
-        return ShapedFeed(control.low, height, beginning, problem.horizon.hours, growth)
-
-    return {name: profile(control) for name, control in problem.controls.items()}
-
-
-def _tried(simulator: Simulator, size: float, shape: tuple[float, float]) -> _Sized | None:
+def _tried(shapes: _Shapes, size: float, shape: tuple[float, float]) -> _Sized | None:
     """Simulate a size of a shape; None if the simulation fails, as where a vessel overflows any equation."""
-    problem = simulator.problem
+    problem = shapes.problem
     try:
-        trajectory = simulator.run(_shaped(problem, size, *shape), points=_POINTS, tolerance=_TOLERANCE)
+        trajectory = shapes.simulator.run(shapes.profiles(size, *shape), points=_POINTS, tolerance=_TOLERANCE)
     except SolverError:
         return None
     keeps = keeps_limits(problem, trajectory)
@@ -231,8 +261,8 @@ def _tried(simulator: Simulator, size: float, shape: tuple[float, float]) -> _Si
 class _Bracket:
     """The sizes of a shape between which the largest lies that keeps the limits, from a size that is near it."""
 
-    def __init__(self, simulator: Simulator, shape: tuple[float, float], near: float) -> None:
-        self._simulator, self._shape = simulator, shape
+    def __init__(self, shapes: _Shapes, shape: tuple[float, float], near: float) -> None:
+        self._shapes, self._shape = shapes, shape
         self._low, self._high = 0.0, np.inf
         self.best: _Sized | None = None
         size = near
@@ -263,7 +293,7 @@ class _Bracket:
 
     def _try(self, size: float) -> bool:
         """Simulate a size, and return whether it keeps the limits."""
-        sized = _tried(self._simulator, size, self._shape)
+        sized = _tried(self._shapes, size, self._shape)
         keeps = sized is not None and sized.keeps
         if sized is not None and sized.counts and sized.objective > self.rank:
             self.best = sized
@@ -275,13 +305,13 @@ def _objective(sized: _Sized) -> float:
     return sized.objective
 
 
-def _best_of(simulator: Simulator, family: Sequence[tuple[float, float]], no_feed: _Sized | None) -> _Sized | None:
+def _best_of(shapes: _Shapes, family: Sequence[tuple[float, float]], no_feed: _Sized | None) -> _Sized | None:
     """The best size of the best shape; every shape begins near the size of the one before."""
-    brackets = [_Bracket(simulator, family[0], 1.0)]
+    brackets = [_Bracket(shapes, family[0], 1.0)]
     if not brackets[0].keeps and (no_feed is None or not no_feed.keeps):
         return None  # neither no feed nor any size of the first shape keeps the limits
     for shape in family[1:]:
-        brackets.append(_Bracket(simulator, shape, brackets[-1].near))
+        brackets.append(_Bracket(shapes, shape, brackets[-1].near))
     brackets.sort(key=lambda bracket: bracket.rank, reverse=True)
     for bracket in brackets[:_REFINED]:
         for _ in range(_REFINEMENTS):
@@ -290,52 +320,16 @@ def _best_of(simulator: Simulator, family: Sequence[tuple[float, float]], no_fee
     return max((one for one in candidates if one is not None and one.counts), key=_objective, default=None)
 
 
-def _as_steps(name: str, simulator: Simulator, size: float, beginning: float, growth: float) -> Start | None:
+def _as_steps(name: str, shapes: _Shapes, size: float, beginning: float, growth: float) -> Start | None:
     """A shape as steps of the mesh, a little smaller if it must be."""
-    problem = simulator.problem
+    problem = shapes.problem
     for shrunk in _SHRUNK:
-        levels = step_levels(problem, _shaped(problem, shrunk * size, beginning, growth))
+        levels = step_levels(problem, shapes.profiles(shrunk * size, beginning, growth))
         try:
-            trajectory: Trajectory = simulated_steps(simulator, levels)
+            trajectory: Trajectory = simulated_steps(shapes.simulator, levels)
         except SolverError:
             continue
         start = Start.of(name, Guess(trajectory, float(np.clip(shrunk * size, 0.0, 1.0))), problem)
         if start.keeps:
             return start
-    return None
-
-
-def last_plan_within_limits(
-    simulator: Simulator, before: Trajectory, begin: float, most: float = NEGLIGIBLE
-) -> Trajectory | None:
-    """Simulate the controls of the last plan from some time on, made smaller where they violate limits.
-
-    Ipopt ends within 10 to 30 iterations from a start inside the limits, and often not within 80 from one that violates them.
-
-    Parameters
-    ----------
-    simulator
-        The problem with its present data, and the metabolism of its cell.
-    before
-        The last plan.
-    begin
-        Time of it at which the problem begins [h].
-    most
-        Largest violation that counts as none, relative to the limit.
-
-    Returns
-    -------
-    Trajectory or None
-        None if every size violates a limit.
-    """
-    problem, edges = simulator.problem, simulator.problem.horizon.edges()
-    middles = np.minimum(begin + (edges[:-1] + edges[1:]) / 2.0, before.time[-1])
-    for size in _SIZES:
-        levels = {
-            name: np.clip(control.low + size * (before.at(name, middles) - control.low), control.low, control.high)
-            for name, control in problem.controls.items()
-        }
-        simulated = simulated_steps(simulator, levels)
-        if max(problem.violated_limits(simulated).values(), default=0.0) <= most:
-            return simulated
     return None
