@@ -44,7 +44,7 @@ docs: .venv/.installed-dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 bench: .venv/.installed-bench
-	for script in metabolism surrogate optimisation feed_problems control estimation peers do_mpc_moves kkt processes simulation strains; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in metabolism surrogate optimisation feed_problems control estimation peers do_mpc_moves kkt processes simulation fed_batches strains; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 lock: .venv/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

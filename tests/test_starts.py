@@ -89,9 +89,9 @@ def stirred(surrogate: Surrogate, number: int) -> Problem:
     reactor = ecoli_fed_batch()
     tank = StirredTank(0.08, 0.18)
     reactor = replace(reactor, aeration=Aeration(None, 0.21), components=(tank,))
-    start = {"volume": 2.0, "biomass": 2.0 + number, "glucose": 0.5, "acetate": 0.1, "oxygen": 0.2}
+    start = {"volume": 2.0, "biomass": 2.0 + 0.4 * number, "glucose": 0.5, "acetate": 0.1, "oxygen": 0.2}
     controls = {"feed": Control(0.0, 0.1), "stirrer_speed": Control(200.0, 900.0), "gas_flow": Control(3.0, 3.0)}
-    limits = {"oxygen_saturation": (15.0 + 5.0 * number, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
+    limits = {"oxygen_saturation": (15.0 - 5.0 * number, None), "acetate": (None, 2.0), "volume": (None, 3.0)}
     return Problem(reactor, start, Horizon(8.0, 8), controls, limits)
 
 
