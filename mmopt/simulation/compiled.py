@@ -49,23 +49,25 @@ class CompiledSystem:
     derivative: Any
     readout: Any
 
-    def readout_at(self, count: int) -> Any:
-        """Return the readout at several times at once.
+    def at(self, which: str, count: int) -> Any:
+        """Return one of the functions at several times at once.
 
         Parameters
         ----------
+        which
+            ``derivative`` or ``readout``.
         count
-            Their number.
+            The number of times.
 
         Returns
         -------
         casadi.Function
         """
-        mapped = self._mapped.get(count)
+        mapped = self._mapped.get((which, count))
         if mapped is None:
             if len(self._mapped) >= _KEPT:
                 self._mapped.clear()
-            mapped = self._mapped[count] = self.readout.map(count)
+            mapped = self._mapped[which, count] = getattr(self, which).map(count)
         return mapped
 
     def slopes(self, which: str, parameters: Sequence[int]) -> Any:
@@ -96,7 +98,7 @@ class CompiledSystem:
         return self._derived[key]
 
     @cached_property
-    def _mapped(self) -> dict[int, Any]:
+    def _mapped(self) -> dict[tuple[str, int], Any]:
         return {}
 
     @cached_property
@@ -136,13 +138,22 @@ class CompiledDerivative(Derivative):
 
     def read(self, states: np.ndarray, controls: Mapping[str, np.ndarray]) -> tuple[Arrays, Arrays]:
         """Compute rates and derived quantities; see `Derivative.read`."""
-        count = states.shape[1]
-        held = np.array(list(controls.values())) if controls else np.zeros((1, count))
-        numbers = np.repeat(self._numbers[:, None], count, axis=1)
-        values = self._compiled.readout_at(count)(states, held, numbers).full()
+        values = self._all("readout", states, controls)
         names = [known.name for known in self.system.derived]
         split = len(self._rates)
         return dict(zip(self._rates, values[:split], strict=True)), dict(zip(names, values[split:], strict=True))
+
+    def changes(self, states: np.ndarray, controls: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Compute the derivative of all states at several times; see `Derivative.changes`."""
+        return self._all("derivative", states, controls)
+
+    def _all(self, which: str, states: np.ndarray, controls: Mapping[str, np.ndarray]) -> np.ndarray:
+        """One of the functions at several times, shape (rows, times)."""
+        count = states.shape[1]
+        held = np.array(list(controls.values())) if controls else np.zeros((1, count))
+        numbers = np.repeat(self._numbers[:, None], count, axis=1)
+        values: np.ndarray = self._compiled.at(which, count)(states, held, numbers).full()
+        return values
 
     def slopes(
         self, which: str, parameters: Sequence[str]

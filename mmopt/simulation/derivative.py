@@ -169,6 +169,28 @@ class Derivative:
                 raise StudyError(f"{type(system).__name__}.observe returns no '{name}'; return every derived quantity")
         return _columns(self._rates, rates), _columns(names, derived)
 
+    def changes(self, states: np.ndarray, controls: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Compute the derivative of all states at several times.
+
+        Parameters
+        ----------
+        states
+            Values of the states, shape (states, times).
+        controls
+            Values of the controls by name, of shape (times,).
+
+        Returns
+        -------
+        ndarray
+            Shape (states, times).
+        """
+        rows = []
+        for column, values in enumerate(states.T):
+            now = {name: float(value[column]) for name, value in controls.items()}
+            change = self.system.derivative(self.states(values), now, self.parameters, self._cell)
+            rows.append([float(change[name]) for name in self._names])
+        return np.array(rows).T
+
     def __call__(self, time: float, values: np.ndarray) -> np.ndarray:
         """Return the derivative of all states, shape (states,)."""
         self.evaluations += 1

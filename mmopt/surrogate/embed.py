@@ -130,16 +130,22 @@ def embed(
     return {name: scale * result for name, result in zip(names, results, strict=True)}
 
 
-def start_embedding(block: Any) -> None:
+def start_embedding(block: Any, values: tuple[Mapping[str, float], Mapping[str, float]] | None = None) -> None:
     """Give the variables of an embedding, if it has any, the surrogate's values at the present values of its inputs.
 
     Parameters
     ----------
     block
         The block that was given to `embed`.
+    values
+        Uptake limits and rates by name, where they are known; else they are computed.
     """
     network = block.component(_NETWORK)
-    if network is not None and getattr(network, "started", None) is not None:
+    if network is None:
+        return
+    if values is not None and getattr(network, "start_at", None) is not None:
+        network.start_at(*values)
+    elif getattr(network, "started", None) is not None:
         network.started()
 
 

@@ -71,13 +71,17 @@ class Gathered:
             network.limits = pyo.Constraint(inputs, rule=lambda b, exchange: b.limit[exchange] == limits[exchange])
             predict = self._surrogate.rate_function(names)
 
+            def start_at(values: Mapping[str, float], predicted: Mapping[str, float]) -> None:
+                for variables, given in ((network.limit, values), (network.rate, predicted)):
+                    for name, variable in variables.items():
+                        variable.set_value(float(given[name]), skip_validation=True)
+
             def started() -> None:
                 values = {exchange: pyo.value(limits[exchange], exception=False) for exchange in inputs}
                 if all(value is not None and np.isfinite(value) for value in values.values()):
-                    network.limit.set_values(values)
-                    network.rate.set_values({name: float(rate) for name, rate in predict(values).items()})
+                    start_at(values, predict(values))
 
-            network.started = started
+            network.started, network.start_at = started, start_at
             started()
             self._blocks.append(network)
             return dict(network.rate)
