@@ -180,7 +180,7 @@ def salmonella_atlas(share: Share, salmonella: Network, domain: Domain) -> Atlas
 @pytest.fixture(scope="session")
 def points(domain: Domain) -> np.ndarray:
     """Random points of the domain, neighbours after each other: that spares the program half of its steps."""
-    unit = np.random.default_rng(2024).random((2000, len(domain.inputs)))
+    unit = np.random.default_rng(2024).random((1500, len(domain.inputs)))
     slab, bar = (unit[:, 0] * 8.0).astype(int), (unit[:, 1] * 8.0).astype(int)
     across = np.where(slab % 2 == 0, bar, 7 - bar)
     along = np.where((8 * slab + across) % 2 == 0, unit[:, 2], -unit[:, 2])

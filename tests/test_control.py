@@ -126,8 +126,8 @@ def many_guesses(problem: Problem, surrogate: Surrogate) -> Plan:
 
 def test_five_of_six_random_starts_end_in_one_optimum(many_guesses: Plan) -> None:
     reached = np.array([guess.objective for guess in many_guesses.record.guesses], dtype=float)
-    assert many_guesses.objective == reached.max()
-    assert np.sum(reached[len(SHAPES) :] > (1.0 - 1.0e-4) * reached.max()) >= 5
+    assert many_guesses.objective == np.nanmax(reached)  # a start that led to none is no number
+    assert np.sum(reached[len(SHAPES) :] > (1.0 - 1.0e-4) * np.nanmax(reached)) >= 5
 
 
 def test_no_shape_of_start_ends_in_a_worse_optimum(many_guesses: Plan) -> None:

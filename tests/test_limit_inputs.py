@@ -9,7 +9,7 @@ from mmopt.surrogate import Surrogate
 from mmopt.training import train_to_error
 
 GLUCOSE = "EX_glc__D_e"
-MEMBERS = {"PFK": 8.0, "PGI": 10.0}
+MEMBERS = {"TKT1": 8.0, "PGI": 10.0}
 """Reactions, and a flux that they do not need to exceed [mmol/gDW/h]."""
 
 

@@ -202,16 +202,25 @@ def test_estimator_refuses_a_sensor_of_no_state() -> None:
         Estimator(Decay(), None, {"x": 2.0}, {"y": 0.3})
 
 
+@pytest.fixture(scope="module")
+def short(problem: Problem) -> Problem:
+    return replace(problem, horizon=Horizon(4.0, 8))
+
+
+@pytest.fixture(scope="module")
+def measured(short: Problem, surrogate: Surrogate) -> ClosedLoop:
+    """A batch in which every state is measured."""
+    plant = Plant(short.system, surrogate, short.initial, noise=dict.fromkeys(short.initial, 0.0))
+    return run_closed_loop(plant, Controller(short, surrogate, INTERVAL))
+
+
 @pytest.mark.parametrize("sensors", [(), ("biomass", "volume")])
 def test_states_that_no_sensor_shows_are_those_of_the_last_plan(
-    problem: Problem, surrogate: Surrogate, sensors: tuple[str, ...]
+    short: Problem, measured: ClosedLoop, surrogate: Surrogate, sensors: tuple[str, ...]
 ) -> None:
     """They stayed at the start of the batch, so that every move was a first one and the culture was overfed."""
-    short = replace(problem, horizon=Horizon(4.0, 8))
     plant = Plant(short.system, surrogate, short.initial, noise=dict.fromkeys(sensors, 0.0))
     loop = run_closed_loop(plant, Controller(short, surrogate, INTERVAL))
-    complete = Plant(short.system, surrogate, short.initial, noise=dict.fromkeys(short.initial, 0.0))
-    measured = run_closed_loop(complete, Controller(short, surrogate, INTERVAL))
     assert loop.objective == pytest.approx(measured.objective, rel=0.02)
     assert all("oxygen" in step.left_out[0] for step in loop.steps)
     assert all(step.left_out == () for step in measured.steps)

@@ -69,7 +69,7 @@ def test_unfinished_solves_leave_a_plan_that_keeps_the_limits(surrogate: Surroga
 @pytest.mark.parametrize(
     "changes",
     [
-        {"limits": {}, "final": {"volume": (None, 2.0)}, "horizon": Horizon(7.0, 5)},
+        {"limits": {}, "final": {"volume": (None, 2.0)}, "horizon": Horizon(7.0, 3)},
         {"limits": {"volume": (None, 2.5)}, "controls": {"feed": Control(0.0, 0.08, windows=((6.5, 6.6),))}},
     ],
     ids=["a full vessel", "no element in the window"],

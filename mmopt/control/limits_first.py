@@ -73,7 +73,7 @@ class LimitsFirst(StepProgram):
     --------
     >>> from mmopt.control.limits_first import LimitsFirst
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
-    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"acetate": (None, 2.0)})
+    >>> problem = Problem(ecoli_fed_batch(), start, Horizon(4.0, elements=4), {"feed": (0.0, 0.1)}, {"volume": (None, 2.1)})
     >>> decision = LimitsFirst(problem, load_surrogate("ecoli_ijo1366")).solve(None, 0.0)
     >>> decision.status.name, decision.violations
     ('OPTIMAL', ())

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmopt.fba.domain import Domain
 from mmopt.fba.polytope import Polytope, polytope
+from mmopt.parallel.threads import one_thread_at_a_time
 from mmopt.solvers.affine_law import AffineLaw
 
 INSIDE: Final = 1.0e-9
@@ -289,6 +290,7 @@ class RegionRates:
         self._last: Region | None = None
         self._law = (np.empty(0), np.empty((0, 0)))
 
+    @one_thread_at_a_time
     def __call__(self, point: np.ndarray) -> np.ndarray:
         """Return the rates at a point."""
         if self._last is None or not self._last.holds(point):
