@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmopt import (
@@ -23,7 +24,7 @@ from mmopt.fba import essential
 from mmopt.network import knock_out, set_bounds
 from mmopt.network.network import Network
 from mmopt.problem import Objective
-from mmopt.strains import Ranking, rank_knockouts
+from mmopt.strains import Ranking, optimise_best, rank_knockouts
 from mmopt.strains.ranking import WILD_TYPE
 
 START = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -159,3 +160,28 @@ def test_gain_over_a_cost_is_less_of_it(core: Network) -> None:
     ranking = rank_knockouts(core, costs, FEED, DOMAIN, ["PGI", "ACKr"])
     assert ranking.table["gain"].is_monotonic_decreasing
     assert ranking.table["gain"].iloc[0] >= 0.0 >= ranking.table["gain"].iloc[-1]
+
+
+def test_best_strains_have_feeds_of_their_own_that_keep_the_limits(textbook: Network) -> None:
+    start = {"volume": 2.0, "biomass": 1.0, "glucose": 1.0, "acetate": 0.0, "oxygen": 0.2}
+    limits = {"oxygen_saturation": (20.0, None)}
+    problem = Problem(ecoli_fed_batch(), start, Horizon(3.0, 4), {"feed": (0.0, 0.1)}, limits)
+    domain = Domain({"EX_glc__D_e": (0.0, 11.0), "EX_o2_e": (0.0, 16.0), "EX_ac_e": (0.0, 3.0)})
+    overfed = {"feed": ConstantFeed(0.05)}
+    ranking = rank_knockouts(textbook, problem, overfed, domain, ["PFK", "PFL", "PTAr", ("PFL", "PTAr")])
+    done: list[tuple[int, int]] = []
+    plans = optimise_best(ranking, textbook, problem, domain, 2, progress=lambda *at: done.append(at))
+    assert done == [(1, 3), (2, 3), (3, 3)]
+    assert len(plans.table) == 3
+    assert plans.table["keeps_limits"].all()
+    assert plans.table.loc["wild type", "gain"] == 0.0
+    for name, plan in plans.plans.items():
+        assert plan.on_reference is not None
+        assert plan.on_reference.objective == plans.table.loc[name, "exact"]
+
+
+@pytest.mark.parametrize("count", [0, 1.5, "x", None])
+def test_number_of_strains_has_to_be_one(textbook: Network, count: object) -> None:
+    ranking = Ranking(pd.DataFrame({"objective": [1.0]}, index=["wild type"]), {"wild type": ()}, "biomass [g]")
+    with pytest.raises(StudyError, match="count is"):
+        optimise_best(ranking, textbook, None, None, count)  # type: ignore[arg-type]
