@@ -219,6 +219,9 @@ def test_all_mistakes_come_in_one_answer_with_their_lines(tmp_path: Path) -> Non
         ("biomass: 0.5", "biomass: .nan", "study.yaml:12: problem.initial.biomass"),
         ("kla: 250.0", "klaa: 250.0", "study.yaml:11: problem.parameters.klaa: there is no parameter 'klaa'"),
         ("kla: 240.0", "kla: -5", "closed_loop.disturbance: parameter 'kla' is -5 1/h; give a finite number, at least 0"),
+        ("closed_loop:", "closed_loop:\n  scenarios: [{kla: -5}]", "closed_loop.scenarios: parameter 'kla' is -5 1/h"),
+        ("closed_loop:", "closed_loop:\n  scenarios: [{kl: 5}]", "closed_loop.scenarios names 'kl'"),
+        ("closed_loop:", "closed_loop:\n  time_limit: 0", "closed_loop.time_limit is 0"),
         ("hidden: [10]", "hidden: []", "study.yaml:5: training: hidden is empty; give the width of one layer or more"),
         ("hidden: [10]", "hidden: [0]", "study.yaml:6: training.hidden.0 is 0; it should be greater than or equal to 1"),
         ("hidden: [10]", "activation: relu", "activation 'relu' is unknown or not smooth; give one of tanh, softplus, sigmoid"),
@@ -350,3 +353,16 @@ def test_template_and_case_studies_fit_the_schema() -> None:
 def test_schema_refuses_an_unknown_key() -> None:
     with pytest.raises(jsonschema.ValidationError, match="titel"):
         jsonschema.validate({"titel": "A"}, study_schema())
+
+
+def test_controller_of_a_file_has_scenarios(tmp_path: Path) -> None:
+    scenarios = "closed_loop:\n  scenarios: [{}, {kla: 210.0}]\n  robust_horizon: 1.0\n  time_limit: 5.0"
+    loop = read_study(written(tmp_path, TEXT.replace("closed_loop:", scenarios))).closed_loop
+    assert loop is not None
+    assert loop.scenarios == ({}, {"kla": 210.0})
+    assert (loop.robust_horizon, loop.time_limit) == (1.0, 5.0)
+
+
+def test_scenarios_and_advanced_step_exclude_each_other() -> None:
+    with pytest.raises(StudyError, match="leave it or the scenarios out"):
+        ClosedLoopOptions({"biomass": 0.1}, scenarios=({"kla": 210.0},), advanced_step=True)

@@ -65,7 +65,7 @@ class ControlledBatch:
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
     estimator
         ``kalman_filter``: `Estimator`. ``moving_horizon``: `MovingHorizonEstimator`.
-    scenarios, robust_horizon, advanced_step
+    scenarios, robust_horizon, advanced_step, time_limit
         Of the controller, as for `Controller`.
 
     Raises
@@ -96,6 +96,7 @@ class ControlledBatch:
     scenarios: Sequence[Mapping[str, float]] = ()
     robust_horizon: float | None = None
     advanced_step: bool = False
+    time_limit: float = 20.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
@@ -104,6 +105,7 @@ class ControlledBatch:
             if not isinstance(getattr(self, name), Mapping):
                 raise StudyError(f"{name} is {shown(getattr(self, name))}; give a mapping of names to values")
         finite("interval", self.interval, above=0.0, unit="h")
+        finite("time_limit", self.time_limit, above=0.0, unit="s")
         if self.estimator not in ESTIMATORS:
             raise StudyError(f"estimator is {shown(self.estimator)}; use one of {', '.join(ESTIMATORS)}")
         scenario_problems(self._aimed(), self.scenarios)
@@ -165,6 +167,7 @@ class ControlledBatch:
             scenarios=self.scenarios,
             robust_horizon=self.robust_horizon,
             advanced_step=self.advanced_step,
+            time_limit=self.time_limit,
         )
 
     def __getstate__(self) -> dict[str, Any]:

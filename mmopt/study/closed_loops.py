@@ -54,6 +54,10 @@ def run_closed_loops(
         settings.limits,
         settings.sampling,
         settings.estimator,
+        settings.scenarios,
+        settings.robust_horizon,
+        settings.advanced_step,
+        settings.time_limit,
     )
     known = replace(problem, parameters={**problem.parameter_values, **settings.disturbance})
     loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")

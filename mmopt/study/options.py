@@ -135,6 +135,14 @@ class ClosedLoopOptions:
         When a measured quantity is sampled, and how late its value arrives; by default at every move, at once.
     estimator
         ``kalman_filter`` or ``moving_horizon``.
+    scenarios
+        Parameters that may differ from the problem's, a mapping for each case; the controller keeps the limits in all of them.
+    robust_horizon
+        Time from each move for which all cases share their controls [h]; by default one interval.
+    advanced_step
+        Whether the controller solves ahead and corrects the plan when the sample arrives.
+    time_limit
+        Longest time of a step [s].
 
     Raises
     ------
@@ -157,8 +165,14 @@ class ClosedLoopOptions:
     workers: Count = 2
     sampling: dict[str, Sampling] = field(default_factory=dict)
     estimator: str = KALMAN_FILTER
+    scenarios: tuple[dict[str, Finite], ...] = ()
+    robust_horizon: Positive | None = None
+    advanced_step: bool = False
+    time_limit: Positive = 20.0
 
     def __post_init__(self) -> None:
+        if self.scenarios and self.advanced_step:
+            raise StudyError("advanced_step moves one optimum; leave it or the scenarios out")
         if self.estimator not in ESTIMATORS:
             raise StudyError(f"estimator '{self.estimator:.60}' is unknown; give one of {', '.join(ESTIMATORS)}")
 

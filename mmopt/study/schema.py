@@ -126,16 +126,18 @@ def _unknown_names(study: Study) -> Iterator[str]:
         ("closed_loop.noise", loop.noise, measurable(problem.system)),
         ("closed_loop.sampling", loop.sampling, loop.noise),
         ("closed_loop.limits", loop.limits, problem.quantities),
+        *(("closed_loop.scenarios", scenario, parameters) for scenario in loop.scenarios),
     )
     for kind, names, known in kinds:
         for name in names:
             if name not in known:
                 yield f"{kind} names '{name}', which the problem does not have; {nearest(name, known)}"
-    for name, value in loop.disturbance.items():
-        try:
-            parameters[name].checked_value(value)
-        except StudyError as error:
-            yield f"closed_loop.disturbance: {error}"
+    for kind, values in (("disturbance", loop.disturbance), *(("scenarios", scenario) for scenario in loop.scenarios)):
+        for name in values.keys() & parameters.keys():
+            try:
+                parameters[name].checked_value(values[name])
+            except StudyError as error:
+                yield f"closed_loop.{kind}: {error}"
 
 
 @checked_arguments
