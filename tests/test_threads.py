@@ -22,6 +22,7 @@ from mmopt import (
     load_surrogate,
 )
 from mmopt.parallel.threads import one_thread_at_a_time
+from mmopt.problem.content import content_of
 
 GLUCOSE, OXYGEN = "EX_glc__D_e", "EX_o2_e"
 START = {"volume": 2.0, "biomass": 0.5, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
@@ -132,3 +133,9 @@ def test_copy_has_a_lock_of_its_own(copied: Callable[[Counter], Counter]) -> Non
     other = copied(counter)
     assert other.add(1) == 2
     assert counter.count == 1
+
+
+def test_lock_is_no_content_of_an_object() -> None:
+    used, fresh = Counter(), Counter()
+    used.add(0)
+    assert content_of(used) == content_of(fresh)

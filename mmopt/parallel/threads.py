@@ -8,14 +8,27 @@ from typing import Any, Final, TypeVar
 _LOCK: Final = "_one_thread"
 
 
-class _Lock:
-    """A lock that the thread which holds it may take again; a copy, and what pickle restores, is a new one."""
+class ObjectLock:
+    """A lock that the thread which holds it may take again; a copy, and what pickle restores, is a new one.
+
+    Attributes
+    ----------
+    held
+        The lock.
+
+    Examples
+    --------
+    >>> from mmopt.parallel.threads import ObjectLock
+    >>> with ObjectLock().held:
+    ...     print("alone")
+    alone
+    """
 
     def __init__(self) -> None:
         self.held = threading.RLock()
 
-    def __reduce__(self) -> tuple[type["_Lock"], tuple[()]]:
-        return _Lock, ()
+    def __reduce__(self) -> tuple[type["ObjectLock"], tuple[()]]:
+        return ObjectLock, ()
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,7 +62,7 @@ def one_thread_at_a_time(method: F) -> F:
 
     @wraps(method)
     def alone(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.__dict__.setdefault(_LOCK, _Lock()).held:
+        with self.__dict__.setdefault(_LOCK, ObjectLock()).held:
             return method(self, *args, **kwargs)
 
     return alone  # type: ignore[return-value]

@@ -12,6 +12,7 @@ from mmopt.fba.atlas import Atlas
 from mmopt.fba.flux_program import FluxProgram
 from mmopt.io.seal import digest
 from mmopt.network.network import Network
+from mmopt.parallel.threads import ObjectLock
 
 
 def content_of(value: Any) -> Any:
@@ -50,6 +51,6 @@ def content_of(value: Any) -> Any:
     own = {
         name: entry
         for name, entry in vars(value).items()
-        if not isinstance(getattr(type(value), name, None), cached_property)
+        if not isinstance(getattr(type(value), name, None), cached_property) and not isinstance(entry, ObjectLock)
     }
     return type(value).__qualname__, content_of(own)
