@@ -19,6 +19,10 @@ from mmopt.status import Status
 GENOME = [pytest.param("ijo1366", marks=pytest.mark.genome), pytest.param("salmonella", marks=pytest.mark.genome)]
 
 
+MOST_ITERATIONS = 50_000
+"""Of one solve of the second solver, which takes some thousand from no basis."""
+
+
 class Glpk:
     """A Pyomo problem in GLPK, its objectives minimised one after the other.
 
@@ -51,6 +55,7 @@ class Glpk:
         self.options = glpk.glp_smcp()
         glpk.glp_init_smcp(self.options)
         self.options.msg_lev, self.options.tol_bnd, self.options.tol_dj = glpk.GLP_MSG_OFF, 1.0e-9, 1.0e-9
+        self.options.it_lim = MOST_ITERATIONS
         glpk.glp_term_out(glpk.GLP_OFF)
         glpk.glp_scale_prob(self.program, glpk.GLP_SF_AUTO)  # without it, it circles on some networks
 
@@ -63,8 +68,13 @@ class Glpk:
         for aim in self.aims:
             for column in self.columns:
                 glpk.glp_set_obj_coef(self.program, column, aim.get(column, 0.0))
-            ended = glpk.glp_simplex(self.program, self.options), glpk.glp_get_status(self.program)
-            if ended != (0, glpk.GLP_OPT):
+            for basis in (None, glpk.glp_adv_basis):  # from some bases it circles for ever
+                if basis is not None:
+                    basis(self.program, 0)
+                ended = glpk.glp_simplex(self.program, self.options), glpk.glp_get_status(self.program)
+                if ended == (0, glpk.GLP_OPT):
+                    break
+            else:
                 raise RuntimeError(f"the second solver ended with {ended}")
             self._hold_what_has_a_price()
         return np.array([glpk.glp_get_col_prim(self.program, column) for column in self.columns])
