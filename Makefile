@@ -1,7 +1,7 @@
 # make demo    the whole chain on E. coli: surrogate, optimal feed, replay on the linear program, closed loop, report
 # make check   format, lint, types, layers and the quick tests: about a minute, before each commit
 # make test    the same with all tests; what CI runs
-# make docs    the documentation as a site in docs/_build/html; its tutorials, and the code of all pages, run
+# make docs    the documentation as a site in docs/_build/html; its tutorials, the code of all pages and case studies run
 # make bench   all benchmarks
 # Each makes its own .venv first. Needs Python >= 3.11 and make.
 
@@ -42,7 +42,7 @@ lint: .venv/.installed-dev
 
 docs: .venv/.installed-dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
-	$(PYTEST) -q -m pages tests/test_readme.py
+	$(PYTEST) -q -m pages tests/test_readme.py tests/test_keras_omlt.py tests/test_case_studies.py
 
 bench: .venv/.installed-bench
 	for script in metabolism surrogate optimisation feed_problems control estimation peers do_mpc_moves kkt processes simulation fed_batches strains; do $(BIN)/python benchmarks/$$script.py || exit 1; done

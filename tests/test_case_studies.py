@@ -3,10 +3,14 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
 from mmopt import Atlas, Domain, Network
 from mmopt.network import set_bounds
 
 STUDIES = Path(__file__).parents[1] / "case_studies"
+
+pytestmark = pytest.mark.pages
 
 
 def test_modes_of_operation_do_what_theory_says() -> None:
