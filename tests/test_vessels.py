@@ -58,6 +58,7 @@ from mmopt.reactor import (
     saturation,
 )
 from mmopt.reactor.known import SystemField
+from mmopt.results import times_at
 from mmopt.simulation import simulate_cycles, steady_state
 
 GLUCOSE = "EX_glc__D_e"
@@ -471,3 +472,75 @@ def test_temperature_acts_as_the_cardinal_law_elsewhere(value: float, factor: fl
 
 def component_values(component: Component) -> dict[str, float]:
     return {one.name: one.value for one in component.parameters}
+
+
+class Wrong(Component):
+    """A component with a mistake."""
+
+    def __init__(self, **methods: Callable[[Mapping[str, Any]], Any]) -> None:
+        self.__dict__.update(methods)
+
+
+class Unseen(Component):
+    """A component that does not compute what it declares."""
+
+    derived = (Quantity("odour", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Wrong(rates=lambda now: {"glucose": now["glucos"]}), "Wrong reads 'glucos'.*nearest known: glucose"),
+        (lambda: Wrong(rates=lambda now: {"glucos": 1.0}), "Wrong returns a rate of 'glucos', which is no state"),
+        (lambda: Wrong(streams=lambda now: [now["pump"]]), "Wrong reads 'pump', which the reactor does not have"),
+        (Unseen, "Unseen observes no 'odour'"),
+        (lambda: LuedekingPiret("acid", 1.0, 0.0, Induction("inducer", 0.5, 0.1)), "reads 'inducer'"),
+    ],
+)
+def test_mistake_in_a_component_is_named_when_the_reactor_is_made(build: Callable[[], Component], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        simple(components=(build(),))
+
+
+def test_feed_law_that_reads_what_is_not_there_is_named() -> None:
+    with pytest.raises(StudyError, match="Feed reads 'oxygen', which the reactor does not have"):
+        simple(feeds=(Feed("sugar", law=lambda now: now["oxygen"]),))
+
+
+NONSENSE = [None, 3.0, "x", [], {}, float("nan")]
+
+
+@pytest.mark.parametrize("bad", NONSENSE, ids=str)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bad: steady_state(chemostat(simple()), {"volume": 1.0, "biomass": 1.0, "glucose": 1.0}, bad, Linear()),
+        lambda bad: steady_state(chemostat(simple()), bad, {"feed": 0.1}, Linear()),
+        lambda bad: simulate_cycles(simple(), bad, {"feed": ConstantFeed(0.1)}, 1.0, Linear(), cycles=2, kept=0.5),
+        lambda bad: simulate_cycles(simple(), START, {"feed": ConstantFeed(0.1)}, 1.0, Linear(), cycles=2, kept=bad),
+        lambda bad: times_at(bad, "glucose", 0.1),
+        lambda bad: scaled(bad, None, volume=20.0),
+        saturation,
+        batch,
+    ],
+)
+def test_nonsense_is_an_error_of_mmopt(call: Callable[[Any], Any], bad: Any) -> None:
+    with pytest.raises(StudyError):
+        call(bad)
+
+
+def test_rates_of_components_grow_with_the_vessel(surrogate: Surrogate) -> None:
+    reactor = replace(ecoli_fed_batch(), components=(Evaporation(0.01), Harvest("draw", scale=0.2)))
+    problem = Problem(reactor, START, Horizon(1.0, 2), {"feed": (0.0, 0.1), "draw": (0.0, 0.05)})
+    larger = scaled(optimise(problem, surrogate), surrogate, volume=20.0).problem
+    assert larger.parameters["evaporation"] == pytest.approx(0.1)
+    assert larger.controls["draw"].high == pytest.approx(0.5)
+    assert larger.system.controls[1].scale == pytest.approx(2.0)  # that of the pump
+    assert larger.system.states[0].scale == pytest.approx(10.0)
+
+
+def test_control_that_has_to_stay_above_zero_says_so() -> None:
+    reactor = replace(ecoli_fed_batch(), aeration=Aeration(None, 0.21), components=(StirredTank(0.08, 0.18),))
+    controls = {"feed": (0.0, 0.1), "stirrer_speed": (0.0, 900.0), "gas_flow": (3.0, 3.0)}
+    with pytest.raises(StudyError, match="'stirrer_speed' has to stay above 0; raise its lowest value"):
+        Problem(reactor, START, Horizon(1.0), controls)

@@ -11,8 +11,11 @@ from mmopt.errors import StudyError
 from mmopt.plan.plan import Plan
 from mmopt.problem.control import Control
 from mmopt.problem.problem import Problem
-from mmopt.reactor.system import Metabolism
+from mmopt.reactor.bioreactor import Bioreactor
+from mmopt.reactor.components.flows import Harvest
+from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory
+from mmopt.simulation.inputs import checked_mapping
 from mmopt.units import FEED, VOLUME
 
 _EXTENSIVE: Final = (VOLUME, FEED, "g", "kg", "mmol")
@@ -101,7 +104,9 @@ def scaled(
 ) -> ScaleUp:
     """Take a plan to a vessel of another volume.
 
-    Volumes, feeds [L/h] and amounts [g, mmol] are multiplied by the ratio of the volumes, concentrations and times stay.
+    Volumes, feeds [L/h] and amounts [g, mmol] are multiplied by the ratio of the volumes, and so are parameters in these units,
+    such as that of evaporation; concentrations and times stay. Diameters of a `mmopt.reactor.StirredTank` stay, too: for
+    another vessel give ``kla``, or a problem of its own.
 
     Parameters
     ----------
@@ -139,7 +144,8 @@ def scaled(
     if VOLUME_STATE not in small.start_values:
         raise StudyError(f"{type(small.system).__name__} has no state 'volume'; give a plan of a Bioreactor")
     ratio = finite("volume", volume, above=0.0, unit="L") / small.start_values[VOLUME_STATE]
-    large = _scaled_problem(small, ratio, parameters or {})
+    different = checked_mapping({} if parameters is None else parameters, "parameter")
+    large = _scaled_problem(small, ratio, different)
     units = {control.name: control.unit for control in small.system.controls}
     larger = replace(
         plan,
@@ -173,15 +179,36 @@ def _scaled_problem(problem: Problem, ratio: float, parameters: Mapping[str, flo
         rate = None if given.rate_limit is None else ratio * given.rate_limit
         return replace(given, low=ratio * given.low, high=ratio * given.high, rate_limit=rate)
 
+    rates = {
+        one.name: ratio * problem.parameter_values.get(one.name, one.value)
+        for one in problem.system.parameters
+        if one.unit in _EXTENSIVE
+    }
     return replace(
         problem,
+        system=_scaled_system(problem.system, ratio),
         initial={
             name: float(times(value, quantities[name].unit) or 0.0) for name, value in problem.start_values.items()
         },
         controls={name: control(name, given) for name, given in problem.controls.items()},
         limits=limits(problem.limits),
         final=limits(problem.final),
-        parameters={**problem.parameter_values, **parameters},
+        parameters={**problem.parameter_values, **rates, **parameters},
+    )
+
+
+def _scaled_system(system: System, ratio: float) -> System:
+    """A reactor with the typical sizes of the other volume; any other system as it is."""
+    if not isinstance(system, Bioreactor):
+        return system
+    pumps = [replace(one, scale=ratio * one.scale) if isinstance(one, Harvest) else one for one in system.components]
+    feeds = None if system.feeds is None else tuple(replace(one, scale=ratio * one.scale) for one in system.feeds)
+    return replace(
+        system,
+        volume_scale=ratio * system.volume_scale,
+        feed_scale=ratio * system.feed_scale,
+        feeds=feeds,
+        components=tuple(pumps),
     )
 
 

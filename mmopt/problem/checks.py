@@ -13,7 +13,7 @@ from mmopt.problem.horizon import Horizon
 from mmopt.problem.limits import Limits
 from mmopt.problem.objective import DURATION, Objective, as_objective
 from mmopt.problem.tracking import Tracking, as_tracking
-from mmopt.reactor.quantities import Quantity
+from mmopt.reactor.quantities import ABOVE_ZERO, Quantity
 from mmopt.reactor.system import System
 
 Given = float | tuple[float, float]
@@ -142,9 +142,10 @@ def check_controls(system: System, controls: Mapping[str, Control], horizon: Hor
         if not (np.isfinite(control.low) and np.isfinite(control.high)):
             raise StudyError(f"the range of control '{known.name}' must be finite")
         if control.low < known.lower:
-            raise StudyError(
-                f"control '{known.name}' cannot be below {known.lower:g} {known.unit}; raise its lowest value"
+            least = (
+                "has to stay above 0" if known.lower == ABOVE_ZERO else f"cannot be below {known.lower:g} {known.unit}"
             )
+            raise StudyError(f"control '{known.name}' {least}; raise its lowest value")
         if control.windows and isinstance(horizon.length, tuple):
             raise StudyError(f"the windows of control '{known.name}' need a fixed length; give the horizon one number")
 

@@ -100,6 +100,8 @@ class Bioreactor(System):
             raise StudyError(f"aerated '{self._gas.name}' is in {self._gas.unit}; give it in {MOLAR_CONCENTRATION}")
         self._check_components(names)
         checked_system(self)
+        for component in self._added:
+            self._evaluate(component)
 
     def _check_components(self, names: list[str]) -> None:
         """Check feeds and components against the species."""
@@ -123,6 +125,33 @@ class Bioreactor(System):
             raise StudyError(f"kla is {what}; give a number, or None and a component such as StirredTank")
         if sum(isinstance(component, Overflow) for component in self.components) > 1:
             raise StudyError("there is more than one Overflow; give one")
+
+    def _evaluate(self, component: Component) -> None:
+        """Evaluate a component at typical values: what it reads and returns has to be there."""
+        states = {known.name: known.scale for known in self.states}
+        controls = {known.name: known.scale for known in self.controls}
+        now = {**self.defaults, **states, **controls, **dict.fromkeys(self.readings, 0.1)}
+        name = type(component).__name__
+        try:
+            changed = component.rates(now)
+            component.factors(states, self.defaults)
+            component.streams(now)
+            derived = component.observe(now)
+        except KeyError as error:
+            missing = str(error.args[0]) if error.args else ""
+            raise StudyError(
+                f"{name} reads '{missing}', which the reactor does not have; {nearest(missing, now)}"
+            ) from error
+        except ArithmeticError:  # of these values alone
+            return
+        for kind, given, known in (
+            ("a rate of", changed, states),
+            ("", {known.name: 0.0 for known in component.derived}, derived),
+        ):
+            for other in given:
+                if other not in known:
+                    what = f"returns {kind} '{other}', which is no state" if kind else f"observes no '{other}'"
+                    raise StudyError(f"{name} {what}; {nearest(other, known)}")
 
     @cached_property
     def _gas(self) -> Species | None:

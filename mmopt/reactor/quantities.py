@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -136,6 +137,44 @@ class Parameter:
         """Describe the bounds in a message."""
         low = ", above 0" if self.lower == ABOVE_ZERO else f", at least {self.lower:g}"
         return (low if self.lower > -np.inf else "") + (f", at most {self.upper:g}" if self.upper < np.inf else "")
+
+
+class HasQuantities:
+    """What a system, or a component of one, has; each has a default, and a class attribute suffices.
+
+    Examples
+    --------
+    >>> from mmopt.reactor.quantities import HasQuantities
+    >>> class Level(HasQuantities):
+    ...     states = (Quantity("level", "m"),)
+    >>> Level().states[0].name, Level().controls
+    ('level', ())
+    """
+
+    @cached_property
+    def states(self) -> tuple[Quantity, ...]:
+        """Quantities with a derivative."""
+        return ()
+
+    @cached_property
+    def controls(self) -> tuple[Quantity, ...]:
+        """Quantities that a profile prescribes."""
+        return ()
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Numbers of the derivative, with their defaults, units, sources and bounds."""
+        return ()
+
+    @cached_property
+    def derived(self) -> tuple[Quantity, ...]:
+        """Further quantities to record or limit: functions of states, controls, parameters and rates."""
+        return ()
+
+    @cached_property
+    def readings(self) -> tuple[str, ...]:
+        """Rates of the cell that the derivative reads: exchange ids, ``growth``, ``shortfall``."""
+        return ()
 
 
 def _check_name(name: str) -> None:

@@ -8,12 +8,11 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final, Protocol, runtime_checkable
 
 from mmopt.arguments import shown
 from mmopt.errors import StudyError
-from mmopt.reactor.quantities import Parameter, Quantity
+from mmopt.reactor.quantities import HasQuantities, Parameter, Quantity
 
 Values = Mapping[str, Any]
 """By name: numbers, arrays, or expressions of an optimisation."""
@@ -25,7 +24,7 @@ Cell = Callable[[Values], Values]
 """A cell: uptake limits by exchange id in, rates by name out [mmol/gDW/h, growth 1/h]."""
 
 
-class System(ABC):
+class System(HasQuantities, ABC):
     """What can be simulated, optimised and controlled: the base class of every system.
 
     A system has ``states`` and ``controls`` (class attributes suffice) and a `derivative`. Everything else has a default:
@@ -45,31 +44,6 @@ class System(ABC):
     >>> round(simulate(Tank(), {"level": 0.0}, {"inflow": ConstantFeed(1.0)}, 3.0).final("level"), 6)
     1.5
     """
-
-    @cached_property
-    def states(self) -> tuple[Quantity, ...]:
-        """Quantities with a derivative."""
-        return ()
-
-    @cached_property
-    def controls(self) -> tuple[Quantity, ...]:
-        """Quantities that a profile prescribes."""
-        return ()
-
-    @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Numbers of the derivative, with their defaults, units, sources and bounds."""
-        return ()
-
-    @cached_property
-    def derived(self) -> tuple[Quantity, ...]:
-        """Further quantities to record or limit: functions of states, controls, parameters and rates."""
-        return ()
-
-    @cached_property
-    def readings(self) -> tuple[str, ...]:
-        """Rates of the cell that the derivative reads: exchange ids, ``growth``, ``shortfall``."""
-        return ()
 
     @property
     def defaults(self) -> dict[str, float]:

@@ -55,8 +55,12 @@ def times_at(
     >>> times_at(batch, "glucose", 0.01, "falls").size
     1
     """
-    if name not in trajectory.data:
-        raise StudyError(f"there is no quantity '{name}'; {nearest(str(name), map(str, trajectory.data.data_vars))}")
+    if not isinstance(trajectory, Trajectory):
+        raise StudyError(f"trajectory is {shown(trajectory)}; give a Trajectory, as simulate returns it")
+    if not isinstance(name, str) or name not in trajectory.data:
+        raise StudyError(
+            f"there is no quantity {shown(name)}; {nearest(str(name), map(str, trajectory.data.data_vars))}"
+        )
     if direction not in DIRECTIONS:
         raise StudyError(f"direction is {shown(direction)}; give one of {', '.join(DIRECTIONS)}")
     above = trajectory[name] - finite("level", level)

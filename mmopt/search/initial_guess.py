@@ -138,9 +138,9 @@ def feasible_guess(
     if wanted and keeps_limits(problem, whole := simulated_steps(simulator, levels)):
         return Guess(whole, 1.0)
     for ahead in (_LOOK_AHEAD, problem.horizon.elements):
-        controls, kept = _lowered(simulator, levels, ahead, stop or _never)
+        controls, kept = _lowered(simulator, levels, ahead, stop or never)
         whole = simulated_steps(simulator, controls)
-        if keeps_limits(problem, whole) or (stop or _never)():
+        if keeps_limits(problem, whole) or (stop or never)():
             break
     return Guess(whole, kept)
 
@@ -258,7 +258,8 @@ def halved(guess: Trajectory, name: str, low: float) -> Profile:
     return LinearFeed(tuple(guess.time[first].tolist()), tuple(values[first].tolist()))
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Return False: what has no deadline goes on."""
     return False
 
 

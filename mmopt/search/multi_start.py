@@ -203,7 +203,11 @@ class Search(SingleStart):
         if self.deadline.has_passed():
             return []
         tried: list[Trial] = []
-        for start in sorted(simple_starts(compiled.simulator), key=lambda start: start.objective, reverse=True):
+        for start in sorted(
+            simple_starts(compiled.simulator, stop=self.deadline.has_passed),
+            key=lambda start: start.objective,
+            reverse=True,
+        ):
             plan = best_plan([*trials, *tried])
             if (plan is not None and plan.objective >= start.objective) or self.deadline.has_passed():
                 tried.append(Trial(start, []))

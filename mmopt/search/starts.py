@@ -4,7 +4,7 @@ A solve begins from a start, and a search ends with one at the least: no plan is
 limits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import exp
@@ -23,6 +23,7 @@ from mmopt.search.initial_guess import (
     feasible_guess,
     keeps_limits,
     moves_allowed,
+    never,
     simulated_steps,
     step_levels,
 )
@@ -150,7 +151,7 @@ def lowered_start(name: str, simulator: Simulator, wanted: Mapping[str, Profile]
     return Start.of(name, feasible_guess(simulator, wanted), simulator.problem)
 
 
-def simple_starts(simulator: Simulator) -> list[Start]:
+def simple_starts(simulator: Simulator, *, stop: Callable[[], bool] | None = None) -> list[Start]:
     """Return the best constant and the best exponential feed, where any of a small grid keeps the limits.
 
     Where no feed at all is the best of both, it is returned once.
@@ -163,6 +164,8 @@ def simple_starts(simulator: Simulator) -> list[Start]:
     ----------
     simulator
         The problem with the surrogate of its cell.
+    stop
+        Whether to come to an end, as at a deadline; what is best by then is returned.
 
     Returns
     -------
@@ -177,8 +180,10 @@ def simple_starts(simulator: Simulator) -> list[Start]:
     >>> [start.name for start in starts], all(start.keeps for start in starts)
     (['best constant feed', 'best exponential feed'], True)
     """
+    ended = stop or never
     for held in _held(simulator.problem):
-        if starts := _simple_starts(_Shapes(simulator, held)):
+        starts = _simple_starts(_Shapes(simulator, held, ended))
+        if starts or ended():
             return starts
     return []
 
@@ -186,11 +191,12 @@ def simple_starts(simulator: Simulator) -> list[Start]:
 def _held(problem: Problem) -> list[dict[str, float]]:
     """Controls that are held while the others have a shape: none first, then all but one."""
     cases: list[dict[str, float]] = [{}]
-    if len(problem.controls) > 1:
+    free = [name for name, control in problem.controls.items() if control.low < control.high]
+    if len(free) > 1:
         for ends in ("high", "low"):
             cases += [
                 {name: getattr(control, ends) for name, control in problem.controls.items() if name != shaped}
-                for shaped in problem.controls
+                for shaped in free
             ]
     return cases
 
@@ -218,6 +224,7 @@ class _Shapes:
 
     simulator: Simulator
     held: Mapping[str, float]
+    ended: Callable[[], bool]
 
     @property
     def problem(self) -> Problem:
@@ -311,11 +318,14 @@ def _best_of(shapes: _Shapes, family: Sequence[tuple[float, float]], no_feed: _S
     if not brackets[0].keeps and (no_feed is None or not no_feed.keeps):
         return None  # neither no feed nor any size of the first shape keeps the limits
     for shape in family[1:]:
+        if shapes.ended():
+            break
         brackets.append(_Bracket(shapes, shape, brackets[-1].near))
     brackets.sort(key=lambda bracket: bracket.rank, reverse=True)
     for bracket in brackets[:_REFINED]:
         for _ in range(_REFINEMENTS):
-            bracket.refine()
+            if not shapes.ended():
+                bracket.refine()
     candidates = [no_feed, *(bracket.best for bracket in brackets)]
     return max((one for one in candidates if one is not None and one.counts), key=_objective, default=None)
 

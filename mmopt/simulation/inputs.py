@@ -45,7 +45,7 @@ def merged_parameters(system: System, changed: Mapping[str, float] | None) -> di
     """
     known = {parameter.name: parameter for parameter in system.parameters}
     values = system.defaults
-    for name, value in _mapping({} if changed is None else changed, "parameter").items():
+    for name, value in checked_mapping({} if changed is None else changed, "parameter").items():
         if name not in known:
             raise StudyError(f"there is no parameter '{name}'; {nearest(str(name), known)}")
         values[name] = known[name].checked_value(value)
@@ -125,7 +125,33 @@ def initial_states(system: System, initial: Mapping[str, float], continued: bool
     return values
 
 
-def _mapping(given: Any, kind: str) -> Mapping[str, Any]:
+def checked_mapping(given: Any, kind: str) -> Mapping[str, Any]:
+    """Return a mapping after a check of its type.
+
+    Parameters
+    ----------
+    given
+        What is given for every state, control or parameter.
+    kind
+        Which of them.
+
+    Returns
+    -------
+    Mapping
+        The same object.
+
+    Raises
+    ------
+    StudyError
+        If it is no mapping.
+
+    Examples
+    --------
+    >>> from mmopt.simulation.inputs import checked_mapping
+    >>> checked_mapping(3.0, "control")
+    Traceback (most recent call last):
+    mmopt.errors.StudyError: 3.0 is given for every control; give a mapping from names to values
+    """
     if not isinstance(given, Mapping):
         raise StudyError(f"{shown(given)} is given for every {kind}; give a mapping from names to values")
     return given
@@ -154,7 +180,7 @@ def check_names(given: Mapping[str, Any], names: list[str], kind: str) -> None:
     Traceback (most recent call last):
     mmopt.errors.StudyError: there is no control 'fed'; nearest known: feed
     """
-    for name in _mapping(given, kind):
+    for name in checked_mapping(given, kind):
         if name not in names:
             raise StudyError(f"there is no {kind} '{name}'; {nearest(str(name), names)}")
     missing = [name for name in names if name not in given]

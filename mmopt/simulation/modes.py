@@ -10,6 +10,7 @@ from mmopt.errors import StudyError
 from mmopt.reactor.profiles import ConstantFeed, Profile
 from mmopt.reactor.system import Metabolism, System, checked_system
 from mmopt.results import Trajectory
+from mmopt.simulation.inputs import checked_mapping
 from mmopt.simulation.simulate import TOLERANCE, simulate
 
 _STEADY: Final = 1.0e-6
@@ -69,15 +70,15 @@ def steady_state(
     >>> round(steady.final("growth"), 4)
     0.2
     """
-    system = checked_system(system)
-    profiles = {name: ConstantFeed(value) for name, value in controls.items()}
-    states, hours = dict(initial), _FIRST
+    system, hours = checked_system(system), _FIRST
+    profiles = {name: ConstantFeed(value) for name, value in checked_mapping(controls, "control").items()}
+    begun = checked_mapping(initial, "state").get(BIOMASS, 0.0)
     scales = {state.name: state.scale for state in system.states}
     while hours <= _MOST:
-        batch = simulate(system, states, profiles, hours, metabolism, parameters=parameters, tolerance=tolerance)
+        batch = simulate(system, initial, profiles, hours, metabolism, parameters=parameters, tolerance=tolerance)
         middle = {name: float(batch.at(name, batch.time[-1] / 2.0)) for name in scales}
         ends = {name: batch.final(name) for name in scales}
-        if BIOMASS in ends and ends[BIOMASS] < _WASHED_OUT * initial[BIOMASS]:
+        if BIOMASS in ends and ends[BIOMASS] < _WASHED_OUT * begun:
             raise StudyError(
                 f"the culture is washed out: biomass falls to {ends[BIOMASS]:.2g} g/L after {hours:g} h; feed less, or retain "
                 "cells"
@@ -148,7 +149,7 @@ def simulate_cycles(
     if (kept := finite("kept", kept, above=0.0)) > 1.0:
         raise StudyError(f"kept is {kept:g}; give a fraction of the volume, above 0 and at most 1")
     batches: list[Trajectory] = []
-    states = dict(initial)
+    states = dict(checked_mapping(initial, "state"))
     for _ in range(int(cycles)):
         batch = simulate(
             system,

@@ -1,7 +1,6 @@
 """Values to start a solve from: every variable of a transcribed problem, from a trajectory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyomo.environ as pyo
 
 from mmopt.problem.control import LINES, Control
 from mmopt.problem.problem import Problem
+from mmopt.reactor.profiles import ConstantFeed
 from mmopt.reactor.quantities import Quantity
 from mmopt.reactor.system import no_cell
 from mmopt.results import Trajectory
@@ -107,7 +107,8 @@ def complete_start(block: Any, problem: Problem, surrogate: SmoothCell | None) -
         name: np.array([pyo.value(control_at(block, problem, name, t)) for t in times]) * problem.scales[name]
         for name in (known.name for known in system.controls)
     }
-    changes, values = _implied(block, problem, surrogate, states, controls)
+    parameters = {name: float(variable.value) for name, variable in block.parameter.items()}
+    changes, values = _implied(problem, surrogate, states, controls, parameters)
     for state in block.scaled_states:
         if not state.quasi_steady:
             slopes = block.length.value * changes[state.name] / state.scale
@@ -119,7 +120,7 @@ def complete_start(block: Any, problem: Problem, surrogate: SmoothCell | None) -
             _start_limited(block, "limited", (name, t), value, scale)
     for name in problem.final:
         _start_limited(block, "at_end", name, float(values[name][-1]), problem.quantities[name].scale)
-    limits = {} if surrogate is None else _limits(block, problem, states)
+    limits = {} if surrogate is None else _limits(problem, states, parameters)
     for k, t in enumerate(times):
         known = ({name: row[k] for name, row in limits.items()}, {name: values[name][k] for name in system.readings})
         start_embedding(block.point[t], known if limits else None)
@@ -130,45 +131,33 @@ def complete_start(block: Any, problem: Problem, surrogate: SmoothCell | None) -
 
 
 def _implied(
-    block: Any,
     problem: Problem,
     surrogate: SmoothCell | None,
     states: Mapping[str, np.ndarray],
     controls: Mapping[str, np.ndarray],
+    parameters: Mapping[str, float],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Derivatives of the states, and every quantity by name, at several times; shape (times,)."""
     system = problem.system
-    parameters = {name: float(variable.value) for name, variable in block.parameter.items()}
     cell, names = (no_cell, ()) if surrogate is None else (surrogate.rate_function(system.readings), system.readings)
     columns = np.array([states[known.name] for known in system.states])
-    constant = {name: _Held(float(values[0])) for name, values in controls.items()}
+    constant = {name: ConstantFeed(float(values[0])) for name, values in controls.items()}
     derivative = derivative_of(system, surrogate, constant, parameters, cell, names, (0.0, columns[:, 0]))
     rates, derived = derivative.read(columns, controls)
     changes = dict(zip((known.name for known in system.states), derivative.changes(columns, controls), strict=True))
     return changes, {**states, **controls, **rates, **derived}
 
 
-def _limits(block: Any, problem: Problem, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _limits(
+    problem: Problem, states: Mapping[str, np.ndarray], parameters: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """Uptake limits at several times by name, shape (times,); none where they cannot be computed at once."""
-    parameters = {name: float(variable.value) for name, variable in block.parameter.items()}
     try:
         limits = {name: np.asarray(row, dtype=float) for name, row in problem.system.limits(states, parameters).items()}
     except Exception:  # a system may do with its arguments whatever single numbers allow
         return {}
     shape = next(iter(states.values())).shape
     return limits if all(row.shape == shape and np.isfinite(row).all() for row in limits.values()) else {}
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A control that is held at a value of any sign."""
-
-    value: float
-    breakpoints: tuple[float, ...] = ()
-
-    def __call__(self, time: float) -> float:
-        """The value."""
-        return self.value
 
 
 def _start_limited(block: Any, kind: str, index: Any, value: float, scale: float) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mmopt.reactor.quantities import Parameter, Quantity
+from mmopt.reactor.quantities import HasQuantities
 from mmopt.reactor.system import Values
 
 Now = Mapping[str, Any]
@@ -133,11 +133,11 @@ Stream = Inflow | Outflow
 """A stream into the vessel or out of it."""
 
 
-class Component:
+class Component(HasQuantities):
     """A component of a vessel: what it adds to the states, controls, parameters and balances of a `Bioreactor`.
 
-    Everything has a default, so that a component of one's own is what it adds and little else. All of it is plain arithmetic of
-    the values in ``now``: states, controls, parameters and rates of the cell by name.
+    Everything has a default, so that a component of one's own is what it adds and little else; streams dilute every state per
+    litre. All of it is plain arithmetic of the values in ``now``: states, controls, parameters and rates of the cell by name.
 
     Examples
     --------
@@ -150,31 +150,6 @@ class Component:
     >>> [one.name for one in Bioreactor((acetate,), components=(Decay(),)).parameters]
     ['death', 'acetate_fed', 'decay']
     """
-
-    @cached_property
-    def states(self) -> tuple[Quantity, ...]:
-        """States that it adds; those per litre are diluted by every inflow."""
-        return ()
-
-    @cached_property
-    def controls(self) -> tuple[Quantity, ...]:
-        """Controls that it adds."""
-        return ()
-
-    @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Parameters that it adds."""
-        return ()
-
-    @cached_property
-    def derived(self) -> tuple[Quantity, ...]:
-        """Derived quantities that it adds."""
-        return ()
-
-    @cached_property
-    def readings(self) -> tuple[str, ...]:
-        """Rates of the cell that it reads: exchange ids, ``growth``, ``shortfall``."""
-        return ()
 
     @cached_property
     def needs(self) -> tuple[str, ...]:

@@ -105,7 +105,6 @@ class Harvest(Component):
         Fraction of the biomass that stays in the vessel: 0 is a bleed, 1 a filter that no cell passes.
     scale
         Typical rate [L/h].
-
     kind
         Its name in a study file.
 
@@ -149,7 +148,6 @@ class Overflow(Component):
     ----------
     retention
         Fraction of the biomass that stays in the vessel: 0 in a chemostat, 1 behind a filter that no cell passes.
-
     kind
         Its name in a study file.
 
@@ -197,7 +195,6 @@ class Evaporation(Component):
     ----------
     rate
         Volume per time [L/h].
-
     kind
         Its name in a study file.
 
@@ -233,7 +230,6 @@ class Samples(Component):
     ----------
     rate
         Volume per time [L/h], such as 0.01 for 10 mL every hour.
-
     kind
         Its name in a study file.
 
@@ -273,7 +269,6 @@ class Base(Component):
         Exchange of ammonium.
     protons
         Protons released per ammonium ion [mol/mol].
-
     kind
         Its name in a study file.
 

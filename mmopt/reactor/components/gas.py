@@ -67,7 +67,7 @@ def saturation(gas: str, temperature: float = 37.0, pressure: float = 1.01325, f
     >>> round(saturation("oxygen"), 3), round(saturation("oxygen", pressure=2.0), 3)
     (0.213, 0.434)
     """
-    if gas not in SOLUBILITY:
+    if not isinstance(gas, str) or gas not in SOLUBILITY:
         raise StudyError(f"gas is {shown(gas)}; {nearest(str(gas), SOLUBILITY)}")
     ranges = {
         "temperature": (temperature, 0.0, _HOTTEST),

@@ -1,7 +1,7 @@
 """Components that a study file can name, so that it contains the same objects as a script."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union
 
 from pydantic import Discriminator, PlainValidator, Tag
 
@@ -13,22 +13,25 @@ from mmopt.reactor.components.flows import Base, Evaporation, Harvest, Overflow,
 from mmopt.reactor.components.gas import StirredTank, Stripping
 from mmopt.reactor.components.products import Clock, LuedekingPiret, ShareOfGrowth
 
-KINDS: Final = (
-    "acidity",
-    "base",
-    "clock",
-    "evaporation",
-    "harvest",
-    "lag",
-    "luedeking_piret",
-    "overflow",
-    "samples",
-    "share_of_growth",
-    "stirred_tank",
-    "stripping",
-    "temperature",
+COMPONENTS: Final = (
+    Acidity,
+    Base,
+    Clock,
+    Evaporation,
+    Harvest,
+    Lag,
+    LuedekingPiret,
+    Overflow,
+    Samples,
+    ShareOfGrowth,
+    StirredTank,
+    Stripping,
+    Temperature,
 )
-"""Components by their name in a study file, ``kind``."""
+"""Components that a study file can have, in alphabetical order."""
+
+KINDS: Final = {one.__dataclass_fields__["kind"].default: one for one in COMPONENTS}
+"""The same by ``kind``, their name in a study file."""
 
 
 def checked_component(value: Any) -> Component:
@@ -66,29 +69,15 @@ def _kind(value: Any) -> str:
     if not isinstance(value, Mapping):
         return "component"
     kind = value.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise StudyError(f"the kind of a component is {shown(kind)}; {nearest(str(kind)[:60], KINDS)}")
-    return str(kind)
+    return kind
 
 
 if TYPE_CHECKING:
     ComponentField = Component
 else:
-    ComponentField = Annotated[
-        Annotated[Any, PlainValidator(checked_component, json_schema_input_type=str), Tag("component")]
-        | Annotated[Acidity, Tag("acidity")]
-        | Annotated[Base, Tag("base")]
-        | Annotated[Clock, Tag("clock")]
-        | Annotated[Evaporation, Tag("evaporation")]
-        | Annotated[Harvest, Tag("harvest")]
-        | Annotated[Lag, Tag("lag")]
-        | Annotated[LuedekingPiret, Tag("luedeking_piret")]
-        | Annotated[Overflow, Tag("overflow")]
-        | Annotated[Samples, Tag("samples")]
-        | Annotated[ShareOfGrowth, Tag("share_of_growth")]
-        | Annotated[StirredTank, Tag("stirred_tank")]
-        | Annotated[Stripping, Tag("stripping")]
-        | Annotated[Temperature, Tag("temperature")],
-        Discriminator(_kind),
-    ]
+    _given = Annotated[Any, PlainValidator(checked_component, json_schema_input_type=str), Tag("component")]
+    _described = [Annotated[one, Tag(kind)] for kind, one in KINDS.items()]
+    ComponentField = Annotated[Union[_given, *_described], Discriminator(_kind)]
 """A field for a component: an object, or its fields with its ``kind``."""
