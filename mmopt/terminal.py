@@ -213,7 +213,7 @@ def _show_feeds(summary: "RunSummary") -> None:
         table.add_row(escape(row.name), _number(row.reference), gain)
     Console().print(table)
     for row in summary.results or ():
-        if row.gain is not None and row.gain < 0.0:
+        if row.note and (row.reference is None or (row.gain is not None and row.gain < 0.0)):
             say(f"{row.name}: {row.note}")
 
 

@@ -413,3 +413,8 @@ def test_lines_come_back_as_lines(tmp_path: Path) -> None:
     assert isinstance(feed, LinearFeed)
     assert feed(1.0) == pytest.approx(0.02)
     assert not is_stepwise(feed)
+
+
+def test_control_that_is_hardly_used_is_zero_in_its_table() -> None:
+    table = FeedTable((0.0, 1.0, 2.0), (3.6e-9, 2.9e-9), "L/h", largest=0.05)
+    assert table.rows[:, -1].tolist() == [0.0, 0.0]

@@ -11,7 +11,7 @@ from mmopt.io.files import write_whole
 from mmopt.problem.control import LINES
 
 _ZERO: Final = 1.0e-5
-"""Rates below this fraction of the largest are zero, since an interior-point method ends a little inside its bounds; a pump
+"""Rates below this fraction of the largest, or of the largest allowed, are zero, since an interior-point method ends a little inside its bounds; a pump
 does not resolve it."""
 
 
@@ -31,6 +31,8 @@ class FeedTable:
         Name of the control.
     shape
         ``steps`` or ``lines``.
+    largest
+        Largest rate that the control may have.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class FeedTable:
     unit: str
     name: str = "feed"
     shape: str = "steps"
+    largest: float = 0.0
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -57,7 +60,7 @@ class FeedTable:
     def rows(self) -> np.ndarray:
         """The table, shape (rows, columns); rates next to zero are zero."""
         rates = np.array(self.rates)
-        rates = np.where(np.abs(rates) < _ZERO * np.abs(rates).max(initial=0.0), 0.0, rates)
+        rates = np.where(np.abs(rates) < _ZERO * np.abs(rates).max(initial=self.largest), 0.0, rates)
         if self.shape == LINES:
             return np.column_stack([self.times, rates])
         return np.column_stack([self.times[:-1], self.times[1:], rates])
