@@ -11,8 +11,8 @@ from mmopt.io.files import write_whole
 from mmopt.problem.control import LINES
 
 _ZERO: Final = 1.0e-5
-"""Rates below this fraction of the largest, or of the largest allowed, are zero, since an interior-point method ends a little inside its bounds; a pump
-does not resolve it."""
+"""Rates below this fraction of the largest, or of the largest allowed, are zero, since an interior-point method ends a little
+inside its bounds; a pump does not resolve it."""
 
 
 @dataclass(frozen=True)
