@@ -262,9 +262,8 @@ class Plan:
         if name not in self.values:
             raise StudyError(f"there is no control '{name}'; {nearest(name, self.values)}")
         unit = next(known.unit for known in self.problem.system.controls if known.name == name)
-        freedom = self.problem.controls[name]
-        largest = max(abs(freedom.low), abs(freedom.high))
-        return FeedTable(self.edges, self.values[name], unit, name, freedom.shape, largest)
+        known = self.problem.controls[name]
+        return FeedTable(self.edges, self.values[name], unit, name, known.shape, max(abs(known.low), abs(known.high)))
 
     def save(self, path: str | Path) -> Path:
         """Write the plan as netCDF; the file appears whole or not at all. Read it with `load_plan`.
