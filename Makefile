@@ -45,7 +45,7 @@ docs: .venv/.installed-dev
 	$(PYTEST) -q -m pages tests/test_readme.py tests/test_keras_omlt.py tests/test_case_studies.py
 
 bench: .venv/.installed-bench
-	for script in metabolism surrogate optimisation feed_problems control estimation peers do_mpc_moves kkt processes simulation fed_batches strains; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in metabolism surrogate optimisation feed_problems control estimation peers do_mpc_moves kkt processes simulation fed_batches strains runs fuzz; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 lock: .venv/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

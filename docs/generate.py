@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import mmopt
 
 FOLDERS = (
@@ -218,7 +220,22 @@ def _layers() -> str:
     return table(headings, rows)
 
 
+def _all_families(families: dict[str, Any]) -> dict[str, Any]:
+    """What the families of feed problems come to together."""
+    rows = [row for one in families.values() for row in one["rows"].values()]
+    plans = [row["iterations"] for row in rows if "iterations" in row]
+    counts = ("problems", "feasible", "solved", "lost", "as_simulated", "violated_over_5_percent")
+    return {
+        **{name: sum(one[name] for one in families.values()) for name in counts},
+        "least_gain": min(one["least_gain"] for one in families.values() if one["least_gain"] is not None),
+        "iterations": np.median(plans),
+        "first_seconds_p95": np.percentile([row["first_seconds"] for row in rows], 95),
+        "seconds_p95": np.percentile([row["seconds"] for row in rows], 95),
+    }
+
+
 def _feed_problems() -> str:
+    families = _read("feed_problems")
     rows = [
         (
             name,
@@ -232,7 +249,7 @@ def _feed_problems() -> str:
             f"{one['seconds_p95']:.1f}",
             one["violated_over_5_percent"],
         )
-        for name, one in _read("feed_problems").items()
+        for name, one in {**families, "all of them": _all_families(families)}.items()
     ]
     headings = (
         "problems",

@@ -1,6 +1,7 @@
 """The command line: every command is one verb, and every error is one line and an exit code.
 
-Exit codes: 2 for bad input, 1 for work that failed, 3 for a plan that does not keep its limits, 130 after Ctrl-C.
+Exit codes: 2 for bad input, 1 for work that failed, 3 for a plan that does not keep its limits, 130 after Ctrl-C, 143 after
+SIGTERM.
 Tracebacks only with ``--debug``.
 """
 
@@ -83,7 +84,9 @@ def run(
     """Compute the whole study: surrogate, optimal feed, replay on the linear program, closed loop, report."""
     from mmopt.study.stages import run_study
 
-    with _opened(file, folder, whole=True) as (study, current):
+    with _opened(file, folder, whole=True, fresh=fresh) as (study, current):
+        if current.summary.timings:
+            say(f"continues the run that was interrupted after: {', '.join(current.summary.timings)}")
         summary = run_study(study, current, fresh=fresh)
         show_results(summary, current.folder)
     end_with_code(summary)
@@ -273,10 +276,11 @@ def main() -> None:
         app(args=arguments, prog_name="mmopt")
     except _InterruptedError as error:
         warn(str(error))
-        sys.exit(EXIT_CODE)
+        sys.exit(_watch.code)
     except SystemExit as end:
         if end.code == EXIT_CODE:  # before there was a run folder
             warn("interrupted")
+            sys.exit(_watch.code)
         raise
     except MmoptError as error:
         if debug:
@@ -309,9 +313,12 @@ def end_with_code(summary: "RunSummary") -> None:
 
 
 @contextmanager
-def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator[tuple["Study", "Run"]]:
-    """Open a checked study and its run folder, whose progress the terminal shows; a whole study begins anew."""
+def _opened(
+    file: Path, folder: Path | None, *, whole: bool = False, fresh: bool = False
+) -> Iterator[tuple["Study", "Run"]]:
+    """Open a checked study and its run folder, whose progress the terminal shows; a whole study begins anew or continues."""
     from mmopt.io.lock import one_process_in
+    from mmopt.study.description import mark_of
     from mmopt.study.run import begin_run
     from mmopt.study.schema import read_study
 
@@ -321,7 +328,8 @@ def _opened(file: Path, folder: Path | None, *, whole: bool = False) -> Iterator
     _watch.message = f"interrupted; what was finished is in {folder}"
     try:
         with one_process_in(folder), progress() as shown:
-            yield study, begin_run(folder, study.title, study.problem, shown, anew=whole)
+            mark = mark_of(study, fresh) if whole else None
+            yield study, begin_run(folder, study.title, study.problem, shown, mark=mark)
     except KeyboardInterrupt:
         raise _InterruptedError(_watch.message) from None
 

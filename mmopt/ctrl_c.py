@@ -1,4 +1,4 @@
-"""Ctrl-C on the command line: it always ends the program, also where a library loses the exception."""
+"""Ctrl-C and SIGTERM on the command line: they always end the program, also where a library loses the exception."""
 
 import os
 import select
@@ -11,7 +11,9 @@ PATIENCE: Final = 5.0
 """Time for a program to end in good order after Ctrl-C [s]; imports, destructors and compiled code of libraries lose the
 exception now and then, and the program would go on."""
 
-EXIT_CODE: Final = 130
+EXIT_CODE: Final = 128 + signal.SIGINT
+
+_DEFAULTS: Final = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class CtrlCError(KeyboardInterrupt):
@@ -19,12 +21,14 @@ class CtrlCError(KeyboardInterrupt):
 
 
 class Watch:
-    """End this process some time after Ctrl-C, or at the second one, if it has not ended by then.
+    """End this process some time after Ctrl-C or SIGTERM, or at the second one, if it has not ended by then.
 
     Attributes
     ----------
     message
         What is printed then.
+    code
+        Exit code: 128 and the number of the signal, that of Ctrl-C before any.
 
     Examples
     --------
@@ -35,24 +39,27 @@ class Watch:
 
     def __init__(self) -> None:
         self.message = "interrupted"
+        self.code = EXIT_CODE
 
     def start(self) -> None:
-        """Begin to watch, if Ctrl-C raises `KeyboardInterrupt`; under `nohup`, for one, it does not."""
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        """Begin to watch for signals with Python's own handlers; under `nohup`, for one, Ctrl-C has another."""
+        watched = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) is default]
+        if not watched:
             return
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGINT, _raise)
-        threading.Thread(target=self._wait, args=(reader,), daemon=True).start()
+        for number in watched:
+            signal.signal(number, self._raise)
+        threading.Thread(target=self._wait, args=(reader, watched), daemon=True).start()
 
-    def _wait(self, reader: int) -> NoReturn:
-        while os.read(reader, 1)[0] != signal.SIGINT:
+    def _wait(self, reader: int, watched: list[signal.Signals]) -> NoReturn:
+        while os.read(reader, 1)[0] not in watched:
             pass
         select.select([reader], [], [], PATIENCE)
         os.write(2, f"mmopt: {self.message}\n".encode())
-        os._exit(EXIT_CODE)
+        os._exit(self.code)
 
-
-def _raise(_: int, __: FrameType | None) -> NoReturn:
-    raise CtrlCError
+    def _raise(self, number: int, _: FrameType | None) -> NoReturn:
+        self.code = 128 + number
+        raise CtrlCError

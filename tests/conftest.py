@@ -62,6 +62,7 @@ SLOW_FILES = {
     "test_gate_properties",  # drives the gate with any value
     "test_held_controls",  # closed loops
     "test_guard",  # starts processes with limits of memory
+    "test_resume",  # runs studies
     "test_sampling",  # starts processes
     "test_scenarios",  # one feed for many scenarios
     "test_sensors",  # estimates along batches

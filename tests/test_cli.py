@@ -472,13 +472,13 @@ def test_plan_that_does_not_keep_its_limits_ends_with_a_code_of_its_own(capsys: 
 def test_results_of_another_study_are_moved_and_never_mixed(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(SMALL)
     first = read_study(tmp_path / "study.yaml").problem
-    run = begin_run(tmp_path / "run", "A study", first, anew=True)
+    run = begin_run(tmp_path / "run", "A study", first, mark="whole")
     run.record(**describe_study("A study", first), feeds={"feed": FeedRecord(header=("a",), rows=((0.0,),))})
     for name in ("report.html", "closed_loop.nc", "fluxes_plan.nc", "fluxes_starvation.nc", "feed.csv", "mine.txt"):
         (tmp_path / "run" / name).write_text(name)
-    assert begin_run(tmp_path / "run", "A study", first, anew=False).summary.feeds is not None
+    assert begin_run(tmp_path / "run", "A study", first).summary.feeds is not None
     assert (tmp_path / "run" / "report.html").exists()
-    other = begin_run(tmp_path / "run", "Another", replace(first, horizon=Horizon(5.0, 6)), anew=False)
+    other = begin_run(tmp_path / "run", "Another", replace(first, horizon=Horizon(5.0, 6)))
     assert other.summary == RunSummary(title="Another")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"previous", "mine.txt"}
     assert (tmp_path / "run" / "previous" / "closed_loop.nc").read_text() == "closed_loop.nc"

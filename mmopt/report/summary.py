@@ -68,6 +68,8 @@ class RunSummary(Record):
         Wall-clock seconds by stage.
     known_limits
         Limits of validity, one sentence each.
+    unfinished
+        Mark of the study whose whole run has not ended, so that the same command continues it; None after its end.
 
     Examples
     --------
@@ -97,6 +99,7 @@ class RunSummary(Record):
     starvation: StarvationRecord | None = None
     timings: dict[str, Number] | None = None
     known_limits: tuple[str, ...] | None = None
+    unfinished: str | None = None
 
     @property
     def objective(self) -> str:

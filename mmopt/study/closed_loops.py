@@ -1,19 +1,20 @@
 """The stage of the closed loop: a controller on a plant that differs from what it assumes."""
 
+import shutil
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from mmopt.control.batches import ControlledBatch, run_campaign
-from mmopt.control.closed_loop import ClosedLoop
+from mmopt.control.closed_loop import ClosedLoop, load_closed_loop
 from mmopt.fba.atlas import Atlas
 from mmopt.problem.problem import Problem
 from mmopt.report.records import Amount, CampaignRecord, ClosedLoopRecord
 from mmopt.report.run_folder import CAMPAIGN_FILE
 from mmopt.study.description import describe_limits
 from mmopt.study.options import ClosedLoopOptions
-from mmopt.study.run import Run
+from mmopt.study.run import BATCHES, Run
 from mmopt.surrogate.layer import SmoothCell
 
 _MILLI: Final = 1.0e3
@@ -72,7 +73,9 @@ def run_closed_loops(
 
 
 def _loop(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run, name: str, stage: str) -> ClosedLoop:
-    """Run one closed loop, and save it."""
+    """Run one closed loop and save it, or load the one that was saved before an interruption."""
+    if run.has_done(stage):
+        return load_closed_loop(run.folder / f"{name}.nc")
     steps = int(np.ceil(batch.problem.horizon.hours / settings.interval - 1.0e-9))
     with run.stage(stage, steps) as progress:
         loop = batch.run(settings.seed, progress)
@@ -81,11 +84,15 @@ def _loop(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run, name: s
 
 
 def _campaign(batch: ControlledBatch, settings: ClosedLoopOptions, batches: int, run: Run) -> CampaignRecord:
-    """Run the batch with other seeds, and save what they have in common."""
+    """Run the batch with other seeds, as far as an interrupted run has not, and save what they have in common."""
     seeds = range(settings.seed, settings.seed + batches)
     with run.stage(f"closed loop, {batches} batches", batches) as progress:
-        campaign = run_campaign(batch, seeds, workers=settings.workers, progress=progress)
+        saved = run.folder / BATCHES
+        if run.summary.unfinished is None:  # of another study, maybe
+            shutil.rmtree(saved, ignore_errors=True)
+        campaign = run_campaign(batch, seeds, folder=saved, workers=settings.workers, progress=progress)
         campaign.save(run.folder / CAMPAIGN_FILE)
+        shutil.rmtree(saved)
     lowest, median, highest = np.quantile(campaign.objectives, [0.0, 0.5, 1.0]).tolist()
     return CampaignRecord(
         batches=batches,

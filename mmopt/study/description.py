@@ -3,14 +3,19 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
+from mmopt.io.seal import digest
 from mmopt.network.network import Network
+from mmopt.problem.content import content_of
 from mmopt.problem.limits import Limits
 from mmopt.problem.problem import Problem
 from mmopt.reactor.system import System
 from mmopt.report.records import Amount, Limit, NetworkRecord, ObjectiveRecord, ParameterRecord, ProblemRecord
+from mmopt.study.schema import Study
 
 PACKAGES: Final = ("mmopt", "cobra", "pyomo", "omlt", "casadi", "highspy", "scipy", "numpy")
 """Packages whose versions decide the results."""
@@ -62,12 +67,36 @@ def describe_study(title: str, problem: Problem) -> dict[str, Any]:
     return {
         "title": title,
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": _versions(),
         "problem": describe_problem(problem),
         "parameters": describe_parameters(problem),
         "names": readable_names(problem.system),
         "known_limits": KNOWN_LIMITS,
     }
+
+
+def mark_of(study: Study, fresh: bool) -> str:
+    """Return the mark of a run, by which an interrupted one is known: a digest of the study, of its files and of versions.
+
+    Parameters
+    ----------
+    study
+        The study.
+    fresh
+        Whether a surrogate is trained anew.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    files = [Path(study.network), Path(study.surrogate or "") / "surrogate.json"]
+    contents = [sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
+    return str(digest(repr((content_of(study), contents, fresh, _versions()))))
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def describe_network(network: Network) -> NetworkRecord:

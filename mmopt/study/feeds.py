@@ -8,7 +8,6 @@ from mmopt.errors import InfeasibleError, StudyError, first_line
 from mmopt.fba.atlas import Atlas
 from mmopt.optimisation.simple_feeds import best_constant, best_exponential
 from mmopt.parallel.background import Background
-from mmopt.plan.plan import Plan, Replay
 from mmopt.problem.problem import Problem
 from mmopt.report.records import ResultRow
 from mmopt.results import Trajectory
@@ -64,19 +63,15 @@ def _search(role: str, problem: Problem, atlas: Atlas) -> SimpleFeed:
     return SimpleFeed(", ".join(f"{name} {value:.4g}" for name, value in vars(feed).items()), trajectory)
 
 
-def compare_feeds(
-    run: Run, problem: Problem, plan: Plan, replay: Replay, searches: Background
-) -> tuple[ResultRow, ...]:
+def compare_feeds(run: Run, problem: Problem, searches: Background) -> tuple[ResultRow, ...]:
     """Compare the optimal feed with the best simple ones, all on the linear program.
 
     Parameters
     ----------
     run
-        The run; gets the trajectories, and the rows in its summary.
+        The run, with the row of the optimal feed; gets the trajectories, and the rows in its summary.
     problem
         The problem.
-    plan, replay
-        The plan, and its simulation on the linear program.
     searches
         The searches for simple feeds.
 
@@ -90,7 +85,9 @@ def compare_feeds(
     SolverError
         If a search failed. A feed that does not exist has a row that says why.
     """
-    rows = list(run.summary.results or ())
+    optimum = run.summary.row("optimum")
+    planned = None if optimum is None else optimum.reference
+    rows = [] if optimum is None else [optimum]
     for role in _SEARCHES:
         with run.stage(f"best {role} feed"):
             try:
@@ -100,7 +97,7 @@ def compare_feeds(
                 continue
             run.save(role, feed.trajectory)
         reached = problem.objective_value(feed.trajectory)
-        gain = replay.objective / reached - 1.0 if reached else None
+        gain = planned / reached - 1.0 if reached and planned is not None else None
         note = "; ".join(filter(None, [_verdict(gain), feed.shape]))
         rows.append(ResultRow(role=role, name=f"Best {role} feed", reference=reached, gain=gain, note=note))
     run.record(results=tuple(rows))

@@ -1,5 +1,6 @@
 """A run: its folder, the report of its progress, and the summary of what its stages have computed so far."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from mmopt.results import Trajectory
 from mmopt.study.description import describe_study
 
 _SIMULATION: Final = ("simulation.nc", "simulation.csv")
+
+BATCHES: Final = "batches"
+"""Folder of the closed loops of a campaign, until it is complete."""
 
 StepProgress = Callable[[int, int], None]
 """Called with the steps that are done and the steps in total."""
@@ -97,6 +101,20 @@ class Run:
         self.record(timings={**(self.summary.timings or {}), name: seconds})
         self.progress(name, steps, steps, ended=True)
 
+    def has_done(self, name: str) -> bool:
+        """Return whether a stage of a whole run has ended, in this process or before an interruption.
+
+        Parameters
+        ----------
+        name
+            Name of the stage.
+
+        Returns
+        -------
+        bool
+        """
+        return self.summary.unfinished is not None and name in (self.summary.timings or {})
+
     def record(self, **fields: Any) -> None:
         """Change fields of the summary, and write it.
 
@@ -127,7 +145,9 @@ class Run:
         return trajectory
 
 
-def begin_run(folder: str | Path, title: str, problem: Problem, progress: Progress = no_progress, *, anew: bool) -> Run:
+def begin_run(
+    folder: str | Path, title: str, problem: Problem, progress: Progress = no_progress, *, mark: str | None = None
+) -> Run:
     """Open a run folder for a study; results of another study in it are moved to ``previous``.
 
     Parameters
@@ -138,8 +158,9 @@ def begin_run(folder: str | Path, title: str, problem: Problem, progress: Progre
         Title and problem of the study.
     progress
         Receives the progress of stages.
-    anew
-        Whether results of the same study are moved, too.
+    mark
+        Mark of a study that is run as a whole, see `mmopt.study.description.mark_of`: results of the same study are moved,
+        too, unless they are those of an interrupted run with this mark, which is continued. None for one of its stages.
 
     Returns
     -------
@@ -155,15 +176,18 @@ def begin_run(folder: str | Path, title: str, problem: Problem, progress: Progre
     --------
     >>> start = {"volume": 2.0, "biomass": 1.0, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
     >>> problem = Problem(ecoli_fed_batch(), start, Horizon(2.0), {"feed": (0.0, 0.1)})
-    >>> begin_run("runs/none", "A title", problem, anew=True).summary.title
+    >>> begin_run("runs/none", "A title", problem, mark="f3a1").summary.title
     'A title'
     """
     run = open_run(folder, title, progress)
     described = describe_study(title, problem)
     other = run.summary.problem is not None and run.summary.problem != described["problem"]
-    if anew or other:
+    if mark is not None and mark == run.summary.unfinished:
+        return run
+    if mark is not None or other:
         _move_results(run.folder, run.summary)
         return Run(run.folder, RunSummary(title=title), progress)
+    run.summary = run.summary.changed(unfinished=None)  # results of a stage alone are not those of the run
     return run
 
 
@@ -178,6 +202,10 @@ def _move_results(folder: Path, summary: RunSummary) -> None:
         *(f"{name}.nc" for name in (*TRAJECTORIES, *FLUXES)),
     ]
     files += [f"{name}.csv" for name in summary.feeds or ()]
+    shutil.rmtree(folder / BATCHES, ignore_errors=True)
+    for file in map(Path, files):
+        for left in folder.glob(f".{file.stem}-????????{file.suffix}"):  # written when a process was killed
+            left.unlink(missing_ok=True)
     present = [folder / name for name in files if (folder / name).is_file()]
     if present:
         previous = folder / "previous"

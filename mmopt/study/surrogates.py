@@ -15,7 +15,7 @@ from mmopt.report.records import SurrogateRecord
 from mmopt.report.run_folder import PARITY_FILE
 from mmopt.study.run import Run
 from mmopt.study.schema import Study
-from mmopt.study.tables import compute_table, explored_atlas
+from mmopt.study.tables import FLUXES, compute_table, explored_atlas, table_of
 from mmopt.surrogate.loading import load_surrogate
 from mmopt.surrogate.soft_law import WHOLE, SoftLaw, soft_law
 from mmopt.surrogate.surrogate import Surrogate
@@ -27,6 +27,8 @@ _FRESH_SEED: Final = 20260101
 """Seed of the points at which a surrogate is compared with the linear program; no training uses it."""
 
 _TRAINED_HERE: Final = "trained in this run"
+
+_ERROR_REPORT: Final = "error report"
 
 
 def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int | None = None) -> Surrogate:
@@ -73,7 +75,7 @@ def train_surrogate(study: Study, run: Run, table: FluxTable, *, iterations: int
         with run.stage("training", 1000) as progress:
             extended = table.extended(*atlas.corners())
             surrogate = train_to_error(atlas, wanted=settings.wanted, table=extended, **options, progress=progress)
-    with run.stage("error report"):
+    with run.stage(_ERROR_REPORT):
         if atlas is not None and surrogate.error_report is None:
             surrogate = with_error_report(surrogate, atlas)
         surrogate.save(run.folder / "surrogate")
@@ -177,7 +179,10 @@ def fresh_or_known_surrogate(study: Study, run: Run, network: Network, fresh: bo
         The surrogate.
     """
     if fresh and study.soft_law is None:
-        return train_surrogate(study, run, compute_table(study, run, network))
+        if run.has_done(_ERROR_REPORT):  # before an interruption
+            return _trained_here(run)
+        tabulated = table_of if run.has_done(FLUXES) else compute_table
+        return train_surrogate(study, run, tabulated(study, run, network))
     return surrogate_of(study, run, network)
 
 
@@ -208,6 +213,12 @@ def compare_at_fresh_points(run: Run, network: Network, surrogate: Surrogate | S
         known = run.summary.surrogate
         if known is not None:
             run.record(surrogate=SurrogateRecord(name=known.name, card=known.card, fresh_points=errors))
+
+
+def _trained_here(run: Run) -> Surrogate:
+    surrogate = load_surrogate(run.folder / "surrogate")
+    _describe(run, _TRAINED_HERE, surrogate)
+    return surrogate
 
 
 def _describe(run: Run, name: str, surrogate: Surrogate | SoftLaw) -> None:

@@ -17,6 +17,9 @@ _POINTS_PER_REGION = 6
 _EXPLORABLE = 2_000
 """Critical regions up to which a domain is explored for an error report: about a minute with iJO1366."""
 
+FLUXES = "fluxes"
+"""The stage."""
+
 TABLE_FILE = "fluxes.nc"
 JOURNAL_FILE = "fluxes.journal"
 
@@ -51,7 +54,7 @@ def compute_table(
     source = _source(study, run, network)
     if workers is None:  # an atlas computes faster than processes start
         workers = 1 if scheduler or settings.source == "atlas" else worthwhile_workers(settings.size)
-    with run.stage("fluxes", settings.size) as progress:
+    with run.stage(FLUXES, settings.size) as progress:
         table = tabulate_fluxes(
             network,
             study.domain,
