@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import yeast
 
 from mmopt import (
-    ConstantFeed,
     Control,
     ExponentialFeed,
     Horizon,
@@ -219,6 +218,14 @@ def simple_feeds(problem: Problem) -> Iterator[Profile]:
                 yield StepFeed(tuple(edges.tolist()), tuple(np.where(free, rates, 0.0).tolist()))
 
 
+def allowed(problem: Problem, control: Control, value: float) -> Profile:
+    """A constant value inside the windows of a control, its lowest outside of them."""
+    horizon = problem.horizon
+    length = horizon.length[1] if isinstance(horizon.length, tuple) else horizon.length
+    edges = np.linspace(0.0, length, ELEMENTS + 1)
+    return StepFeed(tuple(edges.tolist()), tuple(np.where(control.is_free(edges), value, control.low).tolist()))
+
+
 def best_simple(problem: Problem, surrogate: Any) -> float | None:
     """The best objective of the simple feeds that keep all limits in a simulation."""
     horizon = problem.horizon
@@ -227,7 +234,7 @@ def best_simple(problem: Problem, surrogate: Any) -> float | None:
     simulator, best = Simulator(fixed, surrogate), None
     for feed in simple_feeds(problem):
         others = {
-            name: ConstantFeed(control.high if name == "stirrer_speed" else control.low)
+            name: allowed(problem, control, control.high if name == "stirrer_speed" else control.low)
             for name, control in problem.controls.items()
             if name != "feed"
         }

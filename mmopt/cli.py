@@ -105,7 +105,8 @@ def tabulate(
     ] = None,
 ) -> None:
     """Tabulate fluxes over the study's domain with the linear program; continues an interrupted call."""
-    from mmopt.study.tables import TABLE_FILE, compute_table
+    from mmopt.study.run import TABLE_FILE
+    from mmopt.study.tables import compute_table
 
     with _opened(file, folder) as (study, current):
         network = study.read_network()

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Final, NoReturn
@@ -40,17 +41,19 @@ class Watch:
     def __init__(self) -> None:
         self.message = "interrupted"
         self.code = EXIT_CODE
+        self._writer = -1
 
     def start(self) -> None:
         """Begin to watch for signals with Python's own handlers; under `nohup`, for one, Ctrl-C has another."""
         watched = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) is default]
         if not watched:
             return
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in watched:
             signal.signal(number, self._raise)
+        sys.unraisablehook = self._end_if_lost
         threading.Thread(target=self._wait, args=(reader, watched), daemon=True).start()
 
     def _wait(self, reader: int, watched: list[signal.Signals]) -> NoReturn:
@@ -59,6 +62,13 @@ class Watch:
         select.select([reader], [], [], PATIENCE)
         os.write(2, f"mmopt: {self.message}\n".encode())
         os._exit(self.code)
+
+    def _end_if_lost(self, lost: "sys.UnraisableHookArgs") -> None:
+        """End the process where Python has to ignore the exception, as in destructors; report others as Python does."""
+        if isinstance(lost.exc_value, CtrlCError):
+            os.write(self._writer, bytes([signal.SIGINT]))  # as a second Ctrl-C
+        else:
+            sys.__unraisablehook__(lost)
 
     def _raise(self, number: int, _: FrameType | None) -> NoReturn:
         self.code = 128 + number

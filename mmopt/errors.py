@@ -121,7 +121,7 @@ def nearest(name: object, known: Iterable[str], count: int = 3) -> str:
     >>> nearest(None, ["EX_glc__D_e", "EX_o2_e"])
     'known: EX_glc__D_e, EX_o2_e'
     """
-    names = sorted(known)
+    names = sorted(map(str, known))
     near = _near(name.lower(), names, count) if isinstance(name, str) and len(name) <= _LONGEST_SHOWN else []
     if near:
         return "nearest known: " + ", ".join(near)

@@ -56,6 +56,46 @@ def test_second_ctrl_c_ends_it_at_once() -> None:
     assert (process.returncode, errors) == (EXIT_CODE, "mmopt: interrupted; results are in run\n")
 
 
+DESTROYED = """
+import os, signal, sys, time
+from mmopt.ctrl_c import Watch
+
+watch = Watch()
+watch.start()
+watch.message = "interrupted; results are in run"
+
+class Loses:
+    def __del__(self):
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        time.sleep(0.1)
+
+one = Loses()
+del one
+time.sleep(60.0)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signal_in_a_destructor_ends_the_program_without_a_traceback(name: str, code: int) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", DESTROYED, name],
+        capture_output=True,
+        text=True,
+        timeout=30.0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (code, "mmopt: interrupted; results are in run\n")
+
+
+def test_other_exceptions_of_destructors_are_reported_as_ever() -> None:
+    script = DESTROYED.replace("os.kill(os.getpid(), getattr(signal, sys.argv[1]))", "raise ValueError('mine')")
+    script = script.replace("time.sleep(60.0)", "")
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30.0, check=False)
+    assert process.returncode == 0
+    assert "ValueError: mine" in process.stderr
+
+
 def solved_for_ever(program: NonlinearProgram, x: pyo.Var, values: list[float]) -> None:
     while True:
         program.solve()

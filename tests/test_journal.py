@@ -3,9 +3,12 @@
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,3 +180,35 @@ def test_journal_that_another_process_writes_is_refused(path: Path) -> None:
         first.add(2, pack(fluxes(2)))
     assert "is being written by another process; wait for it to end, or give another path" in done.stderr
     assert list(kept(path)) == [0, 1, 2]
+
+
+def packed_chunk(points: int = 3, reactions: int = 5) -> Packed:
+    net = np.arange(1.0, 1.0 + points * reactions).reshape(points, reactions)
+    return pack(FluxBatch(net, np.ones(points), np.zeros(points), (Status.OPTIMAL,) * points))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"net": zlib.compress(bytes(2**26), 9)},
+        {"net": b"x"},
+        {"net": zlib.compress(bytes(8))},
+        {"status": "OPTIMAL " * 100_000},
+        {"status": "OPTIMAL OPTIMAL GOOD"},
+        {"used": np.array([0, 1, 2, 3, 5], dtype="<i4").tobytes()},
+        {"used": np.array([-1, 1, 2, 3, 4], dtype="<i4").tobytes()},
+        {"used": bytes(10**6)},
+        {"used": None},
+        {"rates": bytes(8)},
+    ],
+    ids=range(10),
+)
+def test_chunk_of_another_size_is_refused_before_it_takes_memory(changes: dict[str, Any]) -> None:
+    whole = packed_chunk()
+    np.testing.assert_array_equal(unpack(whole, 5, 3).net, np.arange(1.0, 16.0).reshape(3, 5))
+    tracemalloc.start()
+    with pytest.raises(StudyError, match="a chunk of the journal does not fit its table"):
+        unpack(whole._replace(**changes), 5, 3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**25

@@ -98,8 +98,8 @@ def pack(fluxes: FluxBatch) -> Packed:
     )
 
 
-def unpack(packed: Packed, reactions: int) -> FluxBatch:
-    """Unpack the fluxes of one chunk.
+def unpack(packed: Packed, reactions: int, points: int | None = None) -> FluxBatch:
+    """Unpack the fluxes of one chunk; nothing larger than the chunk is unpacked.
 
     Parameters
     ----------
@@ -107,17 +107,34 @@ def unpack(packed: Packed, reactions: int) -> FluxBatch:
         The packed chunk.
     reactions
         Number of reactions.
+    points
+        Number of points that the chunk has to have; None for any.
 
     Returns
     -------
     FluxBatch
         Fluxes at the points of the chunk.
+
+    Raises
+    ------
+    StudyError
+        If the chunk is not one of so many points and reactions.
     """
-    used = np.frombuffer(packed.used, dtype="<i4")
-    net = np.zeros((packed.size, reactions))
-    net[:, used] = np.frombuffer(zlib.decompress(packed.net)).reshape(packed.size, len(used))
-    growth, shortfall = np.frombuffer(packed.rates).reshape(packed.size, 2).T.copy()
-    return FluxBatch(net, growth, shortfall, tuple(Status[name] for name in packed.status.split()))
+    try:
+        used = np.frombuffer(packed.used, dtype="<i4")
+        size = packed.size if points is None or packed.size == points else None
+        if size is None or len(used) > reactions or not all(0 <= column < reactions for column in used.tolist()):
+            raise ValueError("it has another size")
+        room = 8 * size * len(used)
+        values = zlib.decompressobj().decompress(packed.net, room + 1)
+        net = np.zeros((size, reactions))
+        net[:, used] = np.frombuffer(values).reshape(size, len(used))
+        growth, shortfall = np.frombuffer(packed.rates).reshape(size, 2).T.copy()
+        return FluxBatch(net, growth, shortfall, tuple(Status[name] for name in packed.status.split()))
+    except (ValueError, TypeError, AttributeError, KeyError, zlib.error) as error:
+        raise StudyError(
+            f"a chunk of the journal does not fit its table ({first_line(error)}); delete the journal to start again"
+        ) from error
 
 
 class Journal:

@@ -157,7 +157,8 @@ class _Chunks:
     def fill(self, *chunks: tuple[int, Packed]) -> None:
         """Write chunks into their rows, and report the progress."""
         for number, packed in chunks:
-            fluxes, rows = unpack(packed, self._reactions), self._rows(number)
+            rows = self._rows(number)
+            fluxes = unpack(packed, self._reactions, rows.stop - rows.start)
             self.arrays["fluxes"][rows] = fluxes.net
             self.arrays["growth"][rows] = fluxes.growth
             self.arrays["shortfall"][rows] = fluxes.shortfall

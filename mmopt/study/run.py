@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,9 @@ from mmopt.results import Trajectory
 from mmopt.study.description import describe_study
 
 _SIMULATION: Final = ("simulation.nc", "simulation.csv")
+
+TABLE_FILE: Final = "fluxes.nc"
+"""The table of fluxes."""
 
 BATCHES: Final = "batches"
 """Folder of the closed loops of a campaign, until it is complete."""
@@ -180,6 +183,7 @@ def begin_run(
     'A title'
     """
     run = open_run(folder, title, progress)
+    _remove_temporaries(run.folder, (TABLE_FILE, *_files(run.summary), *(f"{name}.csv" for name in problem.controls)))
     described = describe_study(title, problem)
     other = run.summary.problem is not None and run.summary.problem != described["problem"]
     if mark is not None and mark == run.summary.unfinished:
@@ -191,21 +195,24 @@ def begin_run(
     return run
 
 
+def _files(summary: RunSummary) -> list[str]:
+    """Names of the files with the results of a run."""
+    names = [SUMMARY_FILE, REPORT_FILE, PARITY_FILE, CAMPAIGN_FILE, *_SIMULATION]
+    names += [f"{name}.nc" for name in (*TRAJECTORIES, *FLUXES)]
+    return [*names, *(f"{name}.csv" for name in summary.feeds or ())]
+
+
+def _remove_temporaries(folder: Path, names: Sequence[str]) -> None:
+    """Remove what a killed process left of files that it was writing."""
+    for file in map(Path, names):
+        for left in folder.glob(f".{file.stem}-????????{file.suffix}"):
+            left.unlink(missing_ok=True)
+
+
 def _move_results(folder: Path, summary: RunSummary) -> None:
     """Move the results of an earlier run to ``previous``, in place of those there."""
-    files = [
-        SUMMARY_FILE,
-        REPORT_FILE,
-        PARITY_FILE,
-        CAMPAIGN_FILE,
-        *_SIMULATION,
-        *(f"{name}.nc" for name in (*TRAJECTORIES, *FLUXES)),
-    ]
-    files += [f"{name}.csv" for name in summary.feeds or ()]
+    files = _files(summary)
     shutil.rmtree(folder / BATCHES, ignore_errors=True)
-    for file in map(Path, files):
-        for left in folder.glob(f".{file.stem}-????????{file.suffix}"):  # written when a process was killed
-            left.unlink(missing_ok=True)
     present = [folder / name for name in files if (folder / name).is_file()]
     if present:
         previous = folder / "previous"

@@ -8,7 +8,7 @@ from mmopt.fba.flux_program import FluxProgram
 from mmopt.network.network import Network
 from mmopt.report.records import AtlasRecord
 from mmopt.sensitivity.coverage import is_explored
-from mmopt.study.run import Run
+from mmopt.study.run import TABLE_FILE, Run
 from mmopt.study.schema import Study
 
 _POINTS_PER_REGION = 6
@@ -20,7 +20,6 @@ _EXPLORABLE = 2_000
 FLUXES = "fluxes"
 """The stage."""
 
-TABLE_FILE = "fluxes.nc"
 JOURNAL_FILE = "fluxes.journal"
 
 
