@@ -23,6 +23,7 @@ from mmopt.reactor import (
     Lag,
     LinearFeed,
     LuedekingPiret,
+    OffGas,
     Overflow,
     Parameter,
     Quantity,
@@ -94,6 +95,16 @@ CONSTRUCTORS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] 
             {"stirrer_diameter": 0.1, "vessel_diameter": 0.2, "power_number": 5.0, "coalescing": True},
         ),
         "Stripping": (Stripping, {"species": "ethanol", "coefficient": 1.0, "equilibrium": 0.0}),
+        "OffGas": (
+            OffGas,
+            {
+                "flow": 2.0,
+                "oxygen": 20.95,
+                "carbon_dioxide": 0.04,
+                "oxygen_exchange": "EX_o2_e",
+                "carbon_dioxide_exchange": "EX_co2_e",
+            },
+        ),
         "LuedekingPiret": (
             LuedekingPiret,
             {"name": "acid", "with_growth": 1.0, "without_growth": 0.1, "induction": None},

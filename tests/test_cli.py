@@ -1,6 +1,8 @@
 """The command line: one verb a command, one line an error, and a whole study from end to end."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import signal
@@ -350,6 +352,21 @@ def test_report_of_a_folder_without_a_run_ends_in_one_line(tmp_path: Path) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_full_disk_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text(
+        SMALL.replace("network: textbook", "network: textbook\nsurrogate: ecoli_textbook")
+    )
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mmopt.study.starvation.save_fluxes", full)
+        done = mmopt("run", "study.yaml", "-o", "run", at=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "mmopt: No space left on device; give another file or folder"
+
+
 def test_malformed_summary_ends_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "summary.json").write_text('{"title": "A", "timings": 3}')
@@ -380,7 +397,8 @@ def test_piped_progress_is_one_plain_line_when_a_stage_begins_and_one_when_it_en
     ]
 
 
-def test_interrupted_run_says_where_its_results_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_says_where_its_results_are(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     (tmp_path / "study.yaml").write_text(SMALL)
     process = subprocess.Popen(
         [sys.executable, "-m", "mmopt", "run", "study.yaml", "--fresh", "-o", "run"],
@@ -391,10 +409,10 @@ def test_interrupted_run_says_where_its_results_are(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the caller may ignore it
     )
     first = process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, rest = process.communicate(timeout=60.0)
     assert "network" in first
-    assert process.returncode == 130
+    assert process.returncode == code
     assert rest.splitlines()[-1] == "mmopt: interrupted; what was finished is in run"
     assert "Traceback" not in rest
 

@@ -13,12 +13,23 @@ import h5py
 import numpy as np
 import pytest
 
-from mmopt import ConstantFeed, StudyError, ecoli_fed_batch, load_surrogate, load_trajectory, simulate
+from mmopt import (
+    ConstantFeed,
+    NetworkError,
+    StudyError,
+    ecoli_fed_batch,
+    load_surrogate,
+    load_trajectory,
+    read_network,
+    simulate,
+)
+from mmopt.errors import nearest
 from mmopt.io.files import read_whole
 from mmopt.io.lock import one_process_in
 from mmopt.pathways import load_flux_map
 from mmopt.reactor import Parameter, Quantity, Species, read_feed
 from mmopt.report import read_summary
+from mmopt.study import study_template
 
 START = {"volume": 2.0, "biomass": 0.5, "glucose": 4.0, "acetate": 0.0, "oxygen": 0.2}
 UNFIT = [
@@ -166,3 +177,34 @@ def test_python_without_docstrings_is_refused_with_the_reason() -> None:
     )
     assert tried.returncode == 1
     assert tried.stderr.splitlines()[-1].endswith("run Python without -OO")
+
+
+# messages, encodings, duplicates
+
+
+def test_nearest_names_of_any_kind_are_an_ending_of_a_message() -> None:
+    assert nearest(3, [1, None, "a"]) == "known: 1, None, a"  # type: ignore[list-item]
+    assert nearest("glucos", {"glucose": 0, 2: 1}) == "nearest known: glucose"  # type: ignore[arg-type]
+
+
+def test_study_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(study_template().replace("Fed-batch", "Fed-bätch µ"), encoding="utf-8")
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    script = "from mmopt import read_study; print(ascii(read_study('study.yaml').title))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=ascii_alone, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ascii("Fed-bätch µ of E. coli") + "\n"
+
+
+def test_file_with_an_identifier_thousands_of_times_is_refused(tmp_path: Path) -> None:
+    species = (
+        '<species id="a" compartment="c" constant="false" boundaryCondition="false" hasOnlySubstanceUnits="true"/>'
+    )
+    (tmp_path / "cell.xml").write_text(
+        '<?xml version="1.0"?><sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"><model id="m">'
+        '<listOfCompartments><compartment id="c" constant="true"/></listOfCompartments>'
+        f"<listOfSpecies>{5000 * species}</listOfSpecies></model></sbml>"
+    )
+    with pytest.raises(NetworkError, match=r"cell\.xml"):
+        read_network(tmp_path / "cell.xml")

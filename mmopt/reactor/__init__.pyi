@@ -14,6 +14,7 @@ from .components.flows import Samples as Samples
 from .components.gas import StirredTank as StirredTank
 from .components.gas import Stripping as Stripping
 from .components.gas import saturation as saturation
+from .components.off_gas import OffGas as OffGas
 from .components.products import Clock as Clock
 from .components.products import Induction as Induction
 from .components.products import LuedekingPiret as LuedekingPiret

@@ -13,6 +13,7 @@ from .flows import Samples as Samples
 from .gas import StirredTank as StirredTank
 from .gas import Stripping as Stripping
 from .gas import saturation as saturation
+from .off_gas import OffGas as OffGas
 from .products import Clock as Clock
 from .products import Induction as Induction
 from .products import LuedekingPiret as LuedekingPiret

@@ -11,6 +11,7 @@ from mmopt.reactor.components.component import Component
 from mmopt.reactor.components.factors import Acidity, Lag, Temperature
 from mmopt.reactor.components.flows import Base, Evaporation, Harvest, Overflow, Samples
 from mmopt.reactor.components.gas import StirredTank, Stripping
+from mmopt.reactor.components.off_gas import OffGas
 from mmopt.reactor.components.products import Clock, LuedekingPiret, ShareOfGrowth
 
 COMPONENTS: Final = (
@@ -21,6 +22,7 @@ COMPONENTS: Final = (
     Harvest,
     Lag,
     LuedekingPiret,
+    OffGas,
     Overflow,
     Samples,
     ShareOfGrowth,
