@@ -60,6 +60,26 @@ def test_seeds_are_in_the_order_given_and_differ(campaign: Campaign) -> None:
     assert len(set(campaign.objectives)) == len(SEEDS)
 
 
+def test_horizon_that_recedes_runs_as_long_as_wanted() -> None:
+    receding = replace(batch(), hours=2.0 * batch().problem.horizon.hours, problem=replace(batch().problem, final={}))
+    campaign = run_campaign(receding, SEEDS[:2])
+    assert campaign.data["time"].values[-1] == pytest.approx(receding.hours)
+    assert campaign.data.sizes["step"] == receding.steps == 2 * batch().steps
+    np.testing.assert_array_equal(campaign.objectives, [receding.run(seed).objective for seed in SEEDS[:2]])
+
+
+def test_limits_at_the_end_of_a_horizon_that_recedes_do_not_count() -> None:
+    ends = replace(batch().problem, final={"volume": (2.9, None)})
+    assert replace(batch(), problem=ends, hours=3.0).counted.final == {}
+    assert replace(batch(), problem=ends).counted.final == ends.final
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0, float("inf"), "long"])
+def test_impossible_length_of_a_batch_is_refused(hours: object) -> None:
+    with pytest.raises(StudyError, match="hours is"):
+        replace(batch(), hours=hours)
+
+
 def test_a_control_is_held_between_its_moves(campaign: Campaign) -> None:
     first = batch().run(SEEDS[0])
     at = np.searchsorted(campaign.data["time"].values, [0.25, 1.25])

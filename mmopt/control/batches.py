@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from math import ceil
 from operator import index
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 from mmopt.checking import finite, shown
 from mmopt.control.campaign import Campaign, campaign_of
 from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, run_closed_loop
-from mmopt.control.controller import Controller
+from mmopt.control.controller import RECEDING, SHRINKING, Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.moving_horizon import MovingHorizonEstimator
 from mmopt.control.plant import Plant, Sampling
@@ -30,6 +31,9 @@ from mmopt.search.scenario_starts import scenario_problems
 from mmopt.surrogate.layer import SmoothCell
 
 _FINGERPRINT: Final = "campaign.json"
+
+_SAME_TIME: Final = 1.0e-9
+"""Intervals by which a batch may be longer than its moves."""
 
 KALMAN_FILTER = "kalman_filter"
 ESTIMATORS: Final[Mapping[str, type[Estimator]]] = {
@@ -67,6 +71,9 @@ class ControlledBatch:
         ``kalman_filter``: `Estimator`. ``moving_horizon``: `MovingHorizonEstimator`.
     scenarios, robust_horizon, advanced_step, time_limit
         Of the controller, as for `Controller`.
+    hours
+        How long a controller with a receding horizon runs [h], where the horizon of the problem is what each step looks ahead;
+        None for a horizon that shrinks with the batch.
 
     Raises
     ------
@@ -97,6 +104,7 @@ class ControlledBatch:
     robust_horizon: float | None = None
     advanced_step: bool = False
     time_limit: float = 20.0
+    hours: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.problem, Problem):
@@ -106,6 +114,8 @@ class ControlledBatch:
                 raise StudyError(f"{name} is {shown(getattr(self, name))}; give a mapping of names to values")
         finite("interval", self.interval, above=0.0, unit="h")
         finite("time_limit", self.time_limit, above=0.0, unit="s")
+        if self.hours is not None:
+            finite("hours", self.hours, above=0.0, unit="h")
         if self.estimator not in ESTIMATORS:
             raise StudyError(f"estimator is {shown(self.estimator)}; use one of {', '.join(ESTIMATORS)}")
         scenario_problems(self._aimed(), self.scenarios)
@@ -155,7 +165,18 @@ class ControlledBatch:
         ClosedLoop
         """
         self._controller.reset()
-        return run_closed_loop(self._plant(seed), self._controller, self._estimator(), progress)
+        return run_closed_loop(self._plant(seed), self._controller, self._estimator(), progress, hours=self.hours)
+
+    @property
+    def counted(self) -> Problem:
+        """The problem whose limits count: without those at the end, where there is none."""
+        return self.problem if self.hours is None else replace(self.problem, final={})
+
+    @property
+    def steps(self) -> int:
+        """Number of moves."""
+        length = self.problem.horizon.hours if self.hours is None else self.hours
+        return ceil(length / self.interval - _SAME_TIME)
 
     @cached_property
     def _controller(self) -> Controller:
@@ -164,6 +185,7 @@ class ControlledBatch:
             self._aimed(),
             self.surrogate,
             self.interval,
+            horizon=SHRINKING if self.hours is None else RECEDING,
             scenarios=self.scenarios,
             robust_horizon=self.robust_horizon,
             advanced_step=self.advanced_step,
@@ -251,7 +273,7 @@ def run_campaign(
         loops[seed] = saved.keep(seed, loop)
         if progress is not None:
             progress(len(loops), len(numbers))
-    return campaign_of(batch.problem, {seed: loops[seed] for seed in numbers})
+    return campaign_of(batch.counted, {seed: loops[seed] for seed in numbers})
 
 
 def _numbers(seeds: Sequence[int]) -> list[int]:

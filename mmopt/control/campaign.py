@@ -180,7 +180,7 @@ def campaign_of(problem: Problem, loops: Mapping[int, ClosedLoop]) -> Campaign:
     """
     first = next(iter(loops.values()))
     steps = len(first.steps)
-    times = np.linspace(0.0, problem.horizon.hours, _POINTS * steps + 1)
+    times = np.linspace(0.0, first.trajectory.time[-1], _POINTS * steps + 1)
     variables: dict[str, Any] = {}
     for kind in ("state", "control", "rate", "derived"):
         for name in first.trajectory.names(kind):

@@ -59,6 +59,7 @@ def run_closed_loops(
         settings.robust_horizon,
         settings.advanced_step,
         settings.time_limit,
+        settings.hours,
     )
     known = replace(problem, parameters={**problem.parameter_values, **settings.disturbance})
     loop = _loop(batch, settings, run, "closed_loop", "closed loop on the linear program")
@@ -67,7 +68,7 @@ def run_closed_loops(
     campaign = None
     if settings.batches is not None:
         campaign = _campaign(replace(batch, metabolism=atlas), settings, settings.batches, run)
-    record = _describe(settings, run, problem, loop, reference, campaign)
+    record = _describe(settings, run, batch.counted, loop, reference, campaign)
     run.record(closed_loop=record)
     return record
 
@@ -76,8 +77,7 @@ def _loop(batch: ControlledBatch, settings: ClosedLoopOptions, run: Run, name: s
     """Run one closed loop and save it, or load the one that was saved before an interruption."""
     if run.has_done(stage):
         return load_closed_loop(run.folder / f"{name}.nc")
-    steps = int(np.ceil(batch.problem.horizon.hours / settings.interval - 1.0e-9))
-    with run.stage(stage, steps) as progress:
+    with run.stage(stage, batch.steps) as progress:
         loop = batch.run(settings.seed, progress)
         loop.save(run.folder / f"{name}.nc")
         return loop
@@ -122,7 +122,8 @@ def _describe(
         disturbance={name: Amount(value=value, unit=units[name]) for name, value in settings.disturbance.items()},
         objective=loop.objective,
         reference_objective=reference.objective,
-        open_loop_objective=optimum.reference if optimum else None,
+        # a feed that was planned for another length is no comparison
+        open_loop_objective=optimum.reference if optimum and settings.hours is None else None,
         ratio=loop.objective / reference.objective if reference.objective else None,
         aimed_limits=describe_limits(changed, {name: known.unit for name, known in problem.quantities.items()}),
         steps=len(loop.steps),

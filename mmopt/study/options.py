@@ -143,6 +143,9 @@ class ClosedLoopOptions:
         Whether the controller solves ahead and corrects the plan when the sample arrives.
     time_limit
         Longest time of a step [s].
+    hours
+        How long a controller with a receding horizon runs [h]; the horizon of the problem is then what each step looks ahead.
+        None for a horizon that shrinks with the batch.
 
     Raises
     ------
@@ -169,6 +172,7 @@ class ClosedLoopOptions:
     robust_horizon: Positive | None = None
     advanced_step: bool = False
     time_limit: Positive = 20.0
+    hours: Positive | None = None
 
     def __post_init__(self) -> None:
         if self.scenarios and self.advanced_step:
