@@ -16,7 +16,7 @@ from mmopt.units import GROWTH_UNIT, RATE, TIME
 _HASH_DIGITS = 12
 """Digits of a hash that are shown; enough to distinguish two networks."""
 
-_OPTIONAL = ("names", "atlas", "title", "limits_kept")
+_OPTIONAL = ("names", "atlas", "title", "limits_kept", "unfinished")
 """Fields of a summary whose absence is not worth a note."""
 
 
