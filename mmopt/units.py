@@ -1,7 +1,7 @@
 """The unit of every quantity, once.
 
 Concentrations are g/L for biomass and substrates, mmol/L where the field counts moles; specific rates mmol/gDW/h;
-growth 1/h; volume L; feed L/h; time h. Only `grams` and `millimoles` convert between millimoles and grams.
+growth 1/h; volume L; feed L/h; flows of gas L/min; time h. Only `grams` and `millimoles` convert between millimoles and grams.
 """
 
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 TIME: Final = "h"
 VOLUME: Final = "L"
 FEED: Final = "L/h"
+GAS_FLOW: Final = "L/min"
 MASS_CONCENTRATION: Final = "g/L"
 MOLAR_CONCENTRATION: Final = "mmol/L"
 RATE: Final = "mmol/gDW/h"

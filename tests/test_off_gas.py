@@ -20,6 +20,7 @@ from mmopt import (
     simulate,
 )
 from mmopt.estimation.readout import measurable
+from mmopt.optimisation import scaled
 from mmopt.reactor import OffGas, StirredTank
 from mmopt.reactor.known import SystemField
 
@@ -75,6 +76,15 @@ def test_fraction_in_the_off_gas_can_be_limited_and_measured(surrogate: Surrogat
     assert plan.integration is not None
     assert plan.integration.trajectory["off_gas_carbon_dioxide"].max() == pytest.approx(1.5, rel=2.0e-2)
     assert {"off_gas_oxygen", "off_gas_carbon_dioxide"} <= set(measurable(reactor))
+
+
+def test_gas_flow_grows_with_the_vessel_so_that_the_off_gas_stays(surrogate: Surrogate) -> None:
+    limits = {"oxygen_saturation": (20.0, None), "volume": (None, 2.4)}
+    plan = optimise(Problem(analysed(), START, Horizon(4.0, 6), {"feed": (0.0, 0.1)}, limits), surrogate)
+    large = scaled(plan, surrogate, volume=20.0)
+    assert large.problem.parameters["air_flow"] == pytest.approx(30.0)
+    small = plan.replay(surrogate).trajectory
+    assert large.trajectory.final("off_gas_oxygen") == pytest.approx(small.final("off_gas_oxygen"), rel=1.0e-4)
 
 
 def test_study_file_has_an_analyser() -> None:

@@ -8,14 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from math import ceil
 from operator import index
 from pathlib import Path
 from typing import Any, Final
 
 from mmopt.checking import finite, shown
 from mmopt.control.campaign import Campaign, campaign_of
-from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, run_closed_loop
+from mmopt.control.closed_loop import ClosedLoop, Progress, load_closed_loop, moves_in, run_closed_loop
 from mmopt.control.controller import RECEDING, SHRINKING, Controller
 from mmopt.control.estimator import Estimator
 from mmopt.control.moving_horizon import MovingHorizonEstimator
@@ -31,9 +30,6 @@ from mmopt.search.scenario_starts import scenario_problems
 from mmopt.surrogate.layer import SmoothCell
 
 _FINGERPRINT: Final = "campaign.json"
-
-_SAME_TIME: Final = 1.0e-9
-"""Intervals by which a batch may be longer than its moves."""
 
 KALMAN_FILTER = "kalman_filter"
 ESTIMATORS: Final[Mapping[str, type[Estimator]]] = {
@@ -175,8 +171,7 @@ class ControlledBatch:
     @property
     def steps(self) -> int:
         """Number of moves."""
-        length = self.problem.horizon.hours if self.hours is None else self.hours
-        return ceil(length / self.interval - _SAME_TIME)
+        return moves_in(self.problem.horizon.hours if self.hours is None else self.hours, self.interval)
 
     @cached_property
     def _controller(self) -> Controller:

@@ -204,7 +204,7 @@ def run_closed_loop(
     """
     problem, interval = controller.problem, controller.interval
     length = _length(controller, hours)
-    count = int(np.ceil(length / interval - _SAME_TIME))
+    count = moves_in(length, interval)
     spans, steps, measurements = [], [], []
     controller.prepare()
     for number in range(count):
@@ -229,6 +229,27 @@ def run_closed_loop(
     if controller.horizon == RECEDING:
         problem = replace(problem, final={})
     return _closed_loop(problem, spans, steps, measurements)
+
+
+def moves_in(length: float, interval: float) -> int:
+    """Return how many moves a batch has; the last interval may be shorter.
+
+    Parameters
+    ----------
+    length, interval
+        Length of the batch, and time between moves [h].
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from mmopt.control.closed_loop import moves_in
+    >>> moves_in(12.0, 0.5), moves_in(1.3, 0.5)
+    (24, 3)
+    """
+    return int(np.ceil(length / interval - _SAME_TIME))
 
 
 def _updated(estimator: Estimator, measured: Mapping[str, Any]) -> tuple[str, ...]:

@@ -121,11 +121,10 @@ def unpack(packed: Packed, reactions: int, points: int | None = None) -> FluxBat
         If the chunk is not one of so many points and reactions.
     """
     try:
-        used = np.frombuffer(packed.used, dtype="<i4")
-        size = packed.size if points is None or packed.size == points else None
-        if size is None or len(used) > reactions or not all(0 <= column < reactions for column in used.tolist()):
+        used, size = np.frombuffer(packed.used, dtype="<i4"), packed.size
+        if points not in (None, size) or len(used) > reactions or not np.isin(used, np.arange(reactions)).all():
             raise ValueError("it has another size")
-        room = 8 * size * len(used)
+        room = 8 * size * len(used)  # bytes
         values = zlib.decompressobj().decompress(packed.net, room + 1)
         net = np.zeros((size, reactions))
         net[:, used] = np.frombuffer(values).reshape(size, len(used))

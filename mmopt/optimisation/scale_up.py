@@ -16,9 +16,9 @@ from mmopt.reactor.components.flows import Harvest
 from mmopt.reactor.system import Metabolism, System
 from mmopt.results import Trajectory
 from mmopt.simulation.inputs import checked_mapping
-from mmopt.units import FEED, VOLUME
+from mmopt.units import FEED, GAS_FLOW, VOLUME
 
-_EXTENSIVE: Final = (VOLUME, FEED, "g", "kg", "mmol")
+_EXTENSIVE: Final = (VOLUME, FEED, GAS_FLOW, "g", "kg", "mmol")
 """Units of what is proportional to the volume."""
 
 VOLUME_STATE: Final = "volume"
@@ -104,9 +104,9 @@ def scaled(
 ) -> ScaleUp:
     """Take a plan to a vessel of another volume.
 
-    Volumes, feeds [L/h] and amounts [g, mmol] are multiplied by the ratio of the volumes, and so are parameters in these units,
-    such as that of evaporation; concentrations and times stay. Diameters of a `mmopt.reactor.StirredTank` stay, too: for
-    another vessel give ``kla``, or a problem of its own.
+    Volumes, feeds [L/h], flows of gas [L/min] and amounts [g, mmol] are multiplied by the ratio of the volumes, and so are
+    parameters in these units, such as that of evaporation; concentrations and times stay. Diameters of a
+    `mmopt.reactor.StirredTank` stay, too: for another vessel give ``kla``, or a problem of its own.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from mmopt.checking import Name, NotNegative, Positive, checked
 from mmopt.errors import StudyError, nearest
 from mmopt.reactor.components.component import Component, Now
 from mmopt.reactor.quantities import ABOVE_ZERO, Parameter, Quantity
-from mmopt.units import TRANSFER, TRANSFER_RATE
+from mmopt.units import GAS_FLOW, TRANSFER, TRANSFER_RATE
 
 SOLUBILITY: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {"oxygen": (1.3e-5, 1500.0), "carbon_dioxide": (3.3e-4, 2400.0)}
@@ -160,7 +160,7 @@ class StirredTank(Component):
         """Speed of the stirrer, and gas flow."""
         return (
             Quantity("stirrer_speed", "1/min", 500.0, ABOVE_ZERO),
-            Quantity("gas_flow", "L/min", 5.0, ABOVE_ZERO),
+            Quantity("gas_flow", GAS_FLOW, 5.0, ABOVE_ZERO),
         )
 
     @cached_property

@@ -8,6 +8,7 @@ from mmopt.checking import Name, NotNegative, Positive, checked
 from mmopt.errors import StudyError
 from mmopt.reactor.components.component import Component, Now
 from mmopt.reactor.quantities import ABOVE_ZERO, Parameter, Quantity
+from mmopt.units import GAS_FLOW
 
 _MOLAR_VOLUME: Final = 22.414e-3
 """Volume of an ideal gas at 0 degrees Celsius and 1.01325 bar [L/mmol]."""
@@ -21,7 +22,8 @@ class OffGas(Component):
     """Mole fractions of oxygen and carbon dioxide in the dry off-gas, by the balance of the gas that nothing takes up.
 
     What the cells take up is taken as missing from the gas at once, and what they give off as in it: gas and dissolved gases
-    are at steady state, as they are within minutes.
+    are at steady state, as they are within minutes. Oxygen below zero means that less enters than the cells take up, since the
+    flow is too small for this culture.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ class OffGas(Component):
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """The gas that enters."""
-        flow = () if self.flow is None else (Parameter("air_flow", self.flow, "L/min", "", ABOVE_ZERO),)
+        flow = () if self.flow is None else (Parameter("air_flow", self.flow, GAS_FLOW, "", ABOVE_ZERO),)
         return (
             *flow,
             Parameter("inlet_oxygen", self.oxygen, "%", "", 0.0),
